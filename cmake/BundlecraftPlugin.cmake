@@ -1,0 +1,1 @@
+# bundlecraft_add_plugin: see docs/writing_an_exporter.md

@@ -1,0 +1,17 @@
+# Warnings and sanitizers, as interface targets that are never exported.
+
+add_library(bundlecraft_settings INTERFACE)
+target_compile_options(bundlecraft_settings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wnull-dereference -Wunused)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(bundlecraft_settings INTERFACE -Wduplicated-cond -Wlogical-op)
+endif()
+if(BUNDLECRAFT_WERROR)
+  target_compile_options(bundlecraft_settings INTERFACE -Werror)
+endif()
+if(BUNDLECRAFT_SANITIZE)
+  target_compile_options(bundlecraft_settings INTERFACE
+    -fsanitize=${BUNDLECRAFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(bundlecraft_settings INTERFACE -fsanitize=${BUNDLECRAFT_SANITIZE})
+endif()

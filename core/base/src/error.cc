@@ -1,0 +1,70 @@
+#include "bundlecraft/base/error.h"
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace bundlecraft {
+namespace {
+
+std::string_view errno_code(int error_number) {
+  switch (error_number) {
+    case ENOENT: return "io.enoent";
+    case EACCES:
+    case EPERM: return "io.eacces";
+    case ENOSPC: return "io.enospc";
+    case EDQUOT: return "io.edquot";
+    case EFBIG: return "io.efbig";
+    case EROFS: return "io.erofs";
+    case EMFILE:
+    case ENFILE: return "io.emfile";
+    case ENOTDIR: return "io.enotdir";
+    case ENAMETOOLONG: return "io.enametoolong";
+    case ELOOP: return "io.eloop";
+    case EIO: return "io.eio";
+    default: return "io.error";
+  }
+}
+
+std::string_view default_hint(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT: return "free some space, or write to another file system";
+    case EROFS: return "write to another file system";
+    default: return {};
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::usage: return "usage";
+    case ErrorKind::input: return "input";
+    case ErrorKind::system: return "system";
+    case ErrorKind::plugin: return "plugin";
+    case ErrorKind::mismatch: return "mismatch";
+    case ErrorKind::interrupted: return "interrupted";
+    case ErrorKind::internal: return "internal";
+  }
+  return "internal";
+}
+
+Error::Error(ErrorKind kind, std::string_view code, std::string message, std::string hint)
+    : kind_(kind), code_(code), message_(std::move(message)), hint_(std::move(hint)) {}
+
+Error& Error::add_context(std::string_view where) {
+  message_.insert(0, ": ");
+  message_.insert(0, where);
+  return *this;
+}
+
+Error system_error(int error_number, std::string_view what, std::string hint) {
+  std::string message(what);
+  message += ": ";
+  message += std::generic_category().message(error_number);
+  if (hint.empty()) hint = default_hint(error_number);
+  return Error(ErrorKind::system, errno_code(error_number), std::move(message), std::move(hint));
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,35 @@
+// Loading one plugin library. The only layer that maps foreign code (Boost.DLL).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "bundlecraft/host/sidecar.h"
+#include "bundlecraft/io/path.h"
+#include "bundlecraft/plugin/plugin.h"
+
+namespace bundlecraft {
+
+// A loaded plugin library and the exporters it registered. The library stays mapped until the
+// process ends, so that nothing of it can dangle.
+class PluginLibrary {
+ public:
+  // Judges the file (trusted owner and permissions, ELF header of this machine, complete segments),
+  // maps it with all symbols bound now and kept local, judges its descriptor, and runs its entry.
+  // Throws Error(plugin): "plugin.permissions", "plugin.not_elf", "plugin.truncated",
+  // "plugin.wrong_arch", "plugin.not_shared", "plugin.undefined_symbol", "plugin.missing_dependency",
+  // "plugin.no_entry", "plugin.abi", "plugin.interface", "plugin.descriptor", "plugin.entry"; version
+  // messages state both sides. REQUIRES: `library` is absolute.
+  static std::shared_ptr<const PluginLibrary> load(const Path& library);
+
+  virtual ~PluginLibrary() = default;
+  virtual const Path& path() const = 0;
+  virtual const PluginInfo& info() const = 0;
+  // Same order as info().exporters.
+  virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
+};
+
+// The part of load() that maps nothing: whether the file may be loaded at all.
+void check_library_file(const Path& library);
+
+}  // namespace bundlecraft

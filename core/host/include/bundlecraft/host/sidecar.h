@@ -1,0 +1,32 @@
+// The description of a plugin library that lies beside it, so that listing and choosing map no code:
+// `encodec.plugin.yaml` beside `encodec.so`. Written by the scanner at build time (bundlecraft_add_plugin).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bundlecraft/io/path.h"
+#include "bundlecraft/plugin/exporter.h"
+
+namespace bundlecraft {
+
+// What a library says of itself.
+struct PluginInfo {
+  std::string name;
+  std::string version;
+  std::string interface_id;
+  std::vector<ExporterInfo> exporters;
+
+  friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
+};
+
+// "dir/encodec.plugin.yaml" for "dir/encodec.so".
+Path sidecar_path(const Path& library);
+
+std::string to_sidecar(const PluginInfo& info);
+
+// Throws Error(plugin, "plugin.sidecar") with file, line and column when `text` is no sidecar.
+PluginInfo parse_sidecar(std::string_view text, const Path& file);
+
+}  // namespace bundlecraft

@@ -1,0 +1,65 @@
+// A file that appears at its place whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "bundlecraft/io/path.h"
+
+namespace bundlecraft {
+
+// Whether published files are flushed to the disk (fsync of file and directory) before they count.
+enum class Durability { sync, no_sync };
+
+// Writes a new file in the directory of its target. Until publish() the file has no name at all
+// (O_TMPFILE), so that even SIGKILL leaves nothing behind; file systems without unnamed files get a
+// hidden temporary name, which the destructor removes.
+//
+// Thread: one thread at a time.
+class OutputFile {
+ public:
+  // Creates the file in `directory`, which must exist. Throws system when it cannot.
+  OutputFile(const Path& directory, Durability durability);
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  // Discards the file unless it was published.
+  ~OutputFile();
+
+  // Appends. Handles short writes and EINTR; throws system with the target's name ("io.enospc", ...).
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+
+  // Bytes written so far.
+  std::uint64_t size() const { return size_; }
+
+  // Reserves `bytes` of disk space, so that a full disk is found out before the work
+  // ("io.enospc"). File systems that cannot reserve are accepted silently.
+  void reserve(std::uint64_t bytes);
+
+  // SHA-256 of what was written so far, in hexadecimal. REQUIRES: hash_contents() was called before
+  // the first write.
+  void hash_contents();
+  std::string sha256() const;
+
+  // Flushes (Durability::sync) and gives the file the name `target`, in the same file system as
+  // `directory`; permissions are 0666 less the umask. An existing file is replaced atomically when
+  // `replace`, else it is an error of kind usage ("target.exists"). With Durability::sync the
+  // directory is flushed too. REQUIRES: not published before.
+  void publish(const Path& target, bool replace);
+
+ private:
+  struct Hasher;
+  Path directory_;
+  Path temporary_name_;  // empty when the file is unnamed
+  Durability durability_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+  std::uint64_t flushed_ = 0;  // bytes whose write-back was started
+  std::string error_name_;
+  Hasher* hasher_ = nullptr;
+};
+
+}  // namespace bundlecraft

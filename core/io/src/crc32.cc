@@ -1,0 +1,13 @@
+#include "bundlecraft/io/crc32.h"
+
+#include <libdeflate.h>
+
+namespace bundlecraft {
+
+std::uint32_t crc32(std::uint32_t crc, std::span<const std::byte> bytes) {
+  // libdeflate takes a null buffer as "give me the initial value".
+  if (bytes.empty()) return crc;
+  return libdeflate_crc32(crc, bytes.data(), bytes.size());
+}
+
+}  // namespace bundlecraft

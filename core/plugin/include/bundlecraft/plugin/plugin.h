@@ -1,0 +1,145 @@
+// The line between host and plugin libraries.
+//
+// A plugin is a MODULE library with exactly one exported symbol, the constant `bundlecraft_plugin`
+// of type PluginDescriptor. The host judges that struct field by field before it calls anything.
+// Behind it the interface is C++, so host and plugin must agree on it exactly: kInterfaceId.
+//
+//   // plugin.cc, the whole file:
+//   #include "bundlecraft/plugin/plugin.h"
+//   #include "my_exporter.h"
+//   BUNDLECRAFT_PLUGIN("my_codec", "1.0.0", registrar) {
+//     registrar.add(std::make_unique<MyExporter>());
+//   }
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "bundlecraft/plugin/exporter.h"
+#include "bundlecraft/plugin/interface_id.h"
+
+namespace bundlecraft {
+
+// Outcome of a call across the line: plain values, no exceptions. Owned strings; both sides use the
+// same C++ runtime (part of kInterfaceId).
+struct LineFailure {
+  bool failed = false;
+  ErrorKind kind = ErrorKind::plugin;
+  std::string code;
+  std::string message;
+  std::string hint;
+
+  void set(const Error& error);
+  void set(std::string_view code, std::string_view message);
+  // Throws the Error this describes. REQUIRES: failed.
+  [[noreturn]] void raise() const;
+};
+
+// What the host sees of an exporter: every function is noexcept, failures come back as values.
+class LineExporter {
+ public:
+  virtual ~LineExporter() = default;
+  virtual ExporterInfo info(LineFailure& failure) const noexcept = 0;
+  virtual Probe probe(const Source& source, LineFailure& failure) const noexcept = 0;
+  virtual Component prepare(const ExportRequest& request, ExportContext& context, LineFailure& failure) const noexcept = 0;
+};
+
+// Given to the entry function; collects what the library offers. Implemented by the host.
+class LineRegistrar {
+ public:
+  virtual ~LineRegistrar() = default;
+  virtual void add(std::unique_ptr<LineExporter> exporter) noexcept = 0;
+};
+
+namespace detail {
+
+// Calls `body`; whatever it throws becomes `failure`.
+template <typename Result, typename Body>
+Result guard(LineFailure& failure, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const Error& error) {
+    failure.set(error);
+  } catch (const std::bad_alloc&) {
+    failure.set("plugin.memory", "out of memory");
+  } catch (const std::exception& error) {
+    failure.set("plugin.exception", error.what());
+  } catch (...) {
+    failure.set("plugin.exception", "an exception that is no std::exception");
+  }
+  return Result();
+}
+
+// The plugin's side of the line: compiled into the plugin, catches what its exporter throws.
+class GuardedExporter final : public LineExporter {
+ public:
+  explicit GuardedExporter(std::unique_ptr<const Exporter> exporter) : exporter_(std::move(exporter)) {}
+  ExporterInfo info(LineFailure& failure) const noexcept override {
+    return guard<ExporterInfo>(failure, [&] { return exporter_->info(); });
+  }
+  Probe probe(const Source& source, LineFailure& failure) const noexcept override {
+    return guard<Probe>(failure, [&] { return exporter_->probe(source); });
+  }
+  Component prepare(const ExportRequest& request, ExportContext& context, LineFailure& failure) const noexcept override {
+    return guard<Component>(failure, [&] { return exporter_->prepare(request, context); });
+  }
+
+ private:
+  std::unique_ptr<const Exporter> exporter_;
+};
+
+}  // namespace detail
+
+// What a plugin's entry sees.
+class Registrar {
+ public:
+  explicit Registrar(LineRegistrar& line) : line_(line) {}
+  void add(std::unique_ptr<const Exporter> exporter) {
+    line_.add(std::make_unique<detail::GuardedExporter>(std::move(exporter)));
+  }
+
+ private:
+  LineRegistrar& line_;
+};
+
+// First field of the exported symbol. Never changes.
+inline constexpr char kPluginMagic[8] = {'B', 'N', 'D', 'L', 'C', 'R', 'F', 'T'};
+// Layout of PluginDescriptor. The first three fields keep their place in every version.
+inline constexpr std::uint32_t kPluginAbiVersion = 1;
+inline constexpr char kPluginSymbol[] = "bundlecraft_plugin";
+
+// The exported symbol: plain data that can be read from any version. Strings are NUL-terminated,
+// owned by the library.
+struct PluginDescriptor {
+  char magic[8];
+  std::uint32_t abi_version;
+  std::uint32_t struct_size;
+  const char* interface_id;  // kInterfaceId of the headers the plugin was compiled with
+  const char* name;          // "^[a-z][a-z0-9_-]*$"
+  const char* version;       // of the plugin, "1.2.3"
+  // Registers exporters. Never throws; on failure sets *failure and nothing it added is used.
+  // Called once, from one thread.
+  void (*entry)(LineRegistrar* registrar, LineFailure* failure);
+};
+
+}  // namespace bundlecraft
+
+// Defines the exported symbol. The body that follows has `registrar`, a Registrar&.
+#define BUNDLECRAFT_PLUGIN(plugin_name, plugin_version, registrar)                                        \
+  static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar);                           \
+  static void bundlecraft_plugin_entry(::bundlecraft::LineRegistrar* line, ::bundlecraft::LineFailure* failure) { \
+    ::bundlecraft::detail::guard<int>(*failure, [&] {                                                     \
+      ::bundlecraft::Registrar for_author(*line);                                                         \
+      bundlecraft_plugin_register(for_author);                                                            \
+      return 0;                                                                                           \
+    });                                                                                                   \
+  }                                                                                                       \
+  extern "C" __attribute__((visibility("default"), used)) const ::bundlecraft::PluginDescriptor bundlecraft_plugin = { \
+      {'B', 'N', 'D', 'L', 'C', 'R', 'F', 'T'},                                                           \
+      ::bundlecraft::kPluginAbiVersion,                                                                   \
+      sizeof(::bundlecraft::PluginDescriptor),                                                            \
+      ::bundlecraft::kInterfaceId,                                                                        \
+      plugin_name,                                                                                        \
+      plugin_version,                                                                                     \
+      &bundlecraft_plugin_entry};                                                                         \
+  static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar)

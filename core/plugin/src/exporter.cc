@@ -1,0 +1,64 @@
+#include "bundlecraft/plugin/exporter.h"
+
+#include <array>
+#include <charconv>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+
+namespace bundlecraft {
+
+std::string_view to_string(OptionSpec::Type type) {
+  switch (type) {
+    case OptionSpec::Type::boolean: return "boolean";
+    case OptionSpec::Type::integer: return "integer";
+    case OptionSpec::Type::real: return "real";
+    case OptionSpec::Type::text: return "text";
+  }
+  return "text";
+}
+
+std::string_view to_string(AcceptedSource::Kind kind) {
+  switch (kind) {
+    case AcceptedSource::Kind::checkpoint: return "checkpoint";
+    case AcceptedSource::Kind::pretrained: return "pretrained";
+  }
+  return "checkpoint";
+}
+
+Source Source::of_checkpoint(std::string given, std::shared_ptr<const Checkpoint> checkpoint) {
+  Source source;
+  source.given_ = std::move(given);
+  source.checkpoint_ = std::move(checkpoint);
+  return source;
+}
+
+Source Source::of_pretrained(std::string given, std::string name) {
+  Source source;
+  source.given_ = std::move(given);
+  source.name_ = std::move(name);
+  return source;
+}
+
+std::string to_string(const FactValue& value) {
+  struct Visitor {
+    std::string operator()(std::int64_t number) const { return std::to_string(number); }
+    std::string operator()(double number) const {
+      // Shortest text that reads back as the same number, whatever the locale.
+      std::array<char, 32> buffer{};
+      const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
+      return {buffer.data(), result.ptr};
+    }
+    std::string operator()(const std::string& text) const { return text; }
+  };
+  return std::visit(Visitor{}, value);
+}
+
+const std::string& ExportRequest::option(std::string_view name) const {
+  for (const OptionValue& option : options) {
+    if (option.name == name) return option.value;
+  }
+  throw Error(ErrorKind::internal, "option.undeclared", "option " + quoted(name) + " was asked for but never declared");
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,29 @@
+// Matchers for bundlecraft::Error: a test of an error checks its kind, code and text.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+#include "bundlecraft/base/error.h"
+
+namespace bundlecraft::testing {
+
+// Runs `action`, which must throw an Error of this kind and code whose message matches.
+template <typename Action>
+void expect_error(ErrorKind kind, const std::string& code, const ::testing::Matcher<std::string>& message,
+                  Action&& action) {
+  try {
+    std::forward<Action>(action)();
+  } catch (const Error& error) {
+    EXPECT_EQ(to_string(error.kind()), to_string(kind)) << error.what();
+    EXPECT_EQ(error.code(), code) << error.what();
+    EXPECT_THAT(error.message(), message);
+    return;
+  }
+  ADD_FAILURE() << "expected an error with code " << code << ", nothing was thrown";
+}
+
+}  // namespace bundlecraft::testing
