@@ -14,7 +14,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
 
+#include "bundlecraft/base/error.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "bundlecraft/plugin/interface_id.h"
 
