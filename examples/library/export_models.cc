@@ -1,0 +1,32 @@
+// The three export functions of AudioCraft, from C++:
+//   export_models LM_CHECKPOINT COMPRESSION OUT_DIRECTORY
+// COMPRESSION is a checkpoint of an EnCodec training or a pretrained name.
+#include <boost/filesystem.hpp>
+#include <iostream>
+#include <string>
+
+#include "bundlecraft/audiocraft.h"
+#include "bundlecraft/base/error.h"
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::cerr << "usage: export_models LM_CHECKPOINT COMPRESSION OUT_DIRECTORY\n";
+    return 2;
+  }
+  const std::string compression = argv[2];
+  const bundlecraft::Path out = argv[3];
+  try {
+    std::cout << bundlecraft::export_lm(argv[1], out / "state_dict.bin").string() << '\n';
+    const bundlecraft::Path codec_file = out / "compression_state_dict.bin";
+    if (boost::filesystem::exists(compression)) {
+      bundlecraft::export_encodec(compression, codec_file);
+    } else {
+      bundlecraft::export_pretrained_compression_model(compression, codec_file);
+    }
+    std::cout << codec_file.string() << '\n';
+  } catch (const bundlecraft::Error& error) {
+    std::cerr << "error: " << error.message() << " [" << error.code() << "]\n";
+    return 1;
+  }
+  return 0;
+}

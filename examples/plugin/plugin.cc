@@ -1,0 +1,8 @@
+#include <memory>
+
+#include "bundlecraft/plugin/plugin.h"
+#include "mulaw_exporter.h"
+
+BUNDLECRAFT_PLUGIN("mulaw", "1.0.0", registrar) {
+  registrar.add(std::make_unique<mulaw::MulawExporter>());
+}

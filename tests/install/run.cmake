@@ -1,0 +1,59 @@
+# Installs the build into an empty prefix, then does what a third party does: builds the example plugin and
+# the example program against the installed package, lists the plugin, exports with both.
+#   cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DCXX=... -DSANITIZE=... -P run.cmake
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}\nexited with ${result}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+function(expect_output pattern)
+  if(NOT output MATCHES "${pattern}")
+    message(FATAL_ERROR "expected output matching '${pattern}', got:\n${output}")
+  endif()
+endfunction()
+
+function(expect_file file)
+  if(NOT EXISTS "${file}")
+    message(FATAL_ERROR "${file} was not written")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${WORK_DIR}")
+set(prefix "${WORK_DIR}/prefix")
+set(data "${SOURCE_DIR}/tests/golden/data")
+run("${CMAKE_COMMAND}" --install "${BUILD_DIR}" --prefix "${prefix}")
+
+# The examples are copied out of the tree, so that nothing of it can leak in.
+foreach(example plugin library)
+  file(COPY "${SOURCE_DIR}/examples/${example}" DESTINATION "${WORK_DIR}/source")
+  run("${CMAKE_COMMAND}" -S "${WORK_DIR}/source/${example}" -B "${WORK_DIR}/${example}" -G Ninja
+      "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX}" -DCMAKE_BUILD_TYPE=Release
+      "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror ${SANITIZE}")
+  run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${example}")
+endforeach()
+
+set(bundlecraft "${prefix}/bin/bundlecraft")
+run("${bundlecraft}" plugins list)
+expect_output("encodec")
+run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" plugins list)
+expect_output("mulaw")
+run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" plugins info mulaw)
+expect_output("Sample rate in Hz")
+run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tests/install/mulaw.pt"
+    -o "${WORK_DIR}/mulaw.bin")
+expect_file("${WORK_DIR}/mulaw.bin")
+run("${bundlecraft}" inspect "${WORK_DIR}/mulaw.bin")
+expect_output("levels")
+
+run("${WORK_DIR}/library/export_models" "${data}/musicgen_train.th" facebook/encodec_32khz "${WORK_DIR}/models")
+expect_file("${WORK_DIR}/models/state_dict.bin")
+expect_file("${WORK_DIR}/models/compression_state_dict.bin")
+run("${bundlecraft}" inspect "${WORK_DIR}/models/compression_state_dict.bin")
+expect_output("facebook/encodec_32khz")
+message(STATUS "the installed package works")

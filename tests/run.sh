@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Passes all tests: installs the Debian packages, builds with warnings as errors, runs the tests of core under
+# AddressSanitizer+UBSan and ThreadSanitizer, then everything.
+#   tests/run.sh [--no-sanitizers] [CTEST_ARGUMENT...]
+# BUNDLECRAFT_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sanitizers=(asan tsan)
+if [ "${1:-}" = --no-sanitizers ]; then
+  sanitizers=()
+  shift
+fi
+
+cmake/install_packages.sh cmake/packages-build.txt cmake/packages-test.txt
+for preset in ${sanitizers[@]+"${sanitizers[@]}"}; do
+  echo "== core under $preset"
+  /usr/bin/cmake --preset "$preset" --log-level=WARNING
+  /usr/bin/cmake --build --preset "$preset" --target core_tests
+  /usr/bin/ctest --preset "$preset" --output-on-failure -L core -j "$(nproc)" --progress
+done
+echo "== everything"
+/usr/bin/cmake --preset ci --log-level=WARNING
+/usr/bin/cmake --build --preset ci
+/usr/bin/ctest --preset ci --output-on-failure -j "$(nproc)" "$@"
