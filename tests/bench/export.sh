@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Export of a language model from a checkpoint the size of MusicGen small, beside copying the result.
+#   tests/bench/export.sh BUNDLECRAFT [WORK_DIRECTORY]
+# Needs about 12 GB of disk. AUDIOCRAFT_PATH and BENCH_PYTHON (default: Debian's) add Python's AudioCraft.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+bundlecraft=$(realpath "$1")
+work=${2:-$(mktemp -d)}
+mkdir -p "$work"
+cd "$work"
+[ -f checkpoint.th ] || /usr/bin/python3 "$here/make_checkpoint.py" checkpoint.th
+"$bundlecraft" export checkpoint.th -o result.bin --no-sync --force >/dev/null
+# Warm cache: what is exported, and its copy's source, have just been read.
+python=${BENCH_PYTHON:-/usr/bin/python3}
+echo "== durable: export, and cp of the result followed by sync of the copy"
+"$here/measure.py" --before 'rm -f copy.bin out.bin; sync' \
+  "cp+sync=cp result.bin copy.bin && sync copy.bin" \
+  "export=$bundlecraft export checkpoint.th -o out.bin"
+echo "== not durable: export --no-sync, and cp of the result"
+"$here/measure.py" --before 'rm -f copy.bin out.bin; sync' \
+  "cp=cp result.bin copy.bin" \
+  "export --no-sync=$bundlecraft export checkpoint.th -o out.bin --no-sync"
+if [ -n "${AUDIOCRAFT_PATH:-}" ]; then
+  echo "== Python's AudioCraft"
+  "$here/measure.py" --runs 2 --before 'rm -f out.bin python.bin; sync' \
+    "export --no-sync=$bundlecraft export checkpoint.th -o out.bin --no-sync" \
+    "audiocraft.utils.export.export_lm=$python $here/audiocraft_export.py export_lm checkpoint.th python.bin"
+fi
+echo "== small things"
+"$here/measure.py" --runs 20 --before 'rm -f reference.bin' \
+  "true=true" \
+  "pretrained reference=$bundlecraft export facebook/encodec_32khz -o reference.bin" \
+  "plugins list=$bundlecraft plugins list" \
+  "--help=$bundlecraft --help"
