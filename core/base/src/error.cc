@@ -9,29 +9,44 @@ namespace {
 
 std::string_view errno_code(int error_number) {
   switch (error_number) {
-    case ENOENT: return "io.enoent";
+    case ENOENT:
+      return "io.enoent";
     case EACCES:
-    case EPERM: return "io.eacces";
-    case ENOSPC: return "io.enospc";
-    case EDQUOT: return "io.edquot";
-    case EFBIG: return "io.efbig";
-    case EROFS: return "io.erofs";
+    case EPERM:
+      return "io.eacces";
+    case ENOSPC:
+      return "io.enospc";
+    case EDQUOT:
+      return "io.edquot";
+    case EFBIG:
+      return "io.efbig";
+    case EROFS:
+      return "io.erofs";
     case EMFILE:
-    case ENFILE: return "io.emfile";
-    case ENOTDIR: return "io.enotdir";
-    case ENAMETOOLONG: return "io.enametoolong";
-    case ELOOP: return "io.eloop";
-    case EIO: return "io.eio";
-    default: return "io.error";
+    case ENFILE:
+      return "io.emfile";
+    case ENOTDIR:
+      return "io.enotdir";
+    case ENAMETOOLONG:
+      return "io.enametoolong";
+    case ELOOP:
+      return "io.eloop";
+    case EIO:
+      return "io.eio";
+    default:
+      return "io.error";
   }
 }
 
 std::string_view default_hint(int error_number) {
   switch (error_number) {
     case ENOSPC:
-    case EDQUOT: return "free some space, or write to another file system";
-    case EROFS: return "write to another file system";
-    default: return {};
+    case EDQUOT:
+      return "free some space, or write to another file system";
+    case EROFS:
+      return "write to another file system";
+    default:
+      return {};
   }
 }
 
@@ -39,13 +54,20 @@ std::string_view default_hint(int error_number) {
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::usage: return "usage";
-    case ErrorKind::input: return "input";
-    case ErrorKind::system: return "system";
-    case ErrorKind::plugin: return "plugin";
-    case ErrorKind::mismatch: return "mismatch";
-    case ErrorKind::interrupted: return "interrupted";
-    case ErrorKind::internal: return "internal";
+    case ErrorKind::usage:
+      return "usage";
+    case ErrorKind::input:
+      return "input";
+    case ErrorKind::system:
+      return "system";
+    case ErrorKind::plugin:
+      return "plugin";
+    case ErrorKind::mismatch:
+      return "mismatch";
+    case ErrorKind::interrupted:
+      return "interrupted";
+    case ErrorKind::internal:
+      return "internal";
   }
   return "internal";
 }

@@ -166,7 +166,8 @@ std::optional<std::string> nearest(std::string_view name, std::span<const std::s
   std::optional<std::string> best;
   std::size_t best_distance = allowed + 1;
   for (const std::string& candidate : candidates) {
-    if (candidate.size() > name.size() + allowed || name.size() > candidate.size() + allowed) continue;
+    if (candidate.size() > name.size() + allowed || name.size() > candidate.size() + allowed)
+      continue;
     const std::size_t distance = edit_distance(name, candidate);
     if (distance < best_distance) {
       best_distance = distance;

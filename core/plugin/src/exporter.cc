@@ -10,18 +10,24 @@ namespace bundlecraft {
 
 std::string_view to_string(OptionSpec::Type type) {
   switch (type) {
-    case OptionSpec::Type::boolean: return "boolean";
-    case OptionSpec::Type::integer: return "integer";
-    case OptionSpec::Type::real: return "real";
-    case OptionSpec::Type::text: return "text";
+    case OptionSpec::Type::boolean:
+      return "boolean";
+    case OptionSpec::Type::integer:
+      return "integer";
+    case OptionSpec::Type::real:
+      return "real";
+    case OptionSpec::Type::text:
+      return "text";
   }
   return "text";
 }
 
 std::string_view to_string(AcceptedSource::Kind kind) {
   switch (kind) {
-    case AcceptedSource::Kind::checkpoint: return "checkpoint";
-    case AcceptedSource::Kind::pretrained: return "pretrained";
+    case AcceptedSource::Kind::checkpoint:
+      return "checkpoint";
+    case AcceptedSource::Kind::pretrained:
+      return "pretrained";
   }
   return "checkpoint";
 }
@@ -58,7 +64,8 @@ const std::string& ExportRequest::option(std::string_view name) const {
   for (const OptionValue& option : options) {
     if (option.name == name) return option.value;
   }
-  throw Error(ErrorKind::internal, "option.undeclared", "option " + quoted(name) + " was asked for but never declared");
+  throw Error(ErrorKind::internal, "option.undeclared",
+              "option " + quoted(name) + " was asked for but never declared");
 }
 
 }  // namespace bundlecraft

@@ -16,8 +16,8 @@ namespace bundlecraft {
 // Thread: all const functions may be called concurrently.
 class InputFile {
  public:
-  // Opens `path` (O_CLOEXEC). Throws system ("io.enoent", "io.eacces", ...) when it cannot be opened
-  // and input ("io.not_a_file") when it is a directory, FIFO, socket or device.
+  // Opens `path` (O_CLOEXEC). Throws system ("io.enoent", "io.eacces", ...) when it cannot be
+  // opened and input ("io.not_a_file") when it is a directory, FIFO, socket or device.
   explicit InputFile(const Path& path);
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ class OutputFile {
   // Discards the file unless it was published.
   ~OutputFile();
 
-  // Appends. Handles short writes and EINTR; throws system with the target's name ("io.enospc", ...).
+  // Appends. Handles short writes and EINTR; throws system with the target's name ("io.enospc",
+  // ...).
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
@@ -39,9 +41,9 @@ class OutputFile {
   // ("io.enospc"). File systems that cannot reserve are accepted silently.
   void reserve(std::uint64_t bytes);
 
-  // SHA-256 of what was written so far, in hexadecimal. REQUIRES: hash_contents() was called before
-  // the first write.
+  // Makes every following write() part of the SHA-256. REQUIRES: size() == 0.
   void hash_contents();
+  // SHA-256 of what was written so far, in hexadecimal. REQUIRES: hash_contents() was called.
   std::string sha256() const;
 
   // Flushes (Durability::sync) and gives the file the name `target`, in the same file system as
@@ -52,14 +54,24 @@ class OutputFile {
 
  private:
   struct Hasher;
+  void start_write_back();
+
   Path directory_;
-  Path temporary_name_;  // empty when the file is unnamed
+  Path temporary_;  // empty when the file has no name
   Durability durability_;
   int fd_ = -1;
   std::uint64_t size_ = 0;
-  std::uint64_t flushed_ = 0;  // bytes whose write-back was started
-  std::string error_name_;
-  Hasher* hasher_ = nullptr;
+  std::uint64_t write_back_started_ = 0;  // bytes whose way to the disk was begun
+  std::unique_ptr<Hasher> hasher_;
 };
+
+// Flushes the entries of a directory to the disk. Throws system.
+void sync_directory(const Path& directory);
+
+// Begin of every temporary name that this library makes, beside the target it is for.
+inline constexpr std::string_view kTemporaryPrefix = ".bundlecraft-";
+
+// A name in `directory` that does not exist: kTemporaryPrefix and random letters.
+Path temporary_name(const Path& directory);
 
 }  // namespace bundlecraft

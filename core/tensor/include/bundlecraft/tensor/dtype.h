@@ -8,16 +8,32 @@
 
 namespace bundlecraft {
 
-// Element types that a package can carry. Quantized types (qint8, quint4x2, ...) are recognised when
-// read, and refused by name, but are no DType.
+// Element types that a package can carry. Quantized types (qint8, quint4x2, ...) are recognised
+// when read, and refused by name, but are no DType.
 enum class DType : std::uint8_t {
-  float64, float32, float16, bfloat16,
-  int64, int32, int16, int8, uint8, boolean,
-  complex128, complex64,
+  float64,
+  float32,
+  float16,
+  bfloat16,
+  int64,
+  int32,
+  int16,
+  int8,
+  uint8,
+  boolean,
+  complex128,
+  complex64,
   // No typed storage class of their own: torch.save writes them through UntypedStorage and
   // _rebuild_tensor_v3 (PyTorch >= 2.1).
-  complex32, uint16, uint32, uint64,
-  float8_e5m2, float8_e4m3fn, float8_e5m2fnuz, float8_e4m3fnuz, float8_e8m0fnu,
+  complex32,
+  uint16,
+  uint32,
+  uint64,
+  float8_e5m2,
+  float8_e4m3fn,
+  float8_e5m2fnuz,
+  float8_e4m3fnuz,
+  float8_e8m0fnu,
 };
 
 // Size of one element in bytes.

@@ -29,9 +29,9 @@ struct ElementRange {
 // Product of the shape; 1 for a scalar. nullopt when it does not fit 63 bits or a size is negative.
 std::optional<std::uint64_t> element_count(const std::vector<std::int64_t>& shape);
 
-// The smallest range that holds every element: [offset, offset + sum((shape_i - 1) * stride_i) + 1),
-// empty at `offset` when a size is 0. nullopt when anything is negative, counts of shape and strides
-// differ, or the arithmetic overflows.
+// The smallest range that holds every element: [offset, offset + sum((shape_i - 1) * stride_i) +
+// 1), empty at `offset` when a size is 0. nullopt when anything is negative, counts of shape and
+// strides differ, or the arithmetic overflows.
 std::optional<ElementRange> used_range(const TensorLayout& layout);
 
 // Strides of a C-contiguous (row-major) tensor of this shape. REQUIRES: element_count(shape).

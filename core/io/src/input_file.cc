@@ -1,0 +1,97 @@
+#include "bundlecraft/io/input_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+
+namespace bundlecraft {
+namespace {
+
+std::int64_t nanoseconds(const timespec& time) {
+  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+std::string_view kind_of(const struct stat& status) {
+  if (S_ISDIR(status.st_mode)) return "a directory";
+  if (S_ISFIFO(status.st_mode)) return "a FIFO";
+  if (S_ISSOCK(status.st_mode)) return "a socket";
+  return "a device";
+}
+
+}  // namespace
+
+InputFile::InputFile(const Path& path) : path_(path) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) throw system_error(errno, printable(path.string()));
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) {
+    const int error = errno;
+    ::close(fd_);
+    throw system_error(error, printable(path.string()));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    ::close(fd_);
+    throw Error(
+        ErrorKind::input, "io.not_a_file",
+        printable(path.string()) + ": is " + std::string(kind_of(status)) + ", expected a file");
+  }
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+  modified_ns_ = nanoseconds(status.st_mtim);
+}
+
+InputFile::~InputFile() { ::close(fd_); }
+
+void InputFile::read(std::uint64_t offset, std::span<std::byte> buffer) const {
+  while (!buffer.empty()) {
+    const ssize_t count = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      throw system_error(errno,
+                         printable(path_.string()) + ": reading at byte " + std::to_string(offset));
+    }
+    if (count == 0) {
+      throw Error(ErrorKind::input, "io.truncated",
+                  printable(path_.string()) + ": ends at byte " + std::to_string(offset) + ", " +
+                      std::to_string(buffer.size()) + " more were expected",
+                  "the file changed while it was read; try again when nothing writes to it");
+    }
+    offset += static_cast<std::uint64_t>(count);
+    buffer = buffer.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+std::string InputFile::read_text(std::uint64_t offset, std::size_t length) const {
+  std::string text(length, '\0');
+  read(offset, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+void InputFile::check_unchanged() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) throw system_error(errno, printable(path_.string()));
+  if (static_cast<std::uint64_t>(status.st_size) != size_ ||
+      nanoseconds(status.st_mtim) != modified_ns_) {
+    throw Error(ErrorKind::input, "io.changed",
+                printable(path_.string()) + ": changed while it was read",
+                "try again when nothing writes to it");
+  }
+}
+
+bool InputFile::is_same_file(const Path& other) const {
+  struct stat status {};
+  return ::stat(other.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+}
+
+void InputFile::will_need(std::uint64_t offset, std::uint64_t length) const {
+  ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
+}
+
+}  // namespace bundlecraft
