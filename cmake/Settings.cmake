@@ -3,7 +3,7 @@
 add_library(bundlecraft_settings INTERFACE)
 target_compile_options(bundlecraft_settings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
-  -Woverloaded-virtual -Wnull-dereference -Wunused)
+  -Woverloaded-virtual -Wunused)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(bundlecraft_settings INTERFACE -Wduplicated-cond -Wlogical-op)
 endif()

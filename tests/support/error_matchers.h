@@ -13,8 +13,8 @@ namespace bundlecraft::testing {
 
 // Runs `action`, which must throw an Error of this kind and code whose message matches.
 template <typename Action>
-void expect_error(ErrorKind kind, const std::string& code, const ::testing::Matcher<std::string>& message,
-                  Action&& action) {
+void expect_error(ErrorKind kind, const std::string& code,
+                  const ::testing::Matcher<std::string>& message, Action&& action) {
   try {
     std::forward<Action>(action)();
   } catch (const Error& error) {

@@ -1,0 +1,16 @@
+# Third-party libraries, found once for the whole tree (imported targets are visible below this folder only).
+
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
+find_package(yaml-cpp 0.7 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
+find_package(Threads REQUIRED)
+
+# yaml-cpp 0.8 exports a namespaced target, 0.7 a plain one.
+if(TARGET yaml-cpp::yaml-cpp)
+  set(BUNDLECRAFT_YAML_CPP yaml-cpp::yaml-cpp)
+else()
+  set(BUNDLECRAFT_YAML_CPP yaml-cpp)
+endif()

@@ -1,0 +1,68 @@
+#include "bundlecraft/base/error.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "support/error_matchers.h"
+
+namespace bundlecraft {
+namespace {
+
+using ::testing::Eq;
+using testing::expect_error;
+
+TEST(Error, KeepsItsParts) {
+  const Error error(ErrorKind::input, "zip.crc", "CRC differs", "copy the file again");
+  EXPECT_EQ(error.kind(), ErrorKind::input);
+  EXPECT_EQ(error.code(), "zip.crc");
+  EXPECT_EQ(error.message(), "CRC differs");
+  EXPECT_STREQ(error.what(), "CRC differs");
+  EXPECT_EQ(error.hint(), "copy the file again");
+}
+
+TEST(Error, ContextIsAddedOutermostFirst) {
+  expect_error(ErrorKind::input, "zip.crc", Eq("a.th: record 'data/3': CRC differs"), [] {
+    with_context("a.th", [] {
+      with_context([] { return std::string("record 'data/3'"); },
+                   [] { throw Error(ErrorKind::input, "zip.crc", "CRC differs"); });
+    });
+  });
+}
+
+TEST(Error, ContextIsNotBuiltWithoutAnError) {
+  bool built = false;
+  const int result = with_context(
+      [&] {
+        built = true;
+        return std::string("where");
+      },
+      [] { return 7; });
+  EXPECT_EQ(result, 7);
+  EXPECT_FALSE(built);
+}
+
+TEST(Error, ErrnoBecomesCodeAndHint) {
+  const Error full = system_error(ENOSPC, "out.bin");
+  EXPECT_EQ(full.kind(), ErrorKind::system);
+  EXPECT_EQ(full.code(), "io.enospc");
+  EXPECT_EQ(full.message(), "out.bin: No space left on device");
+  EXPECT_EQ(full.hint(), "free some space, or write to another file system");
+  EXPECT_EQ(system_error(ENOENT, "x").code(), "io.enoent");
+  EXPECT_EQ(system_error(EPERM, "x").code(), "io.eacces");
+  EXPECT_EQ(system_error(ENXIO, "x").code(), "io.error");
+  EXPECT_EQ(system_error(ENOSPC, "x", "own hint").hint(), "own hint");
+}
+
+TEST(Error, KindsHaveWords) {
+  EXPECT_EQ(to_string(ErrorKind::usage), "usage");
+  EXPECT_EQ(to_string(ErrorKind::input), "input");
+  EXPECT_EQ(to_string(ErrorKind::system), "system");
+  EXPECT_EQ(to_string(ErrorKind::plugin), "plugin");
+  EXPECT_EQ(to_string(ErrorKind::mismatch), "mismatch");
+  EXPECT_EQ(to_string(ErrorKind::interrupted), "interrupted");
+  EXPECT_EQ(to_string(ErrorKind::internal), "internal");
+}
+
+}  // namespace
+}  // namespace bundlecraft

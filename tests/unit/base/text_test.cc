@@ -1,0 +1,82 @@
+#include "bundlecraft/base/text.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+namespace bundlecraft {
+namespace {
+
+TEST(Printable, LeavesOrdinaryTextAlone) {
+  EXPECT_EQ(printable("data/3"), "data/3");
+  EXPECT_EQ(printable("日本語 é 😀"), "日本語 é 😀");
+}
+
+TEST(Printable, EscapesWhatChangesTheTerminal) {
+  EXPECT_EQ(printable("a\x1b]0;title\x07"), "a\\x1B]0;title\\x07");
+  EXPECT_EQ(printable("line\nline\ttab\r"), "line\\nline\\ttab\\x0D");
+  EXPECT_EQ(printable(std::string("nul\0nul", 7)), "nul\\x00nul");
+  EXPECT_EQ(printable("\x7f\xc2\x85"), "\\x7F\\x85");
+  EXPECT_EQ(printable("\u202e\u2066\ufeff\u200b"), "\\u{202E}\\u{2066}\\u{FEFF}\\u{200B}");
+}
+
+TEST(Printable, EscapesBytesThatAreNoUtf8) {
+  EXPECT_EQ(printable("\xff\xc0\x80"), "\\xFF\\xC0\\x80");
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xED\\xA0\\x80");  // a surrogate
+  EXPECT_EQ(printable("\xe2\x82"), "\\xE2\\x82");           // cut
+}
+
+TEST(Printable, CutsLongTextByCharacters) {
+  EXPECT_EQ(printable("ééééé", 3), "ééé...");
+  EXPECT_EQ(printable("ééé", 3), "ééé");
+  EXPECT_EQ(printable(std::string(1'000'000, 'x')).size(), kShownTextLimit + 3);
+}
+
+TEST(Quoted, AddsQuotes) { EXPECT_EQ(quoted("a\nb"), "'a\\nb'"); }
+
+TEST(IsUtf8, FollowsRfc3629) {
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("é日😀"));
+  EXPECT_FALSE(is_utf8("\xc1\xbf"));          // overlong
+  EXPECT_FALSE(is_utf8("\xf4\x90\x80\x80"));  // beyond U+10FFFF
+  EXPECT_FALSE(is_utf8("\xed\xbf\xbf"));      // surrogate
+}
+
+TEST(HumanBytes, UsesBinaryUnits) {
+  EXPECT_EQ(human_bytes(0), "0 B");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1536), "1.5 KiB");
+  EXPECT_EQ(human_bytes(1024 * 1024 - 1), "1.0 MiB");
+  EXPECT_EQ(human_bytes(6'726'355'105), "6.3 GiB");
+  EXPECT_EQ(human_bytes(~0ULL), "16.0 EiB");
+}
+
+TEST(ShapeText, LooksLikePython) {
+  const std::array<std::int64_t, 2> shape = {33, 32};
+  EXPECT_EQ(shape_text(shape), "[33, 32]");
+  EXPECT_EQ(shape_text({}), "[]");
+}
+
+TEST(ListText, NamesAFewAndCountsTheRest) {
+  const std::array<std::string, 3> items = {"a", "b", "c"};
+  EXPECT_EQ(list_text(items), "'a', 'b' and 'c'");
+  EXPECT_EQ(list_text(items, 1), "'a', ... and 2 more");
+  EXPECT_EQ(list_text({}), "");
+}
+
+TEST(Nearest, FindsSlipsOnly) {
+  const std::array<std::string, 3> names = {"encode", "decode", "inspect"};
+  EXPECT_EQ(nearest("insepct", names), "inspect");
+  EXPECT_EQ(nearest("encod", names), "encode");
+  EXPECT_EQ(nearest("bundle", names), std::nullopt);
+  EXPECT_EQ(nearest("", names), std::nullopt);
+}
+
+TEST(Hex, IsLowerCase) {
+  const std::array<std::uint8_t, 3> bytes = {0x00, 0xAB, 0xFF};
+  EXPECT_EQ(hex(bytes), "00abff");
+}
+
+}  // namespace
+}  // namespace bundlecraft
