@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
 
 namespace bundlecraft {
 namespace {
@@ -23,23 +22,28 @@ std::string_view kind_of(const struct stat& status) {
   return "a device";
 }
 
+void require_regular(const Path& path, const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return;
+  throw Error(ErrorKind::input, "io.not_a_file",
+              path_text(path) + ": is " + std::string(kind_of(status)) + ", expected a file");
+}
+
 }  // namespace
 
 InputFile::InputFile(const Path& path) : path_(path) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd_ < 0) throw system_error(errno, printable(path.string()));
   struct stat status {};
-  if (::fstat(fd_, &status) != 0) {
-    const int error = errno;
+  // Looked at by name first: opening a device can act on it, and a socket cannot be opened at all.
+  if (::stat(path.c_str(), &status) != 0) throw system_error(errno, path_text(path));
+  require_regular(path, status);
+  // O_NONBLOCK: should the name have become a FIFO meanwhile, opening it must not wait.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) throw system_error(errno, path_text(path));
+  try {
+    if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path));
+    require_regular(path, status);
+  } catch (...) {
     ::close(fd_);
-    throw system_error(error, printable(path.string()));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    ::close(fd_);
-    throw Error(
-        ErrorKind::input, "io.not_a_file",
-        printable(path.string()) + ": is " + std::string(kind_of(status)) + ", expected a file");
+    throw;
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
   device_ = status.st_dev;
@@ -54,12 +58,11 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> buffer) const {
     const ssize_t count = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(offset));
     if (count < 0) {
       if (errno == EINTR) continue;
-      throw system_error(errno,
-                         printable(path_.string()) + ": reading at byte " + std::to_string(offset));
+      throw system_error(errno, path_text(path_) + ": reading at byte " + std::to_string(offset));
     }
     if (count == 0) {
       throw Error(ErrorKind::input, "io.truncated",
-                  printable(path_.string()) + ": ends at byte " + std::to_string(offset) + ", " +
+                  path_text(path_) + ": ends at byte " + std::to_string(offset) + ", " +
                       std::to_string(buffer.size()) + " more were expected",
                   "the file changed while it was read; try again when nothing writes to it");
     }
@@ -76,11 +79,10 @@ std::string InputFile::read_text(std::uint64_t offset, std::size_t length) const
 
 void InputFile::check_unchanged() const {
   struct stat status {};
-  if (::fstat(fd_, &status) != 0) throw system_error(errno, printable(path_.string()));
+  if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
   if (static_cast<std::uint64_t>(status.st_size) != size_ ||
       nanoseconds(status.st_mtim) != modified_ns_) {
-    throw Error(ErrorKind::input, "io.changed",
-                printable(path_.string()) + ": changed while it was read",
+    throw Error(ErrorKind::input, "io.changed", path_text(path_) + ": changed while it was read",
                 "try again when nothing writes to it");
   }
 }

@@ -1,69 +1,83 @@
 #include "bundlecraft/io/output_file.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <random>
 
 #include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "hasher.h"
 
 namespace bundlecraft {
 namespace {
 
 // Write-back begins early, so that the final fsync has little left to wait for.
-constexpr std::uint64_t kWriteBackStep = 8ULL << 20;
+constexpr std::uint64_t kWriteBackStep = 16ULL << 20;
 
 constexpr int kNameAttempts = 100;
 
-mode_t default_permissions() {
-  // The umask can only be read by setting it. Its value never changes while we run.
-  static const mode_t mask = [] {
-    const mode_t current = ::umask(022);
-    ::umask(current);
-    return current;
-  }();
-  return 0666 & ~mask;
-}
-
-Error exists_error(const Path& target) {
-  return Error(ErrorKind::usage, "target.exists", printable(target.string()) + ": exists",
-               "pass --force to replace it, or choose another name");
-}
+Path or_current(const Path& directory) { return directory.empty() ? Path(".") : directory; }
 
 std::string descriptor_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
-}  // namespace
+Error exists_error(const Path& target) {
+  return Error(ErrorKind::usage, "target.exists", path_text(target) + ": exists",
+               "pass --force to replace it, or choose another name");
+}
 
-struct OutputFile::Hasher {
-  Hasher() : context(EVP_MD_CTX_new()) {
-    if (context == nullptr || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1) {
-      throw Error(ErrorKind::internal, "hash.init", "SHA-256 is not available from OpenSSL");
+// Gives the unnamed file behind `fd` a name; false with errno set on failure. Never replaces.
+bool link_unnamed(int fd, const Path& name) {
+  return ::linkat(AT_FDCWD, descriptor_path(fd).c_str(), AT_FDCWD, name.c_str(),
+                  AT_SYMLINK_FOLLOW) == 0;
+}
+
+// false with errno set on failure.
+bool rename_without_replacing(const Path& from, const Path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  // The file system does not know the flag. A hard link never replaces either.
+  if (::link(from.c_str(), to.c_str()) != 0) return false;
+  ::unlink(from.c_str());
+  return true;
+}
+
+int flush_descriptor(int fd) {
+  int result = 0;
+  do {
+    result = ::fsync(fd);
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
+// A directory held open to be flushed.
+class OpenDirectory {
+ public:
+  explicit OpenDirectory(const Path& path)
+      : path_(or_current(path)), fd_(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (fd_ < 0) throw system_error(errno, path_text(path_));
+  }
+  OpenDirectory(const OpenDirectory&) = delete;
+  OpenDirectory& operator=(const OpenDirectory&) = delete;
+  ~OpenDirectory() { ::close(fd_); }
+
+  void flush() const {
+    // Some network file systems cannot flush a directory; there is nothing better to do there.
+    if (flush_descriptor(fd_) != 0 && errno != EINVAL) {
+      throw system_error(errno, path_text(path_) + ": flushing the directory");
     }
   }
-  Hasher(const Hasher&) = delete;
-  Hasher& operator=(const Hasher&) = delete;
-  ~Hasher() { EVP_MD_CTX_free(context); }
 
-  EVP_MD_CTX* context;
+ private:
+  Path path_;
+  int fd_;
 };
 
-void sync_directory(const Path& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) throw system_error(errno, printable(directory.string()));
-  const int result = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
-  // Some network file systems cannot sync a directory; there is nothing better to do there.
-  if (result != 0 && error != EINVAL)
-    throw system_error(error, printable(directory.string()) + ": flushing");
-}
+}  // namespace
+
+void sync_directory(const Path& directory) { OpenDirectory(directory).flush(); }
 
 Path temporary_name(const Path& directory) {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -73,23 +87,10 @@ Path temporary_name(const Path& directory) {
   return directory / name;
 }
 
-OutputFile::OutputFile(const Path& directory, Durability durability)
-    : directory_(directory), durability_(durability) {
-  fd_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-  if (fd_ >= 0) return;
-  // File systems and kernels without unnamed files answer in several ways.
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
-    throw system_error(errno, printable(directory.string()) + ": creating a file");
-  }
-  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-    temporary_ = temporary_name(directory);
-    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd_ >= 0) return;
-    if (errno != EEXIST)
-      throw system_error(errno, printable(directory.string()) + ": creating a file");
-  }
-  throw Error(ErrorKind::system, "io.error",
-              printable(directory.string()) + ": no free temporary name");
+OutputFile::OutputFile(const Path& directory, Durability durability, Temporary temporary)
+    : directory_(or_current(directory)), durability_(durability) {
+  if (temporary == Temporary::unnamed) create_unnamed();
+  if (fd_ < 0) create_hidden();
 }
 
 OutputFile::~OutputFile() {
@@ -97,13 +98,38 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+// Leaves fd_ unset on failure. File systems and kernels without unnamed files answer in many ways;
+// what is wrong with the directory itself, create_hidden() finds and reports.
+void OutputFile::create_unnamed() {
+  fd_ = ::open(directory_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (fd_ >= 0 && ::access(descriptor_path(fd_).c_str(), F_OK) != 0) {
+    // Without /proc the file could never be given a name.
+    ::close(fd_);
+    fd_ = -1;
+  }
+}
+
+void OutputFile::create_hidden() {
+  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+    Path name = temporary_name(directory_);
+    fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd_ >= 0) {
+      temporary_ = std::move(name);
+      return;
+    }
+    if (errno != EEXIST) throw system_error(errno, path_text(directory_) + ": creating a file");
+  }
+  throw Error(ErrorKind::system, "io.error",
+              path_text(directory_) + ": no free temporary name was found");
+}
+
 void OutputFile::write(std::span<const std::byte> bytes) {
-  if (hasher_) EVP_DigestUpdate(hasher_->context, bytes.data(), bytes.size());
+  const Hasher::Pass pass(hasher_.get(), bytes);
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
     if (count < 0) {
       if (errno == EINTR) continue;
-      throw system_error(errno, "writing to " + printable(directory_.string()));
+      throw system_error(errno, "writing to " + path_text(directory_));
     }
     size_ += static_cast<std::uint64_t>(count);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -122,66 +148,74 @@ void OutputFile::start_write_back() {
 }
 
 void OutputFile::reserve(std::uint64_t bytes) {
-  // FALLOC_FL_KEEP_SIZE: a file that is dropped half way never looks complete.
-  if (::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) == 0) return;
-  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) {
-    throw system_error(errno, printable(directory_.string()) + ": reserving " + human_bytes(bytes));
+  int result = 0;
+  do {
+    // FALLOC_FL_KEEP_SIZE: a file that is dropped half way never looks complete.
+    result = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+    throw system_error(errno, path_text(directory_) + ": reserving " + human_bytes(bytes));
   }
 }
 
 void OutputFile::hash_contents() { hasher_ = std::make_unique<Hasher>(); }
 
 std::string OutputFile::sha256() const {
-  if (!hasher_)
+  if (!hasher_) {
     throw Error(ErrorKind::internal, "hash.none",
                 "the SHA-256 of a file was asked for that is not hashed");
-  // Finishing a copy leaves the running hash usable.
-  Hasher copy;
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  if (EVP_MD_CTX_copy_ex(copy.context, hasher_->context) != 1 ||
-      EVP_DigestFinal_ex(copy.context, digest.data(), &length) != 1) {
-    throw Error(ErrorKind::internal, "hash.final", "OpenSSL could not finish a SHA-256");
   }
-  return hex(std::span(digest.data(), length));
+  return hasher_->digest();
+}
+
+void OutputFile::flush_contents() {
+  if (durability_ == Durability::sync) {
+    // A failed fsync is final: the kernel may have dropped the data and will not say so twice.
+    if (flush_descriptor(fd_) != 0) {
+      throw system_error(errno, path_text(directory_) + ": flushing a file");
+    }
+    return;
+  }
+  // Network file systems report a full disk when a descriptor is closed, but the file still needs
+  // its own.
+  const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (copy >= 0 && ::close(copy) != 0 && errno != EINTR) {
+    throw system_error(errno, "writing to " + path_text(directory_));
+  }
+}
+
+void OutputFile::take_name(const Path& target, bool replace) {
+  if (temporary_.empty()) {
+    if (link_unnamed(fd_, target)) return;
+    if (errno != EEXIST) throw system_error(errno, path_text(target));
+    if (!replace) throw exists_error(target);
+    // Only a file with a name can be renamed over another.
+    Path name = temporary_name(or_current(target.parent_path()));
+    if (!link_unnamed(fd_, name)) throw system_error(errno, path_text(target));
+    temporary_ = std::move(name);
+  }
+  if (replace) {
+    if (::rename(temporary_.c_str(), target.c_str()) != 0) {
+      throw system_error(errno, path_text(target));
+    }
+  } else if (!rename_without_replacing(temporary_, target)) {
+    throw errno == EEXIST ? exists_error(target) : system_error(errno, path_text(target));
+  }
+  temporary_.clear();
 }
 
 void OutputFile::publish(const Path& target, bool replace) {
-  const std::string shown = printable(target.string());
-  if (::fchmod(fd_, default_permissions()) != 0) throw system_error(errno, shown);
-  // A failed fsync is final: the kernel may have dropped the data and will not say so twice.
-  if (durability_ == Durability::sync && ::fsync(fd_) != 0)
-    throw system_error(errno, shown + ": flushing");
-
-  if (temporary_.empty()) {
-    if (::linkat(AT_FDCWD, descriptor_path(fd_).c_str(), AT_FDCWD, target.c_str(),
-                 AT_SYMLINK_FOLLOW) == 0) {
-      if (durability_ == Durability::sync) sync_directory(directory_);
-      return;
-    }
-    if (errno != EEXIST) throw system_error(errno, shown);
-    if (!replace) throw exists_error(target);
-    // link never replaces: take a temporary name first, then rename over the old file.
-    temporary_ = temporary_name(directory_);
-    if (::linkat(AT_FDCWD, descriptor_path(fd_).c_str(), AT_FDCWD, temporary_.c_str(),
-                 AT_SYMLINK_FOLLOW) != 0) {
-      const int error = errno;
-      temporary_.clear();
-      throw system_error(error, shown);
-    }
+  flush_contents();
+  if (durability_ == Durability::no_sync) return take_name(target, replace);
+  // Opened before the file is named: a directory that cannot be opened is found out in time.
+  const OpenDirectory directory(target.parent_path());
+  take_name(target, replace);
+  try {
+    directory.flush();
+  } catch (...) {
+    if (!replace) ::unlink(target.c_str());
+    throw;
   }
-  if (!replace) {
-    // Not every file system knows RENAME_NOREPLACE; link refuses an existing target everywhere.
-    if (::link(temporary_.c_str(), target.c_str()) != 0) {
-      if (errno == EEXIST) throw exists_error(target);
-      throw system_error(errno, shown);
-    }
-    ::unlink(temporary_.c_str());
-  } else if (::rename(temporary_.c_str(), target.c_str()) != 0) {
-    throw system_error(errno, shown);
-  }
-  temporary_.clear();
-  if (durability_ == Durability::sync) sync_directory(directory_);
 }
 
 }  // namespace bundlecraft

@@ -22,15 +22,21 @@ enum class Durability { sync, no_sync };
 // Thread: one thread at a time.
 class OutputFile {
  public:
+  enum class Temporary {
+    unnamed,  // a hidden name where the file system has no unnamed files
+    hidden,   // always a hidden name
+  };
+
   // Creates the file in `directory`, which must exist. Throws system when it cannot.
-  OutputFile(const Path& directory, Durability durability);
+  OutputFile(const Path& directory, Durability durability,
+             Temporary temporary = Temporary::unnamed);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   // Discards the file unless it was published.
   ~OutputFile();
 
-  // Appends. Handles short writes and EINTR; throws system with the target's name ("io.enospc",
-  // ...).
+  // Appends. Handles short writes and EINTR; throws system with the directory's name
+  // ("io.enospc", ...), after which the file can only be dropped.
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
@@ -49,12 +55,18 @@ class OutputFile {
   // Flushes (Durability::sync) and gives the file the name `target`, in the same file system as
   // `directory`; permissions are 0666 less the umask. An existing file is replaced atomically when
   // `replace`, else it is an error of kind usage ("target.exists"). With Durability::sync the
-  // directory is flushed too. REQUIRES: not published before.
+  // directory is flushed too. On failure nothing has changed at `target`, with one exception: when
+  // only the flush of the directory fails, a replaced file stays replaced, by the complete new one.
+  // REQUIRES: not published before.
   void publish(const Path& target, bool replace);
 
  private:
-  struct Hasher;
+  class Hasher;
+  void create_unnamed();
+  void create_hidden();
   void start_write_back();
+  void flush_contents();
+  void take_name(const Path& target, bool replace);
 
   Path directory_;
   Path temporary_;  // empty when the file has no name

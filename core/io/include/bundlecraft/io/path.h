@@ -2,9 +2,18 @@
 #pragma once
 
 #include <boost/filesystem/path.hpp>
+#include <string>
+
+#include "bundlecraft/base/text.h"
 
 namespace bundlecraft {
 
 using Path = boost::filesystem::path;
+
+// `path` for messages: escaped, and never cut where a real path could still go on.
+inline std::string path_text(const Path& path) {
+  constexpr std::size_t kLongestPath = 4096;
+  return printable(path.string(), kLongestPath);
+}
 
 }  // namespace bundlecraft
