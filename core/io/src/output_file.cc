@@ -129,7 +129,7 @@ void OutputFile::write(std::span<const std::byte> bytes) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
     if (count < 0) {
       if (errno == EINTR) continue;
-      throw system_error(errno, "writing to " + path_text(directory_));
+      throw system_error(errno, path_text(directory_) + ": writing a file");
     }
     size_ += static_cast<std::uint64_t>(count);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -180,7 +180,7 @@ void OutputFile::flush_contents() {
   // its own.
   const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
   if (copy >= 0 && ::close(copy) != 0 && errno != EINTR) {
-    throw system_error(errno, "writing to " + path_text(directory_));
+    throw system_error(errno, path_text(directory_) + ": writing a file");
   }
 }
 
