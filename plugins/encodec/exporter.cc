@@ -1,0 +1,189 @@
+#include "encodec/exporter.h"
+
+#include <string>
+#include <utility>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "encodec/pretrained.h"
+#include "encodec/spec.h"
+#include "support/audiocraft/package.h"
+
+namespace bundlecraft::encodec {
+namespace {
+
+using audiocraft::Layout;
+using audiocraft::ModelKind;
+
+// Confidence for a configuration that names no model: below that of the language models, so that a
+// role decides, and an export without one is no tie.
+constexpr int kUncheckable = 5;
+
+Probe probe_model(const audiocraft::Glance& glance) {
+  if (!glance.model) {
+    return {kUncheckable, glance.file.words + ", but " + glance.problem};
+  }
+  const audiocraft::ModelName& model = *glance.model;
+  switch (model.kind) {
+    case ModelKind::codec:
+      if (model.name.empty()) return {60, model.words};
+      if (model.name != "encodec") return {0, model.words + ", not an EnCodec"};
+      return glance.has_state ? Probe{100, model.words}
+                              : Probe{60, model.words + ", but there is no best state"};
+    case ModelKind::unnamed:
+      return {kUncheckable, model.words};
+    case ModelKind::language_model:
+    case ModelKind::other:
+      return {0, model.words + ", not a codec"};
+  }
+  return {};
+}
+
+Probe probe_checkpoint(const Checkpoint& checkpoint) {
+  const audiocraft::Glance glance = audiocraft::glance(checkpoint);
+  switch (glance.file.layout) {
+    case Layout::training:
+    case Layout::exported:
+      return probe_model(glance);
+    case Layout::reference: {
+      if (!glance.pretrained) return {0, glance.file.words + " without a name"};
+      const NameVerdict verdict = judge_name(*glance.pretrained);
+      return {verdict.confidence, glance.file.words + ": " + verdict.reason};
+    }
+    case Layout::weights:
+    case Layout::other:
+      return {0, "the file is " + glance.file.words};
+  }
+  return {};
+}
+
+// Facts, summary and warnings of a codec that a loader fetches by name.
+void describe_pretrained(const std::string& name, Component& component) {
+  const NameVerdict verdict = judge_name(name);
+  if (verdict.confidence == 0) {
+    throw Error(ErrorKind::input, "pretrained.unknown", verdict.reason, verdict.hint);
+  }
+  component.summary = {{"family", "EnCodec"}, {"pretrained", printable(name)}};
+  if (const Pretrained* known = find_pretrained(name)) {
+    component.provides = provided_facts(known->figures, "figures of " + name);
+    add_summary(known->figures, component.summary);
+    component.checks.push_back(name + " is a name that AudioCraft resolves");
+  } else {
+    component.warnings.push_back(verdict.reason +
+                                 ": whether it exists and fits the language model "
+                                 "shows only when the bundle is loaded");
+  }
+  if (name == "debug_compression_model") {
+    component.warnings.push_back("debug_compression_model has random weights: for tests only");
+  } else {
+    component.warnings.push_back("a reference: " + quoted(name) +
+                                 " is fetched from Hugging Face when the bundle is loaded");
+  }
+}
+
+// Which key of xp.cfg a figure comes from.
+std::string key_of(std::string_view fact) {
+  if (fact == audiocraft::kCodebooks) return "rvq.n_q";
+  if (fact == audiocraft::kCardinality) return "rvq.bins";
+  if (fact == audiocraft::kSampleRate) return "encodec.sample_rate";
+  if (fact == audiocraft::kFrameRate) return "encodec.sample_rate and seanet.ratios";
+  if (fact == audiocraft::kChannels) return "encodec.channels";
+  if (fact == audiocraft::kLatentDimension) return "seanet.dimension";
+  if (fact == audiocraft::kRenormalize) return "encodec.renormalize";
+  return "compression_model";
+}
+
+void describe_model(const audiocraft::Opened& opened, Component& component) {
+  const audiocraft::ModelName model = audiocraft::model_name(opened.config);
+  if (model.kind == ModelKind::unnamed) {
+    component.summary = {{"family", "unknown"}};
+    component.warnings.push_back(model.words +
+                                 "; the tensors are taken as they are, nothing can be checked");
+    return;
+  }
+  if (model.kind != ModelKind::codec) {
+    throw Error(ErrorKind::input, "package.family", model.words + ", not a codec",
+                model.kind == ModelKind::language_model
+                    ? "give it as the language model; the codec is another file or a name, such as "
+                      "facebook/encodec_32khz"
+                    : "give the checkpoint of a codec");
+  }
+  audiocraft::require_key(opened.config, "compression_model", "AudioCraft");
+  if (model.name != "encodec") {
+    throw Error(ErrorKind::input, "package.family", model.words + ", not an EnCodec",
+                "'bundlecraft plugins list' shows which exporter takes it");
+  }
+  Spec spec = read_spec(opened.config);
+  component.checks = check_state(opened.state, spec.expected);
+  component.provides = provided_facts(spec.figures, "xp.cfg");
+  for (FitFact& fact : component.provides) fact.origin = key_of(fact.name) + " in xp.cfg";
+  component.summary = {{"family", "EnCodec"}};
+  add_summary(spec.figures, component.summary);
+  component.warnings = std::move(spec.warnings);
+}
+
+Component prepare_reference(const Checkpoint& checkpoint) {
+  audiocraft::Reference reference = audiocraft::open_reference(checkpoint);
+  Component component;
+  component.role = kCompressionRole;
+  describe_pretrained(reference.name, component);
+  component.package = std::move(reference.package);
+  audiocraft::append(component.warnings, reference.warnings);
+  return component;
+}
+
+Component prepare_pretrained(const ExportRequest& request) {
+  Component component;
+  component.role = kCompressionRole;
+  const std::string& name = request.source.name();
+  describe_pretrained(name, component);
+  component.package =
+      audiocraft::reference_package(name, request.option(audiocraft::kVersionOption));
+  return component;
+}
+
+}  // namespace
+
+ExporterInfo EncodecExporter::info() const {
+  using Kind = AcceptedSource::Kind;
+  std::vector<std::string> names = pretrained_names();
+  names.emplace_back("*");
+  return {
+      "encodec",
+      "EnCodec models trained with AudioCraft, and references to pretrained ones",
+      1,
+      std::string(kCompressionRole),
+      {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
+       {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},
+       {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)}},
+      {audiocraft::state_option(), audiocraft::version_option()}};
+}
+
+Probe EncodecExporter::probe(const Source& source) const {
+  if (source.kind() == AcceptedSource::Kind::checkpoint) {
+    return probe_checkpoint(source.checkpoint());
+  }
+  const NameVerdict verdict = judge_name(source.name());
+  return {verdict.confidence,
+          verdict.hint.empty() ? verdict.reason : verdict.reason + "; " + verdict.hint};
+}
+
+Component EncodecExporter::prepare(const ExportRequest& request, ExportContext&) const {
+  if (request.source.kind() == AcceptedSource::Kind::pretrained) return prepare_pretrained(request);
+  const Checkpoint& checkpoint = request.source.checkpoint();
+  if (audiocraft::file_kind(checkpoint.root()).layout == Layout::reference) {
+    return prepare_reference(checkpoint);
+  }
+  audiocraft::Opened opened = audiocraft::open_model(request);
+  Component component;
+  component.role = kCompressionRole;
+  describe_model(opened, component);
+  add_summary(opened.state, component.summary);
+  audiocraft::append(component.checks, opened.checks);
+  audiocraft::append(component.checks, opened.state.notes);
+  audiocraft::append(component.warnings, opened.warnings);
+  component.package = std::move(opened.package);
+  return component;
+}
+
+}  // namespace bundlecraft::encodec

@@ -1,0 +1,27 @@
+// The tensors and needs of AudioCraft's conditioners: what turns text, melodies or drums into input
+// of a language model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bundlecraft/omegaconf/config.h"
+#include "support/audiocraft/state.h"
+
+namespace bundlecraft::language_model {
+
+struct Conditioners {
+  std::vector<std::string> kinds;      // "t5", "chroma_stem", ...: one for each, in their order
+  std::vector<std::string> downloads;  // what AudioCraft fetches when it builds them
+  std::vector<std::string> warnings;
+
+  bool has(const std::string& kind) const;
+};
+
+// Adds the tensors of everything under `conditioners` in xp.cfg. `dim` is the width of the language
+// model. Throws Error(input, "config.*") for settings that AudioCraft cannot build.
+Conditioners add_conditioners(const Config& config, std::int64_t dim,
+                              audiocraft::ExpectedState& expected);
+
+}  // namespace bundlecraft::language_model

@@ -1,0 +1,111 @@
+#include "language_model/exporter.h"
+
+#include <string>
+#include <utility>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "language_model/spec.h"
+#include "support/audiocraft/facts.h"
+#include "support/audiocraft/package.h"
+
+namespace bundlecraft::language_model {
+namespace {
+
+using audiocraft::Layout;
+using audiocraft::ModelKind;
+
+// Confidence for what can be taken as it is, and not checked.
+constexpr int kUncheckable = 10;
+
+Probe probe_model(const audiocraft::Glance& glance) {
+  if (!glance.model) {
+    return {kUncheckable, glance.file.words + ", but " + glance.problem};
+  }
+  const audiocraft::ModelName& model = *glance.model;
+  switch (model.kind) {
+    case ModelKind::language_model:
+      if (model.name.empty()) return {60, model.words};
+      if (!is_known_model(model.name)) {
+        return {kUncheckable, model.words + " that AudioCraft 1.4 does not know"};
+      }
+      return glance.has_state ? Probe{100, model.words}
+                              : Probe{60, model.words + ", but there is no best state"};
+    case ModelKind::unnamed:
+      return {kUncheckable, model.words};
+    case ModelKind::codec:
+    case ModelKind::other:
+      return {0, model.words + ", not a language model"};
+  }
+  return {};
+}
+
+void describe_unchecked(const std::string& why, Component& component) {
+  component.summary = {{"family", "unknown"}};
+  component.warnings.push_back(why + "; the tensors are taken as they are, nothing can be checked");
+}
+
+void describe_model(const audiocraft::Opened& opened, Component& component) {
+  const audiocraft::ModelName model = audiocraft::model_name(opened.config);
+  if (model.kind == ModelKind::unnamed) return describe_unchecked(model.words, component);
+  if (model.kind != ModelKind::language_model) {
+    throw Error(ErrorKind::input, "package.family", model.words + ", not a language model",
+                model.kind == ModelKind::codec
+                    ? "give it as the compression model; the language model is another file"
+                    : "give the checkpoint of a language model");
+  }
+  audiocraft::require_key(opened.config, "lm_model", "AudioCraft");
+  if (!is_known_model(model.name)) {
+    return describe_unchecked(model.words + " that AudioCraft 1.4 does not know", component);
+  }
+  Spec spec = read_spec(opened.config, model);
+  component.checks = check_state(opened.state, spec.expected);
+  component.requires_ = spec.requires_;
+  const std::vector<FitFact> of_tensors = facts_of_tensors(opened.state, spec);
+  component.requires_.insert(component.requires_.end(), of_tensors.begin(), of_tensors.end());
+  component.summary = std::move(spec.summary);
+  component.warnings = std::move(spec.warnings);
+}
+
+}  // namespace
+
+ExporterInfo LanguageModelExporter::info() const {
+  using Kind = AcceptedSource::Kind;
+  return {"language_model",
+          "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
+          1,
+          std::string(kLanguageModelRole),
+          {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
+           {Kind::checkpoint, "exported language model (state_dict.bin)", {}}},
+          {audiocraft::state_option(), audiocraft::version_option()}};
+}
+
+Probe LanguageModelExporter::probe(const Source& source) const {
+  const audiocraft::Glance glance = audiocraft::glance(source.checkpoint());
+  switch (glance.file.layout) {
+    case Layout::training:
+    case Layout::exported:
+      return probe_model(glance);
+    case Layout::reference:
+      return {0, glance.file.words + ", which only compression models can be"};
+    case Layout::weights:
+    case Layout::other:
+      return {0, "the file is " + glance.file.words};
+  }
+  return {};
+}
+
+Component LanguageModelExporter::prepare(const ExportRequest& request, ExportContext&) const {
+  audiocraft::Opened opened = audiocraft::open_model(request);
+  Component component;
+  component.role = kLanguageModelRole;
+  describe_model(opened, component);
+  add_summary(opened.state, component.summary);
+  audiocraft::append(component.checks, opened.checks);
+  audiocraft::append(component.checks, opened.state.notes);
+  audiocraft::append(component.warnings, opened.warnings);
+  component.package = std::move(opened.package);
+  return component;
+}
+
+}  // namespace bundlecraft::language_model

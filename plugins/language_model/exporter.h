@@ -1,0 +1,15 @@
+// Exports language models trained with AudioCraft: MusicGen, AudioGen, MAGNeT and JASCO.
+#pragma once
+
+#include "bundlecraft/plugin/exporter.h"
+
+namespace bundlecraft::language_model {
+
+class LanguageModelExporter final : public Exporter {
+ public:
+  ExporterInfo info() const override;
+  Probe probe(const Source& source) const override;
+  Component prepare(const ExportRequest& request, ExportContext& context) const override;
+};
+
+}  // namespace bundlecraft::language_model

@@ -1,0 +1,34 @@
+// What a configuration of AudioCraft says about a language model: its tensors, and what it needs of
+// the codec.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bundlecraft/omegaconf/config.h"
+#include "bundlecraft/plugin/exporter.h"
+#include "support/audiocraft/config.h"
+#include "support/audiocraft/state.h"
+
+namespace bundlecraft::language_model {
+
+struct Spec {
+  std::string family;  // "MusicGen (stereo, melody)"
+  audiocraft::ExpectedState expected;
+  std::vector<FitFact> requires_;
+  std::vector<SummaryItem> summary;
+  std::vector<std::string> warnings;
+};
+
+// Whether AudioCraft can build a model of this lm_model.
+bool is_known_model(const std::string& lm_model);
+
+// Throws Error(input, "config.*") for a configuration that AudioCraft cannot build the model from.
+// REQUIRES: is_known_model(name.name).
+Spec read_spec(const Config& config, const audiocraft::ModelName& name);
+
+// The figures of the codec that the tensors themselves show. REQUIRES: `state` has the tensors of
+// `spec`.
+std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec& spec);
+
+}  // namespace bundlecraft::language_model

@@ -1,0 +1,92 @@
+// Files of AudioCraft: what lies in a checkpoint, and the packages that its loaders read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/checkpoint/checkpoint.h"
+#include "bundlecraft/checkpoint/package.h"
+#include "bundlecraft/omegaconf/config.h"
+#include "bundlecraft/plugin/exporter.h"
+#include "support/audiocraft/config.h"
+#include "support/audiocraft/state.h"
+
+namespace bundlecraft::audiocraft {
+
+// The release whose layout and rules are followed; also the default of `version` in packages.
+inline constexpr std::string_view kAudioCraftVersion = "1.4.0a2";
+
+// Options that every exporter of AudioCraft models declares.
+inline constexpr std::string_view kStateOption = "state";
+inline constexpr std::string_view kVersionOption = "audiocraft-version";
+OptionSpec state_option();
+OptionSpec version_option();
+
+enum class Layout {
+  training,   // checkpoint.th of a training
+  exported,   // {best_state, xp.cfg, version, exported}
+  reference,  // {pretrained, exported, version}
+  weights,    // {state_dict, metadata}, as descript-audio-codec saves
+  other,
+};
+
+struct FileKind {
+  Layout layout = Layout::other;
+  std::string words;  // "a training checkpoint of AudioCraft"
+};
+
+// Looks at names and types only; never throws.
+FileKind file_kind(Object root);
+
+// What can be told of a checkpoint without checking it, for probe(). Never throws.
+struct Glance {
+  FileKind file;
+  std::optional<ModelName> model;         // of a training checkpoint or exported package
+  std::optional<std::string> pretrained;  // of a reference package
+  std::string problem;                    // why `model` is not known: "xp.cfg: ..."
+  bool has_state = false;                 // best_state or fsdp_best_state holds something
+};
+Glance glance(const Checkpoint& checkpoint);
+
+// A training checkpoint or an exported package, opened: config, the state dict asked for, and the
+// package to write, not yet checked against each other.
+struct Opened {
+  Layout layout;
+  Config config;
+  State state;
+  Value::Dict package;
+  std::vector<std::string> checks;
+  std::vector<std::string> warnings;
+};
+
+// Options used: state, audiocraft-version. Throws Error(input): "package.layout" for files of
+// another kind, "config.*", "state.*", "package.*".
+Opened open_model(const ExportRequest& request);
+
+// Throws Error(usage, "option.state") when the state option asks for one of several states.
+// Called for files that hold one state only.
+void require_single_state(const ExportRequest& request);
+
+// {best_state, xp.cfg, version, exported}, in AudioCraft's order.
+Value::Dict model_package(const State& state, const std::string& config_text,
+                          const std::string& version);
+
+// {pretrained, exported, version}, in AudioCraft's order.
+Value::Dict reference_package(const std::string& name, const std::string& version);
+
+// The reference package that `checkpoint` holds, checked. Keys beside the three are kept when they
+// are plain data and dropped with a warning otherwise. REQUIRES: layout reference.
+struct Reference {
+  std::string name;
+  Value::Dict package;
+  std::vector<std::string> warnings;
+};
+Reference open_reference(const Checkpoint& checkpoint);
+
+// Error(input, "package.layout") for a file that is none of what an exporter takes.
+Error wrong_layout(const FileKind& file, std::string_view expected);
+
+}  // namespace bundlecraft::audiocraft
