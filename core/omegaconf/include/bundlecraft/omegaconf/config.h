@@ -37,7 +37,7 @@ class Config {
   // A pickled omegaconf DictConfig or ListConfig (OmegaConf 2.0 to 2.4), a plain dict or list (as
   // OmegaConf.to_yaml accepts). Throws Error(input, "config.*"), for example "config.type" for
   // anything else, "config.enum" when an enum's name is not in the file.
-  static Config from_object(Object object);
+  static Config from_object(Object object, std::optional<Object> whole = std::nullopt);
 
   // YAML text as OmegaConf.create reads it (YAML 1.1 scalars; duplicate keys, tags other than the
   // standard scalars, anchors used as loops refused: "config.yaml", "config.tag",

@@ -1,0 +1,76 @@
+#include "budget.h"
+
+#include <utility>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/omegaconf/config.h"
+#include "scalar.h"
+
+namespace bundlecraft::omegaconf {
+
+void Budget::spend(std::size_t depth, std::size_t text_bytes) {
+  if (depth > limits::kConfigDepth) {
+    throw Error(
+        ErrorKind::input, "config.depth",
+        "the configuration nests deeper than " + std::to_string(limits::kConfigDepth) + " levels");
+  }
+  if (++nodes_ > limits::kConfigNodes) {
+    throw Error(
+        ErrorKind::input, "config.size",
+        "the configuration has more than " + std::to_string(limits::kConfigNodes) + " values");
+  }
+  text_bytes_ += text_bytes;
+  if (text_bytes_ > limits::kConfigTextBytes) {
+    throw Error(
+        ErrorKind::input, "config.size",
+        "the configuration holds more than " + human_bytes(limits::kConfigTextBytes) + " of text");
+  }
+}
+
+void Budget::spend_tree(const ConfigNode& node, std::size_t depth) {
+  spend(depth, text_size(node));
+  if (const auto* list = node.get_if<ConfigNode::List>()) {
+    for (const ConfigNode& item : *list) spend_tree(item, depth + 1);
+  } else if (const auto* mapping = node.get_if<ConfigNode::Mapping>()) {
+    for (const ConfigEntry& entry : *mapping) {
+      spend(depth + 1, text_size(entry.key));
+      spend_tree(entry.value, depth + 1);
+    }
+  }
+}
+
+std::size_t text_size(const ConfigNode& node) {
+  if (const auto* text = node.get_if<std::string>()) return text->size();
+  if (const auto* big = node.get_if<ConfigBigInteger>()) return big->digits.size();
+  if (const auto* bytes = node.get_if<ConfigBytes>()) return bytes->data.size();
+  std::size_t size = 0;
+  if (const auto* path = node.get_if<ConfigPath>()) {
+    size = path->class_name.size();
+    // An argument of no characters still takes a line.
+    for (const std::string& argument : path->arguments) size += argument.size() + 1;
+  }
+  return size;
+}
+
+std::size_t text_size(const ConfigKey& key) {
+  if (const auto* text = std::get_if<std::string>(&key)) return text->size();
+  if (const auto* big = std::get_if<ConfigBigInteger>(&key)) return big->digits.size();
+  if (const auto* bytes = std::get_if<ConfigBytes>(&key)) return bytes->data.size();
+  return 0;
+}
+
+bool MappingBuilder::contains(const ConfigKey& key) const {
+  return places_.contains(key_identity(key));
+}
+
+void MappingBuilder::set(ConfigKey key, ConfigNode value) {
+  const auto [place, is_new] = places_.try_emplace(key_identity(key), mapping_.size());
+  if (is_new) {
+    mapping_.push_back({std::move(key), std::move(value)});
+  } else {
+    mapping_[place->second].value = std::move(value);
+  }
+}
+
+}  // namespace bundlecraft::omegaconf

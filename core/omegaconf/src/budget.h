@@ -1,0 +1,45 @@
+// The bounds of a configuration, held while a tree is made.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <unordered_map>
+
+#include "bundlecraft/omegaconf/node.h"
+
+namespace bundlecraft::omegaconf {
+
+// Counts what a tree holds. Sharing (aliases, objects referred to twice) counts each time: the tree
+// holds copies.
+class Budget {
+ public:
+  // One more node at `depth` (the root has 0) with `text_bytes` of text. Throws Error(input,
+  // "config.depth" or "config.size").
+  void spend(std::size_t depth, std::size_t text_bytes);
+
+  // All nodes of `node`, which goes to `depth`.
+  void spend_tree(const ConfigNode& node, std::size_t depth);
+
+ private:
+  std::size_t nodes_ = 0;
+  std::size_t text_bytes_ = 0;
+};
+
+// Bytes of text that a scalar or key holds.
+std::size_t text_size(const ConfigNode& node);
+std::size_t text_size(const ConfigKey& key);
+
+// A mapping in the making: keys are distinct as in Python.
+class MappingBuilder {
+ public:
+  bool contains(const ConfigKey& key) const;
+  // A key that is there already keeps its place and gets the new value.
+  void set(ConfigKey key, ConfigNode value);
+  ConfigNode::Mapping take() { return std::move(mapping_); }
+
+ private:
+  ConfigNode::Mapping mapping_;
+  std::unordered_map<std::string, std::size_t> places_;
+};
+
+}  // namespace bundlecraft::omegaconf
