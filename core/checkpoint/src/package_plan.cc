@@ -1,0 +1,137 @@
+#include "package_plan.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/checkpoint/limits.h"
+
+namespace bundlecraft {
+namespace {
+
+// to_value() never goes beyond half of this; exporters put what it gives into dicts of their own.
+constexpr std::size_t kDeepest = 2 * limits::kExportedDepth;
+
+// Calls `visit` with every tensor, in the order in which they are pickled.
+void for_each_tensor(const Value& value, const std::function<void(const Tensor&)>& visit,
+                     std::size_t depth = 0) {
+  if (depth > kDeepest) {
+    throw Error(ErrorKind::internal, "package.depth",
+                "a package nests deeper than " + std::to_string(kDeepest) + " levels");
+  }
+  if (const auto* tensor = value.get_if<Tensor>()) return visit(*tensor);
+  if (const auto* list = value.get_if<Value::List>()) {
+    for (const Value& item : *list) for_each_tensor(item, visit, depth + 1);
+  } else if (const auto* dict = value.get_if<Value::Dict>()) {
+    for (const auto& [key, item] : *dict) for_each_tensor(item, visit, depth + 1);
+  }
+}
+
+// Bytes of its storage that `tensor` reaches.
+ByteRange reached_bytes(const Tensor& tensor) {
+  const auto range = used_range(tensor.layout);
+  const std::uint64_t size = item_size(tensor.dtype);
+  if (!range || range->end > tensor.storage.bytes / size) {
+    if (range && range->size() == 0) return {};
+    throw Error(ErrorKind::internal, "package.tensor",
+                "a tensor of shape " + shape_text(tensor.layout.shape) +
+                    " does not lie in its storage of " + std::to_string(tensor.storage.bytes) +
+                    " bytes");
+  }
+  return {range->begin * size, range->end * size};
+}
+
+std::vector<ByteRange> merged(std::vector<ByteRange> ranges) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const ByteRange& a, const ByteRange& b) { return a.begin < b.begin; });
+  std::vector<ByteRange> result;
+  for (const ByteRange& range : ranges) {
+    if (!result.empty() && range.begin <= result.back().end) {
+      result.back().end = std::max(result.back().end, range.end);
+    } else {
+      result.push_back(range);
+    }
+  }
+  return result;
+}
+
+// What the tensors of one storage say about it, gathered before the ranges are settled.
+struct Uses {
+  std::vector<ByteRange> ranges;
+  std::uint64_t unit = 1;      // the largest element; sizes of elements are powers of two
+  std::optional<DType> dtype;  // of all tensors, as long as they agree
+  bool agree = true;
+
+  explicit Uses(const Storage& storage) : unit(item_size(storage.dtype)) {}
+
+  void add(const Tensor& tensor) {
+    const ByteRange range = reached_bytes(tensor);
+    if (range.size() > 0) ranges.push_back(range);
+    unit = std::max<std::uint64_t>(unit, item_size(tensor.dtype));
+    agree = agree && dtype.value_or(tensor.dtype) == tensor.dtype;
+    dtype = tensor.dtype;
+  }
+
+  void settle(PlannedStorage& storage) {
+    // Whole units, so that every offset stays a multiple of its tensor's element size.
+    for (ByteRange& range : ranges) {
+      range.begin = range.begin / unit * unit;
+      range.end = std::min((range.end + unit - 1) / unit * unit, storage.source.bytes);
+    }
+    storage.used = merged(std::move(ranges));
+    for (const ByteRange& range : storage.used) storage.bytes += range.size();
+    // A storage class has one type; tensors of several need the class that has none.
+    if (agree && !storage_class(*dtype).empty() && storage.bytes % item_size(*dtype) == 0) {
+      storage.dtype = dtype;
+    }
+  }
+};
+
+}  // namespace
+
+PackagePlan::Key PackagePlan::key_of(const Storage& storage) {
+  return {storage.checkpoint.get(), storage.key};
+}
+
+PackagePlan::PackagePlan(const Value& root) {
+  std::vector<Uses> uses;
+  for_each_tensor(root, [&](const Tensor& tensor) {
+    const auto [place, is_new] = numbers_.try_emplace(key_of(tensor.storage), storages_.size());
+    if (is_new) {
+      storages_.push_back({tensor.storage, {}, 0, std::nullopt});
+      uses.emplace_back(tensor.storage);
+    }
+    if (storages_[place->second].source.bytes != tensor.storage.bytes) {
+      throw Error(ErrorKind::input, "package.storage_conflict",
+                  "storage " + quoted(tensor.storage.key) + " is described with " +
+                      std::to_string(storages_[place->second].source.bytes) + " and with " +
+                      std::to_string(tensor.storage.bytes) + " bytes");
+    }
+    uses[place->second].add(tensor);
+    ++tensors_;
+  });
+  for (std::size_t i = 0; i < storages_.size(); ++i) uses[i].settle(storages_[i]);
+}
+
+std::size_t PackagePlan::storage_of(const Tensor& tensor) const {
+  return numbers_.at(key_of(tensor.storage));
+}
+
+std::uint64_t PackagePlan::offset_of(const Tensor& tensor) const {
+  const PlannedStorage& storage = storages_[storage_of(tensor)];
+  const auto offset = static_cast<std::uint64_t>(tensor.layout.offset);
+  if (storage.is_whole()) return offset;
+  const ByteRange reached = reached_bytes(tensor);
+  if (reached.size() == 0) return 0;  // no element, so any place will do
+  std::uint64_t before = 0;
+  for (const ByteRange& range : storage.used) {
+    if (reached.begin < range.end) {
+      return (before + reached.begin - range.begin) / item_size(tensor.dtype);
+    }
+    before += range.size();
+  }
+  return 0;
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,59 @@
+// What a package will hold, worked out before a byte is written: which parts of which storages, and
+// where each tensor lies in what is left of its storage.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bundlecraft/checkpoint/package.h"
+
+namespace bundlecraft {
+
+// A half-open range of bytes of a storage.
+struct ByteRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+
+  std::uint64_t size() const { return end - begin; }
+};
+
+// A storage of the package.
+struct PlannedStorage {
+  Storage source;
+  // Parts of the source that are written, back to back; ascending, apart from each other.
+  std::vector<ByteRange> used;
+  std::uint64_t bytes = 0;  // sum of the parts
+  // Type of the storage class to write; nullopt: UntypedStorage, counted in bytes.
+  std::optional<DType> dtype;
+
+  bool is_whole() const { return bytes == source.bytes; }
+};
+
+// Storages are numbered by first use.
+class PackagePlan {
+ public:
+  explicit PackagePlan(const Value& root);
+
+  const std::vector<PlannedStorage>& storages() const { return storages_; }
+  std::uint64_t tensors() const { return tensors_; }
+
+  // Number of the storage that `tensor`, a tensor of the root, lies in.
+  std::size_t storage_of(const Tensor& tensor) const;
+  // Its offset there, in elements of the tensor.
+  std::uint64_t offset_of(const Tensor& tensor) const;
+
+ private:
+  using Key = std::pair<const Checkpoint*, std::string>;
+  static Key key_of(const Storage& storage);
+
+  std::vector<PlannedStorage> storages_;
+  std::map<Key, std::size_t> numbers_;
+  std::uint64_t tensors_ = 0;
+};
+
+}  // namespace bundlecraft

@@ -1,0 +1,31 @@
+// The bytes of a package, produced in one pass over its sources.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "package_plan.h"
+#include "stream.h"
+#include "zip_writer.h"
+
+namespace bundlecraft {
+
+class PackageStream {
+ public:
+  explicit PackageStream(const Value& root);
+
+  const PackagePlan& plan() const { return plan_; }
+  std::uint64_t file_size() const { return layout_.file_size(); }
+
+  // Appends the whole file to `out`, checking the CRC-32 of every storage it reads.
+  void produce(ByteStream& out) const;
+
+ private:
+  PackagePlan plan_;
+  std::string pickle_;
+  ZipLayout layout_;
+};
+
+}  // namespace bundlecraft
