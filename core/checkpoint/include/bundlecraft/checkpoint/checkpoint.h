@@ -26,9 +26,10 @@ struct Storage {
   std::string key;                               // "0", "1", ...: the record is data/<key>
   DType dtype = DType::float32;                  // type of the storage class; elements below count in it
   std::uint64_t elements = 0;
-  std::uint64_t file_offset = 0;                 // of the first byte, in the file
+  std::uint64_t file_offset = 0;                 // of the first byte, in the file; unless deflated
   std::uint64_t bytes = 0;                       // == elements * item_size(dtype)
   bool swapped = false;                          // byte order of the file is foreign to this machine
+  bool deflated = false;                         // by a zip tool; only Checkpoint::read() gives the bytes
   std::optional<std::uint32_t> crc;              // nullopt: not computed by the writer
 
   friend bool operator==(const Storage& a, const Storage& b) {

@@ -150,6 +150,8 @@ struct GlobalReference {
     unsafe,   // known to run code, or computed at load time
   };
   std::string name;  // "module.qualified_name", "<dynamic>", or "<ext:N>"
+  // As the file spells it, when that is a Python-2 spelling ("__builtin__.eval"); else empty.
+  std::string written;
   Verdict verdict = Verdict::unknown;
   // Where it sits, as a Python expression from the root ("['optimizer']['state'][0]"), the first
   // place found; "not in the object" when nothing reachable holds it (popped or overwritten).
