@@ -174,6 +174,12 @@ class ZipCheckpoint final : public OpenedCheckpoint {
     storage.file_offset = record->data_offset;
     storage.deflated = record->deflated;
     if (record->has_crc()) storage.crc = record->crc;
+    if (record->deflated && storage.swapped) {
+      fail("tensor.byteorder",
+           "storage " + quoted(storage.key) +
+               " is compressed and in the byte order of another machine, which is not supported",
+           "repack the file without compression (zip -0)");
+    }
     if (record->deflated && record->size > limits::kInflatedStorage) {
       fail("limit.inflated",
            "storage " + quoted(storage.key) + " of " + human_bytes(record->size) +

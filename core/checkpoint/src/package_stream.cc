@@ -62,7 +62,11 @@ class StorageCopy {
   bool is_verbatim() const { return storage_.is_whole() && !source_.swapped; }
 
   void read(std::span<std::byte> bytes) {
-    source_.checkpoint->file().read(source_.file_offset + position_, bytes);
+    if (source_.deflated) {
+      source_.checkpoint->read(source_, position_, bytes);
+    } else {
+      source_.checkpoint->file().read(source_.file_offset + position_, bytes);
+    }
     position_ += bytes.size();
     read_crc_ = crc32(read_crc_, bytes);
   }
