@@ -12,7 +12,7 @@
 namespace bundlecraft {
 
 struct PublishOptions {
-  bool force = false;              // replace what is at the target
+  bool force = false;  // replace what is at the target
   Durability durability = Durability::sync;
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
@@ -21,12 +21,16 @@ struct PublishOptions {
 struct ExportReport {
   Path file;
   WriteSummary written;
+  std::string sha256;
 };
 
 // Writes one component as the file `target`; missing parent directories are created. Throws
-// Error(usage): "target.exists", "target.is_source", "target.directory"; and everything of
-// write_package and OutputFile. On any failure nothing is left at the target and an old file stays.
-ExportReport write_component(const PreparedComponent& component, const Path& target, const PublishOptions& options);
+// Error(usage): "target.exists", "target.is_source", "target.directory", "target.link",
+// "target.not_a_file", "target.parent", "target.empty", "target.root", "target.name"; and
+// everything of write_package and OutputFile. On any failure nothing is left at the target and an
+// old file stays.
+ExportReport write_component(const PreparedComponent& component, const Path& target,
+                             const PublishOptions& options);
 
 struct BundleOptions : PublishOptions {
   bool allow_mismatch = false;
@@ -38,14 +42,23 @@ struct BundleReport {
   std::vector<WriteSummary> written;  // one per component
 };
 
+// What a manifest says of a component; size and hash are those of a written file, so they are
+// empty.
+ManifestComponent describe_component(const PreparedComponent& component);
+
+// The manifest of a bundle of these components, their fit included.
+Manifest describe_bundle(const std::vector<PreparedComponent>& components);
+
 // Checks that `components` (one per role) fit, writes them in audiocraft_layout() with a manifest,
-// and publishes the directory as a whole. With `force` an existing bundle (a directory with a
-// manifest, or holding only files of the layout) is replaced once the new one is complete; anything
-// else at the target is never touched ("target.foreign").
-// Throws Error(mismatch, "bundle.mismatch") with every differing fact unless allow_mismatch;
-// "bundle.unchecked" likewise when a component requires facts and none of them could be compared.
-// Two writers to one target: the second fails with "target.busy". Left-overs of killed runs beside
-// the target are removed.
-BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target, const BundleOptions& options);
+// and publishes the directory as a whole. With `force` an existing bundle (a directory that holds
+// only files that its manifest or the layout names) is replaced once the new one is complete;
+// anything else at the target is never touched ("target.foreign"). An empty directory is taken as
+// it is. Other refused targets: as write_component, and "target.file". Throws Error(mismatch,
+// "bundle.mismatch") with every differing fact unless allow_mismatch; "bundle.unchecked" likewise
+// when a component requires facts and none of them could be compared. Two writers to one target:
+// the second fails with Error(system, "target.busy"). Left-overs of killed runs beside the target
+// are removed.
+BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target,
+                          const BundleOptions& options);
 
 }  // namespace bundlecraft

@@ -1,4 +1,5 @@
-// bundle.json: what a bundle holds, where it came from and what was checked (docs/bundle_format.md).
+// bundle.json: what a bundle holds, where it came from and what was checked
+// (docs/bundle_format.md).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,9 @@ struct ManifestComponent {
   std::string file;
   std::uint64_t size = 0;
   std::string sha256;
-  std::string source;            // file name or pretrained name; never an absolute path (same input, same bytes)
-  std::string source_kind;       // "checkpoint", "pretrained"
+  std::string
+      source;  // file name or pretrained name; never an absolute path (same input, same bytes)
+  std::string source_kind;  // "checkpoint", "pretrained"
   std::string exporter;
   int exporter_revision = 0;
   std::string exporter_version;  // of the plugin

@@ -1,0 +1,194 @@
+#include "bundlecraft/bundle/bundle.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "staging.h"
+#include "target.h"
+
+namespace bundlecraft {
+namespace {
+
+void add_source_file(const PreparedComponent& component, SourceFiles& files) {
+  const Source& source = component.source;
+  if (source.kind() != AcceptedSource::Kind::checkpoint) return;
+  files.push_back(&source.checkpoint().file());
+}
+
+// Roles become file names.
+bool is_role(std::string_view role) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  return !role.empty() && role.front() >= 'a' && role.front() <= 'z' &&
+         role.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+void check_roles(const std::vector<PreparedComponent>& components) {
+  if (components.empty()) {
+    throw Error(ErrorKind::usage, "bundle.empty", "a bundle needs at least one component");
+  }
+  std::vector<std::string> seen;
+  for (const PreparedComponent& prepared : components) {
+    const std::string& role = prepared.component.role;
+    if (!is_role(role)) {
+      throw Error(ErrorKind::plugin, "bundle.role",
+                  "exporter " + quoted(prepared.exporter.name) + " made a component of the role " +
+                      quoted(role) + ", expected a lower-case word");
+    }
+    if (std::find(seen.begin(), seen.end(), role) != seen.end()) {
+      throw Error(ErrorKind::usage, "bundle.role", "two components have the role " + quoted(role),
+                  "give each role one source");
+    }
+    seen.push_back(role);
+  }
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+std::optional<Error> misfit(const Manifest& manifest) {
+  std::vector<std::string> differing;
+  for (const FitCheck& check : manifest.fit) {
+    if (check.outcome == FitCheck::Outcome::differs) differing.push_back(to_string(check));
+  }
+  if (!differing.empty()) {
+    return Error(ErrorKind::mismatch, "bundle.mismatch",
+                 "the components do not fit: " + joined(differing),
+                 "choose components that belong together, or pass --allow-mismatch");
+  }
+  for (const ManifestComponent& component : manifest.components) {
+    std::vector<std::string> unstated;
+    bool compared = false;
+    for (const FitCheck& check : manifest.fit) {
+      if (check.required_by != component.role) continue;
+      compared = compared || check.outcome != FitCheck::Outcome::unstated;
+      unstated.push_back(check.name);
+    }
+    if (!compared && !unstated.empty()) {
+      return Error(ErrorKind::mismatch, "bundle.unchecked",
+                   "whether the components fit cannot be told: " + component.role + " needs " +
+                       list_text(unstated) + ", no other component states any of it",
+                   "add the missing component, or pass --allow-mismatch");
+    }
+  }
+  return std::nullopt;
+}
+
+WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::string task,
+                   const PublishOptions& options) {
+  file.hash_contents();
+  return write_package(prepared.component.package, file,
+                       {std::move(task), options.sink, options.cancellation});
+}
+
+}  // namespace
+
+ManifestComponent describe_component(const PreparedComponent& prepared) {
+  const Component& component = prepared.component;
+  const Source& source = prepared.source;
+  const bool is_file = source.kind() == AcceptedSource::Kind::checkpoint;
+  ManifestComponent entry;
+  entry.role = component.role;
+  entry.file = audiocraft_layout().file_for(component.role);
+  entry.source = is_file ? source.checkpoint().file().path().filename().string() : source.name();
+  entry.source_kind = to_string(source.kind());
+  entry.exporter = prepared.exporter.name;
+  entry.exporter_revision = prepared.exporter.revision;
+  entry.exporter_version = prepared.plugin_version;
+  entry.options = prepared.options;
+  entry.summary = component.summary;
+  entry.provides = component.provides;
+  entry.requires_ = component.requires_;
+  entry.checks = component.checks;
+  entry.warnings = component.warnings;
+  return entry;
+}
+
+Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
+  Manifest manifest;
+  manifest.layout = audiocraft_layout().name;
+  manifest.producer = "bundlecraft " BUNDLECRAFT_VERSION;
+  std::vector<StatedFacts> facts;
+  for (const PreparedComponent& prepared : components) {
+    manifest.components.push_back(describe_component(prepared));
+    const Component& component = prepared.component;
+    facts.push_back({component.role, component.provides, component.requires_});
+  }
+  manifest.fit = check_fit(facts);
+  return manifest;
+}
+
+ExportReport write_component(const PreparedComponent& component, const Path& target,
+                             const PublishOptions& options) {
+  const Place place = place_of(target);
+  if (target.string().back() == '/') {
+    throw Error(ErrorKind::usage, "target.directory",
+                quoted_path(place.given) + " names a directory, a component is a file",
+                "name a file in it");
+  }
+  SourceFiles sources;
+  add_source_file(component, sources);
+  check_file_target(place, sources, options.force);
+  ParentDirectories parents(place, options.durability);
+  OutputFile file(place.parent, options.durability);
+  file.reserve(package_size(component.component.package));
+  ExportReport report;
+  report.written = write(component, file, place.name, options);
+  report.file = target;
+  report.sha256 = file.sha256();
+  options.cancellation->check();
+  file.publish(place.path(), options.force);
+  parents.keep();
+  return report;
+}
+
+BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target,
+                          const BundleOptions& options) {
+  check_roles(components);
+  BundleReport report{target, describe_bundle(components), {}};
+  if (const auto error = misfit(report.manifest)) {
+    if (!options.allow_mismatch) throw *error;
+    report.manifest.mismatch_allowed = true;
+  }
+
+  const Place place = place_of(target);
+  SourceFiles sources;
+  for (const PreparedComponent& component : components) add_source_file(component, sources);
+  check_directory_target(place, sources, options.force);
+  ParentDirectories parents(place, options.durability);
+  const TargetLock lock(place);
+  remove_left_overs(place, *options.sink);
+  // Once more: only with the lock is what lies there what will be replaced.
+  const DirectoryTarget there = check_directory_target(place, sources, options.force);
+
+  // Files stay without a name until all of them are complete, so that a killed run leaves nothing.
+  std::vector<std::unique_ptr<OutputFile>> files;
+  for (const PreparedComponent& component : components) {
+    files.push_back(std::make_unique<OutputFile>(place.parent, options.durability));
+    files.back()->reserve(package_size(component.component.package));
+  }
+  for (std::size_t i = 0; i < components.size(); ++i) {
+    ManifestComponent& entry = report.manifest.components[i];
+    report.written.push_back(write(components[i], *files[i], entry.file, options));
+    entry.size = files[i]->size();
+    entry.sha256 = files[i]->sha256();
+  }
+  OutputFile manifest(place.parent, options.durability);
+  manifest.write(to_json(report.manifest));
+  options.cancellation->check();
+
+  Staging staging(place);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    files[i]->publish(staging.directory() / report.manifest.components[i].file, false);
+  }
+  manifest.publish(staging.directory() / std::string(kManifestFile), false);
+  staging.publish(there, options.durability, *options.sink);
+  parents.keep();
+  return report;
+}
+
+}  // namespace bundlecraft
