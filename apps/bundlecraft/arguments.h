@@ -1,0 +1,39 @@
+// Options that several commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bundlecraft/bundle/bundle.h"
+#include "session.h"
+
+namespace bundlecraft::app {
+
+struct SourceArguments {
+  std::string xps;
+  std::string state;
+
+  void declare_xps(CLI::App& command);
+  void declare_state(CLI::App& command);
+  Source resolve(const std::string& given, Session& session) const;
+};
+
+struct TargetArguments {
+  std::string output;
+  bool force = false;
+  bool no_sync = false;
+  bool json = false;
+
+  void declare(CLI::App& command, const std::string& what);
+  void fill(PublishOptions& options, Session& session) const;
+};
+
+// One component as the user asks for it: "name=value" options, --state for checkpoints.
+// `component` is the role wanted, if any.
+PreparedComponent prepare(const std::string& given, const SourceArguments& source,
+                          const std::optional<std::string>& component, const std::string& exporter,
+                          const std::vector<std::string>& options, Session& session);
+
+}  // namespace bundlecraft::app

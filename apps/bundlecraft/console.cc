@@ -1,0 +1,155 @@
+#include "console.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "bundlecraft/base/text.h"
+#include "json.h"
+
+namespace bundlecraft::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBarInterval = 100ms;
+constexpr auto kLineInterval = 10s;
+constexpr std::size_t kBarWidth = 24;
+constexpr std::string_view kEraseLine = "\r\x1b[K";
+
+void write_error_text(std::string_view text) {
+  // There is nobody left to tell when this fails.
+  if (std::fwrite(text.data(), 1, text.size(), stderr) == text.size()) std::fflush(stderr);
+}
+
+void write_line(std::string_view text) { write_error_text(std::string(text) + "\n"); }
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+std::string percent(const Progress& progress) {
+  return std::to_string(static_cast<int>(100.0 * static_cast<double>(progress.done) /
+                                         static_cast<double>(progress.total))) +
+         "%";
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<std::uint64_t>(seconds);
+  const std::string rest = std::to_string(whole % 60);
+  return std::to_string(whole / 60) + ":" + (rest.size() < 2 ? "0" : "") + rest;
+}
+
+std::string_view to_string(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "note";
+    case LogLevel::warning:
+      return "warning";
+  }
+  return "note";
+}
+
+}  // namespace
+
+Console::Console(const ConsoleOptions& options)
+    : options_(options), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+void Console::log(LogLevel level, std::string_view message) noexcept try {
+  if (options_.quiet || (level == LogLevel::debug && !options_.verbose)) return;
+  const std::lock_guard lock(mutex_);
+  erase_bar();
+  if (options_.format == LogFormat::json) {
+    write_line(dump_line({{"event", "log"}, {"level", to_string(level)}, {"message", message}}));
+  } else {
+    write_line(std::string(to_string(level)) + ": " + std::string(message));
+  }
+} catch (...) {
+  // Out of memory: the line is lost, the work goes on.
+}
+
+void Console::progress(const Progress& progress) noexcept try {
+  if (options_.quiet || !options_.progress) return;
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  const bool first = progress.task != task_;
+  if (first) begin_task(progress, now);
+  const bool complete = progress.done >= progress.total;
+  const bool json = options_.format == LogFormat::json;
+  const auto interval = json || terminal_ ? Clock::duration(kBarInterval) : kLineInterval;
+  if (!(json && (first || complete)) && now - last_shown_ < interval) {
+    if (complete) erase_bar();
+    return;
+  }
+  last_shown_ = now;
+  if (json) {
+    write_line(dump_line({{"event", "progress"},
+                          {"task", progress.task},
+                          {"done", progress.done},
+                          {"total", progress.total}}));
+  } else if (terminal_) {
+    draw_bar(progress, now);
+    if (complete) erase_bar();
+  } else if (!complete) {
+    write_line(printable(progress.task) + ": " + percent(progress) + " of " +
+               human_bytes(progress.total));
+  }
+} catch (...) {
+  // As in log().
+}
+
+void Console::error(const Error& error) noexcept try {
+  const std::lock_guard lock(mutex_);
+  erase_bar();
+  if (options_.format == LogFormat::json) {
+    Json json = error_json(error);
+    json["event"] = "error";
+    write_line(dump_line(json));
+    return;
+  }
+  std::string text = "error: " + error.message() + " [" + error.code() + "]\n";
+  if (!error.hint().empty()) text += "  hint: " + error.hint() + "\n";
+  write_error_text(text);
+} catch (...) {
+  write_error_text("error: out of memory\n");
+}
+
+void Console::begin_task(const Progress& progress, Clock::time_point now) {
+  task_ = progress.task;
+  task_start_ = now;
+  last_shown_ = now;
+}
+
+void Console::draw_bar(const Progress& progress, Clock::time_point now) {
+  const double seconds = std::chrono::duration<double>(now - task_start_).count();
+  const double rate = seconds > 0 ? static_cast<double>(progress.done) / seconds : 0;
+  std::string line = printable(progress.task, 40);
+  if (progress.total > 0) {
+    const double share =
+        std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
+    const auto filled = static_cast<std::size_t>(share * static_cast<double>(kBarWidth));
+    line += " [" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " +
+            percent(progress);
+  }
+  line += " " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
+  if (rate > 0 && progress.total > progress.done) {
+    line += " ETA " + clock_text(static_cast<double>(progress.total - progress.done) / rate);
+  }
+  // A line that wraps cannot be drawn over.
+  line.resize(std::min(line.size(), terminal_width() - 1));
+  write_error_text(std::string(kEraseLine) + line);
+  bar_shown_ = true;
+}
+
+void Console::erase_bar() noexcept {
+  if (bar_shown_) write_error_text(kEraseLine);
+  bar_shown_ = false;
+}
+
+}  // namespace bundlecraft::app

@@ -1,0 +1,118 @@
+// bundlecraft: exports training checkpoints to model bundles. Reads the command line, runs one
+// command and turns what it throws into an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <new>
+
+#include "bundlecraft/base/text.h"
+#include "commands.h"
+#include "json.h"
+#include "session.h"
+#include "signals.h"
+
+namespace bundlecraft::app {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  bundlecraft bundle --lm xps/9f2c/checkpoint.th --compression xps/77aa/checkpoint.th -o my_model
+  bundlecraft export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
+  bundlecraft inspect my_model
+
+Exit codes: 0 done, 1 export failed, 2 usage, 3 input refused (malformed or unsafe),
+4 verification failed, 130 interrupted.)";
+
+// A file opened later must not become standard output by accident.
+void open_standard_descriptors() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR);
+  if (fd >= 0) ::close(fd);
+}
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.set_version_flag("--version", "bundlecraft " BUNDLECRAFT_VERSION,
+                       "Print the version and exit");
+  app.add_option("--plugin-dir", options.plugin_directories,
+                 "Look for exporter plugins here first; may be repeated")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&options](const std::string& format) {
+           options.console.format = format == "json" ? LogFormat::json : LogFormat::text;
+         },
+         "How to report on standard error: text, or json (an object on each line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT");
+  app.add_flag("-q,--quiet", options.console.quiet, "Print errors only");
+  app.add_flag("-v,--verbose", options.console.verbose, "Print what is done along the way");
+  app.add_flag("!--no-progress", options.console.progress, "Show no progress");
+  // Also accepted behind the command's name.
+  app.fallthrough();
+}
+
+int fail(Session& session, const Command& command, const Error& error) {
+  session.console().error(error);
+  if (command.json) {
+    try {
+      session.print(dump_pretty({{"error", error_json(error)}}));
+    } catch (const Error&) {
+      // Standard error has told already.
+    }
+  }
+  return exit_code(error.kind());
+}
+
+int run(Session& session, const Command& command) {
+  try {
+    return command.run(session);
+  } catch (const Error& error) {
+    return fail(session, command, error);
+  } catch (const std::bad_alloc&) {
+    return fail(session, command, Error(ErrorKind::system, "run.memory", "out of memory"));
+  } catch (const std::exception& error) {
+    return fail(session, command,
+                Error(ErrorKind::internal, "run.internal",
+                      "unexpected failure: " + printable(error.what()), "please report this"));
+  }
+}
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  const Cancellation& cancellation = install_signal_handlers();
+  CLI::App app("Turns training checkpoints into complete, checked model bundles.", "bundlecraft");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  GlobalOptions options;
+  Command command;
+  add_global_options(app, options);
+  add_export(app, command);
+  add_bundle(app, command);
+  add_inspect(app, command);
+  add_plugins(app, command);
+  add_completion(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& request) {
+    return app.exit(request);  // --help and --version
+  } catch (const CLI::ParseError& error) {
+    Console(options.console)
+        .error(Error(ErrorKind::usage, "usage.arguments", printable(error.what()),
+                     "'bundlecraft --help' and 'bundlecraft COMMAND --help' show how"));
+    return kExitUsage;
+  }
+  int code = kExitDone;
+  {
+    Session session(options, cancellation);
+    code = run(session, command);
+  }
+  if (code == kExitInterrupted) exit_interrupted(code);
+  return code;
+}
+
+}  // namespace
+}  // namespace bundlecraft::app
+
+int main(int argc, char** argv) { return bundlecraft::app::main(argc, argv); }
