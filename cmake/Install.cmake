@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 set(BUNDLECRAFT_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/bundlecraft")
 
-install(TARGETS bundlecraft bundlecraft_audiocraft EXPORT bundlecraft-targets
+install(TARGETS bundlecraft bundlecraft_audiocraft_api EXPORT bundlecraft-targets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS bundlecraft_scan EXPORT bundlecraft-targets
         RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/bundlecraft")
