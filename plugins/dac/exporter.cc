@@ -52,22 +52,30 @@ Probe probe_name(const std::string& name) {
   return {0, judge_name(name) + "; " + std::string(kWhatWorks)};
 }
 
+// Other models of the same family of libraries are saved alike; the settings tell a DAC.
+Probe probe_weights(Object root, const std::string& words) {
+  const std::optional<Object> metadata = root.find("metadata");
+  if (!metadata || !metadata->is(Kind::dict) || !metadata->contains("kwargs")) {
+    return {60, "the file holds " + words + ", but metadata has no 'kwargs'"};
+  }
+  const Object kwargs = metadata->at("kwargs");
+  if (!kwargs.is(Kind::dict) || !kwargs.contains("encoder_rates")) {
+    return {0, "the file holds " + words + ", but its settings are not those of a DAC"};
+  }
+  return {100, "the file holds " + words + ", with the settings of a DAC"};
+}
+
 Probe probe_checkpoint(const Checkpoint& checkpoint) {
   const audiocraft::Glance glance = audiocraft::glance(checkpoint);
   switch (glance.file.layout) {
-    case Layout::weights: {
-      const std::optional<Object> metadata = checkpoint.root().find("metadata");
-      const bool kwargs = metadata && metadata->is(Kind::dict) && metadata->contains("kwargs");
-      return kwargs ? Probe{100, "the file holds " + glance.file.words}
-                    : Probe{60, "the file holds " + glance.file.words +
-                                    ", but metadata has no 'kwargs'"};
-    }
+    case Layout::weights:
+      return probe_weights(checkpoint.root(), glance.file.words);
     case Layout::reference:
       if (!glance.pretrained) return {0, glance.file.words + " without a name"};
       return {find_pretrained(*glance.pretrained) ? 100 : 0,
               glance.file.words + ": " + judge_name(*glance.pretrained)};
     case Layout::exported:
-      if (!glance.model) return {0, glance.file.words + ", but " + glance.problem};
+      if (!glance.model) return {0, glance.file.words + "; " + glance.problem};
       return glance.model->name == "dac" ? Probe{100, glance.model->words}
                                          : Probe{0, glance.model->words + ", not a DAC"};
     case Layout::training:

@@ -20,7 +20,7 @@ constexpr int kUncheckable = 10;
 
 Probe probe_model(const audiocraft::Glance& glance) {
   if (!glance.model) {
-    return {kUncheckable, glance.file.words + ", but " + glance.problem};
+    return {kUncheckable, glance.file.words + "; " + glance.problem};
   }
   const audiocraft::ModelName& model = *glance.model;
   switch (model.kind) {

@@ -243,10 +243,14 @@ void require_audio(const Config& config, const Interleaving& interleaving, Spec&
   }
 }
 
+std::string counted(std::int64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 void add_shape_summary(const Transformer& transformer, Spec& spec) {
-  spec.summary.push_back({"transformer", std::to_string(transformer.layers) + " layers, width " +
+  spec.summary.push_back({"transformer", counted(transformer.layers, "layer") + ", width " +
                                              std::to_string(transformer.dim) + ", " +
-                                             std::to_string(transformer.heads) + " heads"});
+                                             counted(transformer.heads, "head")});
 }
 
 void add_conditioner_findings(const Conditioners& conditioners, Spec& spec) {

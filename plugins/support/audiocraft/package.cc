@@ -195,7 +195,7 @@ OptionSpec version_option() {
 
 FileKind file_kind(Object root) {
   if (!root.is(Kind::dict)) {
-    return {Layout::other, "the file holds " + describe(root) + ", not a dict"};
+    return {Layout::other, "no dict, but " + describe(root)};
   }
   if (root.contains("pretrained")) {
     return {Layout::reference, "a reference to a pretrained model"};

@@ -169,7 +169,8 @@ std::string other_states(Object root) {
   std::vector<std::string> there;
   if (look_up_last(root).dict) there.push_back("last");
   if (look_up_ema(root).dict) there.push_back("ema");
-  if (there.empty()) return {};
+  if (there.empty())
+    return "the file has no other state either; use another checkpoint of the training";
   std::string text = "the file has another state: pass --state " + there.front();
   if (there.size() > 1) text += " or --state " + there.back();
   return text;
