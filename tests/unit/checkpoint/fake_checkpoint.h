@@ -19,6 +19,11 @@ class FakeCheckpoint final : public Checkpoint {
   // The whole file is `content`.
   static std::shared_ptr<const FakeCheckpoint> make(const Path& path, std::string_view content) {
     write_file(path, content);
+    return open(path);
+  }
+
+  // The file as it is.
+  static std::shared_ptr<const FakeCheckpoint> open(const Path& path) {
     return std::shared_ptr<const FakeCheckpoint>(new FakeCheckpoint(path));
   }
 
