@@ -1,6 +1,7 @@
 // Finding exporter plugins, choosing one for a source, preparing and writing a component.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bundlecraft/base/error.h"
 #include "bundlecraft/base/sink.h"
 #include "bundlecraft/host/sidecar.h"
 #include "bundlecraft/io/output_file.h"
@@ -16,21 +18,26 @@
 
 namespace bundlecraft {
 
+class LineExporter;
 class PluginLibrary;
 
 // Where plugins are looked for, in this order; the first library that offers an exporter name wins
 // and the others are refused with both paths.
 struct PluginSearch {
-  std::vector<Path> directories;         // given by the caller (--plugin-dir)
-  bool environment = true;               // BUNDLECRAFT_PLUGIN_PATH, ':' separated, absolute only
-  bool user = true;                      // $XDG_DATA_HOME/bundlecraft/plugins, ~/.local/share/...
-  bool installed = true;                 // beside the executable, then <prefix>/lib/bundlecraft/plugins
+  std::vector<Path> directories;  // given by the caller (--plugin-dir)
+  bool environment = true;        // BUNDLECRAFT_PLUGIN_PATH, ':' separated, absolute only
+  bool user = true;               // $XDG_DATA_HOME/bundlecraft/plugins, ~/.local/share/...
+  bool installed = true;          // beside the executable, then <prefix>/lib/bundlecraft/plugins
 };
 
-// The directories of `search` in order, with where each comes from, existing or not.
+// The directories of `search` in order, existing or not, each once, with where it comes from.
+// Relative and empty elements of BUNDLECRAFT_PLUGIN_PATH are left out with a warning: what is
+// loaded must not depend on the current directory. A program that runs with more rights than its
+// user (setuid and the like) reads no environment variable.
 struct SearchDirectory {
   Path path;
-  std::string origin;  // "--plugin-dir", "BUNDLECRAFT_PLUGIN_PATH", "user", "executable", "installed"
+  std::string
+      origin;  // "--plugin-dir", "BUNDLECRAFT_PLUGIN_PATH", "user", "executable", "installed"
 };
 std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink& sink);
 
@@ -46,14 +53,14 @@ struct RefusedPlugin {
   Path library;
   std::string origin;
   std::string code;    // "plugin.abi", ...
-  std::string reason;  // a sentence
+  std::string reason;  // a sentence without the library's name, with what to do
 };
 
 // An exporter's answer about a source.
 struct Candidate {
   std::string exporter;
   std::string component;
-  Probe probe;        // confidence 0 when refused
+  Probe probe;  // confidence 0 when refused
 };
 
 // A component that is ready to be written, with what made it.
@@ -70,9 +77,9 @@ struct PreparedComponent {
 // What the user asks for.
 struct ComponentRequest {
   Source source;
-  std::optional<std::string> component;           // role wanted; nullopt: any
-  std::optional<std::string> exporter;            // --exporter
-  std::vector<OptionValue> options;               // given by the user, unchecked
+  std::optional<std::string> component;  // role wanted; nullopt: any
+  std::optional<std::string> exporter;   // --exporter
+  std::vector<OptionValue> options;      // given by the user, unchecked
 };
 
 // Thread: scan once, then all const functions may be called concurrently.
@@ -82,10 +89,13 @@ class Host {
     PluginSearch search;
     Sink* sink = &Sink::none();
     const Cancellation* cancellation = &Cancellation::never();
+    Path scanner;  // empty: the bundlecraft-scan that belongs to this library
+    std::chrono::milliseconds scan_limit{10'000};
   };
 
   // Reads the search path. Maps no library with a sidecar; a library without one is described by a
-  // child process (time limit 10 s), so that a crash or hang is a refusal and nothing more.
+  // child process (time limit `scan_limit`), so that a crash or hang is a refusal and nothing more.
+  // Throws only Error(interrupted): whatever is wrong with a library is in refused().
   explicit Host(Options options);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -94,31 +104,47 @@ class Host {
   const std::vector<FoundPlugin>& plugins() const { return found_; }
   const std::vector<RefusedPlugin>& refused() const { return refused_; }
 
-  // Every exporter that takes sources of this kind, with its answer, best first.
+  // Every exporter that takes sources of this kind, with its answer, best first. Asks, and so maps,
+  // only those whose declared names take a pretrained name. A library that cannot be loaded and an
+  // exporter that fails answer 0 with the reason: one bad plugin does not spoil the others.
   std::vector<Candidate> probe(const Source& source) const;
 
+  // Names and patterns ("org/prefix_*", "*") of pretrained sources that exporters take, sorted.
+  std::vector<std::string> pretrained_names() const;
+
   // Chooses the exporter, checks the options against its declarations, and prepares the component.
-  // Throws Error: usage "exporter.unknown", "option.unknown", "option.value" with near names;
-  // input "exporter.none" (listing every answer), "exporter.tie" (naming both), "exporter.component"
-  // (the source is something else than the role asked for, saying what it is); whatever the exporter
-  // throws.
+  // Throws Error: usage "exporter.unknown", "exporter.kind" (takes files, not names, or the
+  // reverse), "option.unknown", "option.value", "option.duplicate" with near names; input
+  // "exporter.none" (listing every answer), "exporter.tie" (naming both), "exporter.component" (the
+  // source is something else than the role asked for, saying what it is); plugin "plugin.component"
+  // (the exporter made another role than it announced), as PluginLibrary::load, and
+  // "plugin.sidecar_mismatch"; whatever the exporter throws.
   PreparedComponent prepare(const ComponentRequest& request) const;
 
-  // A checkpoint opened once per file for the life of the host.
+  // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;
 
  private:
   class Context;
   struct Entry;
-  const LineExporter& exporter(const Entry& entry) const;
+  struct Answer;
+
+  void scan(const Path& library, const std::string& origin);
   void add(FoundPlugin plugin);
-  const Entry& choose(const ComponentRequest& request, Probe& probe) const;
+  void refuse(const Path& library, const std::string& origin, const Error& error);
+
+  const LineExporter& exporter(const Entry& entry) const;
+  std::vector<Answer> ask(const Source& source) const;
+  Probe ask(const Entry& entry, const Source& source) const;
+  const Entry& find(const std::string& name) const;
+  Answer choose(const ComponentRequest& request) const;
+  Answer best_of(const std::vector<Answer>& answers, const ComponentRequest& request) const;
 
   Options options_;
   std::vector<FoundPlugin> found_;
   std::vector<RefusedPlugin> refused_;
-  std::vector<Entry> entries_;
-  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;  // one for each exporter, in order of found_
+  mutable std::mutex mutex_;    // guards what follows
   mutable std::map<std::string, std::shared_ptr<const PluginLibrary>> libraries_;
   mutable std::map<std::string, std::weak_ptr<const Checkpoint>> checkpoints_;
 };
@@ -128,12 +154,20 @@ struct SourceOptions {
   std::optional<Path> xps;  // --xps: directory with one folder per Dora signature
 };
 
-// What the user typed -> Source. Takes: a path to a file; a directory holding checkpoint.th; a Dora
-// signature //sig/NAME (--xps, else AUDIOCRAFT_DORA_DIR/xps); //reference/PATH
-// (AUDIOCRAFT_REFERENCE_DIR); a pretrained name, with or without //pretrained/. What looks like a
-// path (absolute, ./, ../, ~, an extension a checkpoint has, more than one '/') must exist; anything
-// else must be a possible name. Throws Error(input or usage, "source.*") saying what was tried, with
-// near names in the same directory.
+// What the user typed -> Source. Takes, in this order:
+//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps
+//   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
+//   //pretrained/NAME  a pretrained name
+//   PATH               a file, or a directory that holds checkpoint.th; "~/" is the home directory
+//   NAME               a pretrained name: one an exporter lists, or ORG/NAME where one takes any
+// What looks like a path (absolute, ./, ../, ~, an extension that checkpoints have, more than one
+// '/', or an existing directory in front of the '/') must exist; loaders that take every unknown
+// text for a name make a bundle that fails later.
+//
+// Throws Error: usage "source.empty", "source.prefix" (unknown //...), "source.xps",
+// "source.reference" (where to look is not known); input "source.not_found", "source.no_checkpoint"
+// (a directory without one, saying what is in it), "source.unknown_name", with near names; and as
+// Checkpoint::open.
 Source resolve_source(std::string_view given, const SourceOptions& options, const Host& host);
 
 }  // namespace bundlecraft

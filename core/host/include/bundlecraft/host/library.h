@@ -16,10 +16,13 @@ class PluginLibrary {
  public:
   // Judges the file (trusted owner and permissions, ELF header of this machine, complete segments),
   // maps it with all symbols bound now and kept local, judges its descriptor, and runs its entry.
-  // Throws Error(plugin): "plugin.permissions", "plugin.not_elf", "plugin.truncated",
-  // "plugin.wrong_arch", "plugin.not_shared", "plugin.undefined_symbol", "plugin.missing_dependency",
-  // "plugin.no_entry", "plugin.abi", "plugin.interface", "plugin.descriptor", "plugin.entry"; version
-  // messages state both sides. REQUIRES: `library` is absolute.
+  // A library that was mapped before in this process gives the same object, or the same error: its
+  // entry runs once. Thread: any.
+  //
+  // Throws Error(plugin): as check_library_file(), "plugin.undefined_symbol",
+  // "plugin.missing_dependency", "plugin.load", "plugin.no_entry", "plugin.abi",
+  // "plugin.interface", "plugin.descriptor", "plugin.entry", "plugin.info"; version messages state
+  // both sides. REQUIRES: `library` is absolute.
   static std::shared_ptr<const PluginLibrary> load(const Path& library);
 
   virtual ~PluginLibrary() = default;
@@ -29,7 +32,10 @@ class PluginLibrary {
   virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
 };
 
-// The part of load() that maps nothing: whether the file may be loaded at all.
+// The part of load() that maps nothing: whether the file may be loaded at all. The file and its
+// directory must belong to root or to this user and be writable by nobody else (a group with the
+// owner's own number may), and no directory above may be open to everyone without being sticky.
+// Throws Error(plugin): "plugin.permissions", and as check_elf() (elf.h).
 void check_library_file(const Path& library);
 
 }  // namespace bundlecraft

@@ -1,5 +1,6 @@
-// The description of a plugin library that lies beside it, so that listing and choosing map no code:
-// `encodec.plugin.yaml` beside `encodec.so`. Written by the scanner at build time (bundlecraft_add_plugin).
+// The description of a plugin library that lies beside it, so that listing and choosing map no
+// code: `encodec.plugin.yaml` beside `encodec.so`. Written by the scanner at build time
+// (bundlecraft_add_plugin).
 #pragma once
 
 #include <string>

@@ -1,0 +1,273 @@
+#include "checks.h"
+
+#include <algorithm>
+#include <boost/filesystem/operations.hpp>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/checkpoint/package.h"
+#include "bundlecraft/host/elf.h"
+#include "bundlecraft/host/library.h"
+#include "sidecar_file.h"
+
+namespace bundlecraft {
+namespace {
+
+using Kind = AcceptedSource::Kind;
+
+class CheckContext final : public ExportContext {
+ public:
+  Sink& sink() override { return Sink::none(); }
+  const Cancellation& cancellation() const override { return Cancellation::never(); }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override {
+    return Checkpoint::open(path);
+  }
+};
+
+const std::vector<std::string>& odd_names() {
+  static const std::vector<std::string> names = {"",
+                                                 "x",
+                                                 "no/such-model",
+                                                 "a b",
+                                                 "../../etc/passwd",
+                                                 "//x",
+                                                 "*",
+                                                 "\x1b]0;x\x07",
+                                                 "\xff\xfe",
+                                                 std::string("a\0b", 3),
+                                                 "%s%n",
+                                                 "x/y/z/w",
+                                                 "\u202eevil",
+                                                 std::string(5'000, 'a')};
+  return names;
+}
+
+// Every source that this exporter's kinds allow: made-up names, its own names, and the files that
+// can be opened.
+std::vector<Source> sources_for(const ExporterInfo& info, const std::vector<std::string>& files) {
+  std::vector<Source> result;
+  for (const AcceptedSource& accepted : info.accepts) {
+    if (accepted.kind == Kind::pretrained) {
+      for (const std::string& name : odd_names())
+        result.push_back(Source::of_pretrained(name, name));
+      for (const std::string& name : accepted.names) {
+        result.push_back(Source::of_pretrained(name, name));
+      }
+      continue;
+    }
+    for (const std::string& file : files) {
+      try {
+        result.push_back(Source::of_checkpoint(file, Checkpoint::open(file)));
+      } catch (const Error& error) {
+        // Not a checkpoint: no exporter ever sees it.
+        if (error.kind() != ErrorKind::input) throw;
+      }
+    }
+  }
+  return result;
+}
+
+std::string place(const ExporterInfo& info, const Source& source) {
+  return "exporter " + quoted(info.name) + ", source " + quoted(source.given()) + ": ";
+}
+
+// Calls `visit(exporter, info, source)` for each pair until one fails.
+template <typename Visit>
+CheckOutcome for_each_source(const Path& library, const std::vector<std::string>& files,
+                             Visit&& visit) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
+    const ExporterInfo& info = loaded->info().exporters[i];
+    for (const Source& source : sources_for(info, files)) {
+      if (CheckOutcome outcome = visit(*loaded->exporters()[i], info, source)) {
+        return place(info, source) + *outcome;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+CheckOutcome check_file(const Path& library, const std::vector<std::string>& /*files*/) {
+  check_library_file(library);
+  return std::nullopt;
+}
+
+CheckOutcome check_one_symbol(const Path& library, const std::vector<std::string>& /*files*/) {
+  const std::vector<std::string> exported = read_elf_names(library).exported;
+  if (exported == std::vector<std::string>{kPluginSymbol}) return std::nullopt;
+  return exported.empty() ? "it exports nothing" : "it exports " + list_text(exported);
+}
+
+CheckOutcome check_loads(const Path& library, const std::vector<std::string>& /*files*/) {
+  PluginLibrary::load(library);
+  return std::nullopt;
+}
+
+CheckOutcome check_sidecar(const Path& library, const std::vector<std::string>& /*files*/) {
+  const std::optional<PluginInfo> described = read_sidecar(library);
+  if (!described) return path_text(sidecar_path(library)) + " is missing";
+  check_same(library, *described, PluginLibrary::load(library)->info());
+  return std::nullopt;
+}
+
+CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
+    LineFailure failure;
+    const ExporterInfo again = loaded->exporters()[i]->info(failure);
+    if (failure.failed) failure.raise();
+    if (!(again == loaded->info().exporters[i])) {
+      return "exporter " + quoted(again.name) + " describes itself in another way each time";
+    }
+  }
+  return std::nullopt;
+}
+
+CheckOutcome check_probe(const Path& library, const std::vector<std::string>& files) {
+  return for_each_source(
+      library, files,
+      [](const LineExporter& exporter, const ExporterInfo&, const Source& source) -> CheckOutcome {
+        LineFailure failure;
+        const Probe first = exporter.probe(source, failure);
+        const Probe second = exporter.probe(source, failure);
+        if (failure.failed) return "probe() threw: " + failure.message;
+        if (first.confidence < 0 || first.confidence > 100) {
+          return "probe() is confident by " + std::to_string(first.confidence) +
+                 ", expected 0 to 100";
+        }
+        if (first.reason.empty()) return "probe() gives no reason";
+        if (first.confidence != second.confidence || first.reason != second.reason) {
+          return "probe() answers in another way each time";
+        }
+        return std::nullopt;
+      });
+}
+
+CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& files) {
+  return for_each_source(
+      library, files,
+      [](const LineExporter& exporter, const ExporterInfo& info,
+         const Source& source) -> CheckOutcome {
+        ExportRequest request{source, {}};
+        for (const OptionSpec& option : info.options) {
+          request.options.push_back({option.name, option.default_value});
+        }
+        CheckContext context;
+        LineFailure failure;
+        const Component component = exporter.prepare(request, context, failure);
+        if (!failure.failed && component.role != info.component) {
+          return "prepare() makes the role " + quoted(component.role) + ", expected " +
+                 quoted(info.component);
+        }
+        if (failure.failed && (failure.kind == ErrorKind::plugin ||
+                               failure.kind == ErrorKind::internal || failure.message.empty())) {
+          return "prepare() threw " + quoted(failure.code) + ": " + failure.message +
+                 "; expected an Error of kind input";
+        }
+        return std::nullopt;
+      });
+}
+
+struct Check {
+  std::string_view name;
+  std::string_view description;
+  CheckOutcome (*run)(const Path& library, const std::vector<std::string>& files);
+};
+
+constexpr Check kChecks[] = {
+    {"file", "The file is a complete library for this machine that nobody else can write.",
+     &check_file},
+    {"one-symbol", "The library exports bundlecraft_plugin and nothing else.", &check_one_symbol},
+    {"loads",
+     "The library loads with all symbols bound, and its descriptor and entry are accepted.",
+     &check_loads},
+    {"sidecar", "The file NAME.plugin.yaml lies beside the library and says what it says.",
+     &check_sidecar},
+    {"info", "info() says the same whenever it is called.", &check_info},
+    {"probe",
+     "probe() answers 0 to 100 with a reason for any source, always the same, and never throws.",
+     &check_probe},
+    {"prepare",
+     "prepare() makes the role it announced, or refuses with an Error that is about the source.",
+     &check_prepare},
+};
+
+// Things where exporters look for their own, with values that are none.
+std::vector<Value> odd_values() {
+  const auto dict = [](Value::Dict entries) { return Value(std::move(entries)); };
+  const Value empty = dict({});
+  Value deep = "end";
+  for (int i = 0; i < 40; ++i) deep = dict({{"best_state", std::move(deep)}});
+  Value::Dict many;
+  for (int i = 0; i < 5'000; ++i)
+    many.emplace_back("key" + std::to_string(i), Value(std::int64_t{i}));
+  const std::string large_numbers =
+      "sample_rate: 99999999999999999999\nchannels: -1\ndim: 1000000000\nn_q: 0\n";
+  return {
+      Value(),
+      Value(std::int64_t{1}),
+      Value("text"),
+      Value(Value::List{}),
+      Value(Value::List{empty, Value("best_state")}),
+      empty,
+      dict({{"", dict({{"", empty}})}}),
+      dict({{"best_state", Value()}}),
+      dict({{"best_state", empty}, {"xp.cfg", ""}}),
+      dict({{"best_state", empty}, {"xp.cfg", "a: [1, 2"}, {"version", "1"}, {"exported", true}}),
+      dict({{"best_state", dict({{"model", empty}})}, {"xp.cfg", empty}}),
+      dict({{"best_state", dict({{"model", "x"}})}, {"xp.cfg", large_numbers}}),
+      dict({{"best_state", Value(Value::List{})}, {"xp.cfg", Value(std::int64_t{3})}}),
+      dict({{"best_state", dict({{"a", Value(std::int64_t{1})}})},
+            {"xp.cfg", large_numbers},
+            {"version", "1"},
+            {"exported", true}}),
+      dict({{"pretrained", Value(std::int64_t{5})}, {"exported", true}, {"version", "1"}}),
+      dict({{"pretrained", std::string(5'000, 'a')}, {"exported", true}, {"version", "1"}}),
+      dict({{"state_dict", "x"}, {"metadata", dict({{"kwargs", Value()}})}}),
+      dict({{"state_dict", empty}, {"metadata", dict({{"kwargs", empty}})}}),
+      Value(std::move(many)),
+      std::move(deep),
+  };
+}
+
+}  // namespace
+
+std::vector<PluginCheck> all_checks() {
+  std::vector<PluginCheck> result;
+  for (const Check& check : kChecks) {
+    result.push_back({std::string(check.name), std::string(check.description), false, {}});
+  }
+  return result;
+}
+
+CheckOutcome run_check(const Path& library, const std::string& name,
+                       const std::vector<std::string>& sources) {
+  const auto* const check = std::find_if(std::begin(kChecks), std::end(kChecks),
+                                         [&](const Check& c) { return c.name == name; });
+  if (check == std::end(kChecks)) return "there is no such check";
+  try {
+    return check->run(library, sources);
+  } catch (const Error& error) {
+    return error.message();
+  }
+}
+
+OddSources::OddSources()
+    : directory_(boost::filesystem::temp_directory_path() /
+                 boost::filesystem::unique_path("bundlecraft-check-%%%%%%%%%%%%")) {
+  boost::filesystem::create_directory(directory_);
+  for (const Value& value : odd_values()) {
+    const Path file = directory_ / (std::to_string(files_.size()) + ".th");
+    OutputFile output(directory_, Durability::no_sync);
+    write_package(value, output, {});
+    output.publish(file, false);
+    files_.push_back(file);
+  }
+}
+
+OddSources::~OddSources() {
+  boost::system::error_code ignored;
+  boost::filesystem::remove_all(directory_, ignored);
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,258 @@
+#include "child.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "place.h"
+
+namespace bundlecraft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kAnswerMark = "bundlecraft-scan answers ";
+constexpr std::size_t kMaxAnswerBytes = 4 << 20;
+// How often a wait looks at the cancellation flag.
+constexpr std::chrono::milliseconds kPollStep{50};
+// How often a child that closed its end is asked whether it has ended.
+constexpr std::chrono::milliseconds kEndStep{1};
+
+Error culprit(std::string_view code, const Path& library, const std::string& what,
+              std::string hint = {}) {
+  return Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { close(); }
+  int get() const { return fd_; }
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_;
+};
+
+// What posix_spawn is told: descriptors, a process group of its own, default signals.
+class SpawnSetup {
+ public:
+  SpawnSetup(int answer_fd, bool show_output) {
+    ::posix_spawn_file_actions_init(&actions_);
+    ::posix_spawnattr_init(&attributes_);
+    // First, in case the pipe got one of the standard descriptors.
+    ::posix_spawn_file_actions_adddup2(&actions_, answer_fd, kAnswerDescriptor);
+    ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (show_output) {
+      ::posix_spawn_file_actions_adddup2(&actions_, STDERR_FILENO, STDOUT_FILENO);
+    } else {
+      ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+      ::posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    }
+    ::posix_spawn_file_actions_addclosefrom_np(&actions_, kAnswerDescriptor + 1);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    sigset_t none;
+    sigset_t all;
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    ::posix_spawnattr_setsigmask(&attributes_, &none);
+    ::posix_spawnattr_setsigdefault(&attributes_, &all);
+    ::posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+  ~SpawnSetup() {
+    ::posix_spawnattr_destroy(&attributes_);
+    ::posix_spawn_file_actions_destroy(&actions_);
+  }
+  const posix_spawn_file_actions_t* actions() const { return &actions_; }
+  const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
+
+// A running child. The destructor ends it and everything in its process group.
+class Child {
+ public:
+  Child(const Path& program, const std::vector<std::string>& arguments, int answer_fd,
+        bool show_output) {
+    std::vector<std::string> text = {program.string(), std::string(kScanRequest)};
+    text.insert(text.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& argument : text) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    const SpawnSetup setup(answer_fd, show_output);
+    const int failure = ::posix_spawn(&pid_, program.c_str(), setup.actions(), setup.attributes(),
+                                      argv.data(), environ);
+    if (failure != 0) {
+      throw Error(ErrorKind::plugin, "plugin.scanner",
+                  system_error(failure, path_text(program)).message(),
+                  "Bundlecraft needs its scanner to look at libraries without a description; "
+                  "install it again");
+    }
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { reap(); }
+
+  bool has_ended() const {
+    siginfo_t info{};
+    // WNOWAIT keeps the process id from being used again until the group was ended.
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid_;
+  }
+
+  // Ends what is left of the process group; the status as waitpid gives it.
+  int reap() {
+    int status = 0;
+    if (pid_ < 0) return status;
+    ::kill(-pid_, SIGKILL);
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return status;
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+std::optional<std::size_t> parse_length(std::string_view text) {
+  std::size_t value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Takes "<length>:<text>" off the front of `rest`.
+std::optional<std::string> take_item(std::string_view& rest) {
+  const std::size_t colon = rest.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::optional<std::size_t> length = parse_length(rest.substr(0, colon));
+  if (!length || *length > rest.size() - colon - 1) return std::nullopt;
+  std::string item(rest.substr(colon + 1, *length));
+  rest.remove_prefix(colon + 1 + *length);
+  return item;
+}
+
+// The answer in `text`, when it is there whole.
+std::optional<Answer> decode(std::string_view text) {
+  if (!text.starts_with(kAnswerMark)) return std::nullopt;
+  text.remove_prefix(kAnswerMark.size());
+  const std::optional<std::string> body = take_item(text);
+  if (!body) return std::nullopt;
+  std::string_view rest = *body;
+  std::vector<std::string> items;
+  while (!rest.empty()) {
+    std::optional<std::string> item = take_item(rest);
+    if (!item) return std::nullopt;
+    items.push_back(*std::move(item));
+  }
+  if (items.empty()) return std::nullopt;
+  Answer answer{std::move(items.front()), {}};
+  answer.text.assign(std::make_move_iterator(items.begin() + 1),
+                     std::make_move_iterator(items.end()));
+  return answer;
+}
+
+[[noreturn]] void report_end(const Path& library, int status) {
+  if (WIFSIGNALED(status)) {
+    const char* const name = ::sigabbrev_np(WTERMSIG(status));
+    throw culprit("plugin.crash", library,
+                  "crashed with signal " + (name == nullptr ? std::to_string(WTERMSIG(status))
+                                                            : "SIG" + std::string(name)));
+  }
+  throw culprit("plugin.exit", library,
+                "ended the process, with exit status " + std::to_string(WEXITSTATUS(status)));
+}
+
+// Cancellation and the time limit of one child.
+class Patience {
+ public:
+  Patience(const Path& library, const ScanOptions& options)
+      : library_(library), options_(options), deadline_(Clock::now() + options.time_limit) {}
+
+  // How long to wait before asking again. Throws when there is no reason to wait on.
+  std::chrono::milliseconds next() const {
+    options_.cancellation->check();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
+    if (left.count() > 0) return std::min(left, kPollStep);
+    throw culprit("plugin.hang", library_,
+                  "did not finish within " + std::to_string(options_.time_limit.count()) + " ms");
+  }
+
+ private:
+  const Path& library_;
+  const ScanOptions& options_;
+  Clock::time_point deadline_;
+};
+
+// Reads until the answer is whole; nullopt when the child closed its end before.
+std::optional<Answer> receive(int fd, const Path& library, const Patience& patience) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (true) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(patience.next().count())) <= 0) continue;
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return std::nullopt;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (std::optional<Answer> answer = decode(text)) return answer;
+    if (text.size() > kMaxAnswerBytes) {
+      throw culprit("plugin.exit", library, "wrote over the scanner's answer");
+    }
+  }
+}
+
+}  // namespace
+
+std::string encode(const Answer& answer) {
+  const auto item = [](const std::string& text) {
+    return std::to_string(text.size()) + ":" + text;
+  };
+  std::string body = item(answer.word);
+  for (const std::string& text : answer.text) body += item(text);
+  return std::string(kAnswerMark) + item(body);
+}
+
+Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
+                   const ScanOptions& options) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  Child child(options.scanner.empty() ? scanner_program() : options.scanner, request, writing.get(),
+              options.show_output);
+  writing.close();
+  const Patience patience(library, options);
+  if (std::optional<Answer> answer = receive(reading.get(), library, patience)) {
+    return *std::move(answer);
+  }
+  while (!child.has_ended()) std::this_thread::sleep_for(std::min(patience.next(), kEndStep));
+  report_end(library, child.reap());
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,42 @@
+#include "place.h"
+
+#include <dlfcn.h>
+
+#include <boost/filesystem/operations.hpp>
+#include <cstdlib>
+
+namespace bundlecraft {
+namespace {
+
+Path directory_of(const Path& file) {
+  boost::system::error_code failure;
+  const Path real = boost::filesystem::canonical(file, failure);
+  return (failure ? file : real).parent_path();
+}
+
+}  // namespace
+
+Path own_directory() {
+  Dl_info info{};
+  ::dladdr(reinterpret_cast<const void*>(&own_directory), &info);
+  return directory_of(info.dli_fname);
+}
+
+Path program_directory() { return directory_of("/proc/self/exe"); }
+
+Path installed_plugin_directory() { return own_directory() / BUNDLECRAFT_PLUGINS_FROM_LIBRARY; }
+
+Path scanner_program() {
+  const Path installed = own_directory() / BUNDLECRAFT_SCANNER_FROM_LIBRARY;
+  if (boost::filesystem::exists(installed)) return installed.lexically_normal();
+  // The build tree has one 'lib', whatever the system calls its own.
+  return (own_directory() / "../libexec/bundlecraft/bundlecraft-scan").lexically_normal();
+}
+
+std::optional<std::string> environment(const char* name) {
+  const char* const value = ::secure_getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,83 @@
+#include "bundlecraft/host/scan.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/host/library.h"
+#include "checks.h"
+#include "child.h"
+
+namespace bundlecraft {
+namespace {
+
+constexpr std::string_view kDescribe = "describe";
+constexpr std::string_view kCheck = "check";
+
+Answer describe(const Path& library) {
+  try {
+    return {"described", {to_sidecar(PluginLibrary::load(library)->info())}};
+  } catch (const Error& error) {
+    return {"refused", {error.code(), error.message(), error.hint()}};
+  }
+}
+
+Answer check(const Path& library, const std::vector<std::string>& request) {
+  const CheckOutcome outcome =
+      run_check(library, request.at(2), {request.begin() + 3, request.end()});
+  return {outcome ? "failed" : "passed", {outcome.value_or("")}};
+}
+
+void send(const Answer& answer) {
+  const std::string text = encode(answer);
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t count = ::write(kAnswerDescriptor, rest.data(), rest.size());
+    if (count < 0 && errno != EINTR) return;
+    if (count > 0) rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace
+
+PluginInfo scan_library(const Path& library, const ScanOptions& options) {
+  const Answer answer = ask_scanner(library, {std::string(kDescribe), library.string()}, options);
+  if (answer.word == "described" && answer.text.size() == 1) {
+    return parse_sidecar(answer.text[0], library);
+  }
+  if (answer.word == "refused" && answer.text.size() == 3) {
+    throw Error(ErrorKind::plugin, answer.text[0], answer.text[1], answer.text[2]);
+  }
+  throw Error(ErrorKind::plugin, "plugin.scanner", "the scanner answered '" + answer.word + "'");
+}
+
+std::vector<PluginCheck> check_plugin(const Path& library, const std::vector<Path>& sources,
+                                      const ScanOptions& options) {
+  const OddSources odd;
+  std::vector<PluginCheck> checks = all_checks();
+  for (PluginCheck& check : checks) {
+    std::vector<std::string> request = {std::string(kCheck), library.string(), check.name};
+    for (const Path& source : odd.files()) request.push_back(source.string());
+    for (const Path& source : sources) request.push_back(source.string());
+    try {
+      const Answer answer = ask_scanner(library, request, options);
+      check.passed = answer.word == "passed";
+      if (!check.passed) check.detail = answer.text.at(0);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::plugin || error.code() == "plugin.scanner") throw;
+      check.detail = error.message();
+    }
+  }
+  return checks;
+}
+
+void answer_scan(const std::vector<std::string>& request) {
+  if (request.size() >= 2 && request[0] == kDescribe) {
+    send(describe(request[1]));
+  } else if (request.size() >= 3 && request[0] == kCheck) {
+    send(check(request[1], request));
+  }
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,71 @@
+#include "sidecar_file.h"
+
+#include <boost/filesystem/operations.hpp>
+#include <sstream>
+#include <string>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/io/input_file.h"
+#include "trust.h"
+
+namespace bundlecraft {
+namespace {
+
+constexpr std::uint64_t kMaxSidecarBytes = 1 << 20;
+
+std::string read_text(const Path& file) {
+  try {
+    const InputFile input(file);
+    if (input.size() > kMaxSidecarBytes) {
+      throw Error(ErrorKind::plugin, "plugin.sidecar",
+                  path_text(file) + ": has " + human_bytes(input.size()) + ", expected at most " +
+                      human_bytes(kMaxSidecarBytes));
+    }
+    return input.read_text(0, input.size());
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::plugin) throw;
+    throw Error(ErrorKind::plugin, "plugin.unreadable", error.message(), error.hint());
+  }
+}
+
+// The first line in which two texts differ, from both.
+std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
+  std::istringstream first(a);
+  std::istringstream second(b);
+  std::string line_a;
+  std::string line_b;
+  do {
+    line_a = line_b = "nothing more";
+    std::getline(first, line_a);
+    std::getline(second, line_b);
+  } while (line_a == line_b && first && second);
+  const auto trimmed = [](const std::string& line) {
+    const std::size_t begin = line.find_first_not_of(" -");
+    return begin == std::string::npos ? std::string("nothing") : line.substr(begin);
+  };
+  return {trimmed(line_a), trimmed(line_b)};
+}
+
+}  // namespace
+
+std::optional<PluginInfo> read_sidecar(const Path& library) {
+  const Path file = sidecar_path(library);
+  if (!boost::filesystem::exists(boost::filesystem::symlink_status(file))) return std::nullopt;
+  const std::string text = read_text(file);
+  check_trusted(boost::filesystem::canonical(file));
+  return parse_sidecar(text, file);
+}
+
+void check_same(const Path& library, const PluginInfo& described, const PluginInfo& loaded) {
+  if (described == loaded) return;
+  const auto [in_sidecar, in_library] = first_difference(to_sidecar(described), to_sidecar(loaded));
+  throw Error(ErrorKind::plugin, "plugin.sidecar_mismatch",
+              path_text(library) + ": is not what " + path_text(sidecar_path(library).filename()) +
+                  " describes: it says " + quoted(in_library) + ", its description " +
+                  quoted(in_sidecar),
+              "write the description again: bundlecraft-scan " + path_text(library) + " -o " +
+                  path_text(sidecar_path(library)));
+}
+
+}  // namespace bundlecraft
