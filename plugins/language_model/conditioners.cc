@@ -22,6 +22,7 @@ using audiocraft::Section;
 constexpr Range kCountRange = {1, 1 << 24};
 constexpr Range kCodebookRange = {0, 256};
 constexpr Range kRadixRange = {1, 24};
+constexpr std::size_t kMaxConditioners = 64;
 
 // Width of the text encoders that AudioCraft has a size for.
 struct TextEncoder {
@@ -188,7 +189,12 @@ bool Conditioners::has(const std::string& kind) const {
 
 Conditioners add_conditioners(const Config& config, std::int64_t dim, ExpectedState& expected) {
   Conditioners result;
-  for (const std::string& name : config.keys("conditioners").value_or(std::vector<std::string>())) {
+  const auto names = config.keys("conditioners").value_or(std::vector<std::string>());
+  if (names.size() > kMaxConditioners) {
+    throw bad_value("conditioners has " + std::to_string(names.size()) +
+                    " entries, expected at most " + std::to_string(kMaxConditioners));
+  }
+  for (const std::string& name : names) {
     if (name == "args") continue;  // of the provider that holds them all
     const std::string path = "conditioners." + name;
     const std::string kind = config.require_string(path + ".model");

@@ -56,7 +56,7 @@ Config training_config(Object root) {
                 "an exported package has its tensors in best_state itself, not in "
                 "best_state['model']");
   }
-  return with_context("xp.cfg", [&] { return Config::from_object(*config); });
+  return with_context("xp.cfg", [&] { return Config::from_object(*config, root); });
 }
 
 Config exported_config(Object root) {

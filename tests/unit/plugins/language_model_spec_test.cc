@@ -271,6 +271,15 @@ TEST(Conditioners, UnknownKindIsTakenAsItIs) {
   EXPECT_THAT(spec.warnings, Contains(HasSubstr("does not know the conditioner 'tempo'")));
 }
 
+TEST(Conditioners, AreBounded) {
+  std::string many = "conditioners:\n";
+  for (int i = 0; i < 65; ++i) many += "  extra" + std::to_string(i) + ":\n    model: style\n";
+  const std::string text = with("conditioners:\n", many);
+  expect_error(ErrorKind::input, "config.value",
+               HasSubstr("conditioners has 66 entries, expected at most 64"),
+               [&] { spec_of(text); });
+}
+
 struct BadConfig {
   const char* name;
   const char* from;
