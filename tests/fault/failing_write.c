@@ -4,7 +4,7 @@
 //   FAIL_ERRNO=28    with this errno (default ENOSPC)
 //   FAIL_REPORT=FILE the number of counted calls is written there at exit
 //
-// Counted are calls on files that the program wants to keep: write, pwrite and fsync on regular files, fallocate,
+// Counted are calls on files that the program wants to keep: write, pwrite and fsync on regular files, copy_file_range, fallocate,
 // ftruncate, rename, linkat, mkdir. Once a call failed, the following ones work again, so that clean-up is tested too.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -55,6 +55,12 @@ ssize_t writev(int fd, const struct iovec* parts, int count) {
   NEXT(ssize_t, writev, int, const struct iovec*, int);
   if (is_regular(fd) && fails()) return -1;
   return next(fd, parts, count);
+}
+
+ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t length, unsigned flags) {
+  NEXT(ssize_t, copy_file_range, int, off64_t*, int, off64_t*, size_t, unsigned);
+  if (fails()) return -1;
+  return next(from, from_offset, to, to_offset, length, flags);
 }
 
 int fsync(int fd) {

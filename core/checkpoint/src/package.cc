@@ -1,15 +1,9 @@
 #include "bundlecraft/checkpoint/package.h"
 
 #include "package_stream.h"
-#include "stream.h"
 
 namespace bundlecraft {
 namespace {
-
-// Large enough that the hand-over costs nothing, small enough to stay in the cache between the
-// thread that reads and the one that writes.
-constexpr std::size_t kBuffers = 4;
-constexpr std::size_t kBufferSize = 1 << 20;
 
 WriteSummary summarize(const PackagePlan& plan) {
   WriteSummary summary;
@@ -37,15 +31,7 @@ std::uint64_t package_size(const Value& root) { return PackageStream(root).file_
 
 WriteSummary write_package(const Value& root, OutputFile& file, const WriteOptions& options) {
   const PackageStream package(root);
-  const std::uint64_t total = package.file_size();
-  options.cancellation->check();
-  ByteStream stream(kBuffers, kBufferSize);
-  stream.run([&](ByteStream& out) { package.produce(out); },
-             [&](std::span<const std::byte> bytes) {
-               options.cancellation->check();
-               file.write(bytes);
-               options.sink->progress({options.task, file.size(), total});
-             });
+  package.write(file, options);
   WriteSummary summary = summarize(package.plan());
   summary.bytes = file.size();
   return summary;

@@ -1,13 +1,13 @@
 #include "package_stream.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
 #include "bundlecraft/io/crc32.h"
 #include "pickler.h"
+#include "verifier.h"
 
 namespace bundlecraft {
 namespace {
@@ -33,28 +33,35 @@ void swap_elements(std::span<std::byte> bytes, std::size_t size) {
   }
 }
 
-std::string crc_text(std::uint32_t crc) {
-  const std::array<std::uint8_t, 4> bytes = {
-      static_cast<std::uint8_t>(crc >> 24), static_cast<std::uint8_t>(crc >> 16),
-      static_cast<std::uint8_t>(crc >> 8), static_cast<std::uint8_t>(crc)};
-  return hex(bytes);
+// Below this the kernel's copy costs more than it saves.
+constexpr std::uint64_t kWorthCopying = 256 << 10;
+
+// Whether the bytes can go from file to file without passing through here: they are written as they
+// are, and their CRC-32, which the record needs, is known. Such storages are checked beside.
+bool is_copied(const PlannedStorage& storage) {
+  return storage.is_whole() && storage.bytes >= kWorthCopying && storage.source.crc &&
+         !storage.source.swapped && !storage.source.deflated;
 }
 
 // Copies the used parts of one storage, in little-endian order, and checks all of it.
 class StorageCopy {
  public:
-  StorageCopy(const PlannedStorage& storage, ByteStream& out)
+  StorageCopy(const PlannedStorage& storage, Appender& out)
       : storage_(storage), source_(storage.source), out_(out) {}
 
   // Returns the CRC-32 of what was appended.
   std::uint32_t run() {
     if (storage_.bytes == 0) return 0;
+    if (is_copied(storage_)) {
+      out_.copy(source_.checkpoint->file(), source_.file_offset, source_.bytes);
+      return *source_.crc;
+    }
     for (const ByteRange& range : storage_.used) {
       skip_to(range.begin);
       take_to(range.end);
     }
     skip_to(source_.bytes);
-    check();
+    require_crc(source_, read_crc_);
     return is_verbatim() ? read_crc_ : written_crc_;
   }
 
@@ -96,18 +103,9 @@ class StorageCopy {
     }
   }
 
-  void check() const {
-    if (!source_.crc || *source_.crc == read_crc_) return;
-    throw Error(ErrorKind::input, "zip.crc",
-                path_text(source_.checkpoint->file().path()) + ": record " +
-                    quoted("data/" + source_.key) + ": CRC-32 of the data is " +
-                    crc_text(read_crc_) + ", expected " + crc_text(*source_.crc),
-                "the file is damaged: copy it again from where it was written");
-  }
-
   const PlannedStorage& storage_;
   const Storage& source_;
-  ByteStream& out_;
+  Appender& out_;
   std::uint64_t position_ = 0;  // in the source
   std::uint32_t read_crc_ = 0;
   std::uint32_t written_crc_ = 0;
@@ -116,7 +114,7 @@ class StorageCopy {
 // Appends record after record of a layout.
 class RecordWriter {
  public:
-  RecordWriter(const ZipLayout& layout, ByteStream& out) : layout_(layout), out_(out) {}
+  RecordWriter(const ZipLayout& layout, Appender& out) : layout_(layout), out_(out) {}
 
   void text(std::string_view content) {
     record([&] {
@@ -143,7 +141,7 @@ class RecordWriter {
   }
 
   const ZipLayout& layout_;
-  ByteStream& out_;
+  Appender& out_;
   std::vector<std::uint32_t> crcs_;  // of the records so far
 };
 
@@ -159,19 +157,28 @@ PackageStream::PackageStream(const Value& root)
   layout_.add(std::string(kVersionRecord), kVersion.size());
 }
 
-void PackageStream::produce(ByteStream& out) const {
+void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
+  std::vector<const Storage*> copied;
+  for (const PlannedStorage& storage : plan_.storages()) {
+    if (is_copied(storage)) copied.push_back(&storage.source);
+  }
+  Verifier verifier(std::move(copied));
+  Appender out(file, file_size(), options);
   RecordWriter writer(layout_, out);
   writer.text(pickle_);
   writer.text(kByteOrder);
   std::set<const Checkpoint*> sources;
   for (const PlannedStorage& storage : plan_.storages()) {
+    if (verifier.failed()) break;
     writer.storage(storage);
     sources.insert(storage.source.checkpoint.get());
   }
+  verifier.finish();
   writer.text(kVersion);
   // Before the directory makes it a zip: a copy of two versions of a file is none of either.
   for (const Checkpoint* source : sources) source->file().check_unchanged();
   writer.finish();
+  out.flush();
 }
 
 }  // namespace bundlecraft

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "appender.h"
 #include "package_plan.h"
-#include "stream.h"
 #include "zip_writer.h"
 
 namespace bundlecraft {
@@ -19,8 +19,8 @@ class PackageStream {
   const PackagePlan& plan() const { return plan_; }
   std::uint64_t file_size() const { return layout_.file_size(); }
 
-  // Appends the whole file to `out`, checking the CRC-32 of every storage it reads.
-  void produce(ByteStream& out) const;
+  // Appends the whole file to `file`, checking the CRC-32 of every storage it reads.
+  void write(OutputFile& file, const WriteOptions& options) const;
 
  private:
   PackagePlan plan_;

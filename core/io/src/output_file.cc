@@ -4,15 +4,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <random>
+#include <vector>
 
 #include "bundlecraft/base/error.h"
 #include "hasher.h"
 
 namespace bundlecraft {
 namespace {
+
+// For copies that pass through this process: large enough to be hashed beside the write.
+constexpr std::uint64_t kCopyBuffer = 1 << 20;
 
 // Write-back begins early, so that the final fsync has little left to wait for.
 constexpr std::uint64_t kWriteBackStep = 16ULL << 20;
@@ -138,6 +143,40 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 }
 
 void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void OutputFile::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t copied = hasher_ ? 0 : copy_in_kernel(source, offset, length);
+  offset += copied;
+  length -= copied;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(kCopyBuffer, length));
+  while (length > 0) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), length));
+    source.read(offset, piece);
+    write(piece);
+    offset += piece.size();
+    length -= piece.size();
+  }
+}
+
+// Returns how much was copied: less than `length` where the kernel cannot do it between these two
+// files, or the source ends early, which reading then reports.
+std::uint64_t OutputFile::copy_in_kernel(const InputFile& source, std::uint64_t offset,
+                                         std::uint64_t length) {
+  std::uint64_t copied = 0;
+  while (copied < length) {
+    auto from = static_cast<off_t>(offset + copied);
+    const ssize_t count = ::copy_file_range(source.fd_, &from, fd_, nullptr, length - copied, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+      throw system_error(errno, path_text(directory_) + ": writing a file");
+    }
+    if (count <= 0) break;
+    copied += static_cast<std::uint64_t>(count);
+    size_ += static_cast<std::uint64_t>(count);
+    start_write_back();
+  }
+  return copied;
+}
 
 void OutputFile::start_write_back() {
   if (durability_ != Durability::sync || size_ - write_back_started_ < kWriteBackStep) return;

@@ -273,7 +273,7 @@ TEST_F(PackageTest, ProgressGoesToTheEnd) {
   RecordingSink sink;
   OutputFile file(directory_.path(), Durability::no_sync);
   write_package(root, file, {.task = "out.bin", .sink = &sink});
-  ASSERT_GE(sink.done.size(), 10U);
+  ASSERT_GE(sink.done.size(), 3U);
   EXPECT_TRUE(std::is_sorted(sink.done.begin(), sink.done.end()));
   EXPECT_EQ(sink.done.back(), sink.total);
   EXPECT_EQ(sink.total, package_size(root));

@@ -90,6 +90,30 @@ TEST_P(OutputFileTest, ReservedSpaceIsNotPartOfTheFile) {
   EXPECT_EQ(boost::filesystem::file_size(directory_ / "out"), 1U);
 }
 
+TEST_P(OutputFileTest, CopiesPartsOfOtherFiles) {
+  std::string content(3 << 20, 'x');
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 % 251);
+  write_file(directory_ / "in", content);
+  const InputFile source(directory_ / "in");
+  OutputFile file = create();
+  file.write("head");
+  file.copy(source, 5, content.size() - 9);
+  file.copy(source, 0, 0);
+  file.write("tail");
+  EXPECT_EQ(file.size(), content.size() - 1);
+  file.publish(directory_ / "out", false);
+  EXPECT_EQ(read_file(directory_ / "out"), "head" + content.substr(5, content.size() - 9) + "tail");
+}
+
+TEST_P(OutputFileTest, CopyBeyondTheEndIsAnError) {
+  write_file(directory_ / "in", "0123456789");
+  const InputFile source(directory_ / "in");
+  OutputFile file = create();
+  expect_error(ErrorKind::input, "io.truncated",
+               Eq((directory_ / "in").string() + ": ends at byte 10, 5 more were expected"),
+               [&] { file.copy(source, 5, 10); });
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Ways, OutputFileTest,
     ::testing::Combine(::testing::Values(Durability::sync, Durability::no_sync),
@@ -107,6 +131,16 @@ TEST(OutputFile, HashesWhatIsWritten) {
   file.write("ab");
   EXPECT_EQ(file.sha256(), "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603");
   file.write("c");
+  EXPECT_EQ(file.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(OutputFile, HashesWhatIsCopied) {
+  const TemporaryDirectory directory;
+  write_file(directory / "in", "xabcx");
+  const InputFile source(directory / "in");
+  OutputFile file(directory.path(), Durability::no_sync);
+  file.hash_contents();
+  file.copy(source, 1, 3);
   EXPECT_EQ(file.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 

@@ -44,6 +44,8 @@ class InputFile {
   void will_need(std::uint64_t offset, std::uint64_t length) const;
 
  private:
+  friend class OutputFile;  // copies in the kernel
+
   Path path_;
   int fd_ = -1;
   std::uint64_t size_ = 0;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "bundlecraft/io/input_file.h"
 #include "bundlecraft/io/path.h"
 
 namespace bundlecraft {
@@ -40,6 +41,10 @@ class OutputFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
+  // Appends [offset, offset + length) of `source`, from file to file in the kernel where it can do
+  // that (and no hash is asked for). Throws as write() and as InputFile::read().
+  void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
+
   // Bytes written so far.
   std::uint64_t size() const { return size_; }
 
@@ -64,6 +69,7 @@ class OutputFile {
   class Hasher;
   void create_unnamed();
   void create_hidden();
+  std::uint64_t copy_in_kernel(const InputFile& source, std::uint64_t offset, std::uint64_t length);
   void start_write_back();
   void flush_contents();
   void take_name(const Path& target, bool replace);
