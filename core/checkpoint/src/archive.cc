@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kLocalSignature = 0x04034b50;
 constexpr std::uint32_t kCentralSignature = 0x02014b50;
-constexpr std::uint32_t kEndSignature = 0x06054b50;
+constexpr std::string_view kEndSignature = "PK\5\6";
 constexpr std::uint32_t kEnd64Signature = 0x06064b50;
 constexpr std::uint32_t kLocator64Signature = 0x07064b50;
 constexpr std::uint32_t kDescriptorSignature = 0x08074b50;
@@ -192,8 +192,8 @@ std::vector<std::uint64_t> find_ends(const InputFile& file) {
       static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kEndSize + kMostComment));
   const std::uint64_t begin = file.size() - length;
   const std::string tail = file.read_text(begin, length);
-  for (std::size_t i = tail.rfind("PK\5\6"); i != std::string::npos;
-       i = i == 0 ? std::string::npos : tail.rfind("PK\5\6", i - 1)) {
+  for (std::size_t i = tail.rfind(kEndSignature); i != std::string::npos;
+       i = i == 0 ? std::string::npos : tail.rfind(kEndSignature, i - 1)) {
     if (i + kEndSize <= tail.size()) positions.push_back(begin + i);
   }
   return positions;

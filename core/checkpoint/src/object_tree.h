@@ -33,6 +33,11 @@ struct Run {
   std::uint32_t count;
 };
 
+struct Call {
+  NodeId callee;
+  NodeId arguments;
+};
+
 struct Node {
   Kind kind = Kind::none;
   Flavor flavor = Flavor::plain;
@@ -43,10 +48,7 @@ struct Node {
     double real;
     Run run;  // text of string, bytes, big_integer; items of list, tuple, set, dict (key, value,
               // ...)
-    struct {
-      NodeId callee;
-      NodeId arguments;
-    } call;
+    Call call;
     NodeId persistent_id;
   };
 };
