@@ -20,6 +20,10 @@ void Budget::spend(std::size_t depth, std::size_t text_bytes) {
         ErrorKind::input, "config.size",
         "the configuration has more than " + std::to_string(limits::kConfigNodes) + " values");
   }
+  spend_key(text_bytes);
+}
+
+void Budget::spend_key(std::size_t text_bytes) {
   text_bytes_ += text_bytes;
   if (text_bytes_ > limits::kConfigTextBytes) {
     throw Error(
@@ -34,7 +38,7 @@ void Budget::spend_tree(const ConfigNode& node, std::size_t depth) {
     for (const ConfigNode& item : *list) spend_tree(item, depth + 1);
   } else if (const auto* mapping = node.get_if<ConfigNode::Mapping>()) {
     for (const ConfigEntry& entry : *mapping) {
-      spend(depth + 1, text_size(entry.key));
+      spend_key(text_size(entry.key));
       spend_tree(entry.value, depth + 1);
     }
   }

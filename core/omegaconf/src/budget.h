@@ -17,6 +17,9 @@ class Budget {
   // "config.depth" or "config.size").
   void spend(std::size_t depth, std::size_t text_bytes);
 
+  // A key. Only its text counts.
+  void spend_key(std::size_t text_bytes);
+
   // All nodes of `node`, which goes to `depth`.
   void spend_tree(const ConfigNode& node, std::size_t depth);
 

@@ -127,6 +127,11 @@ Config::Config(std::shared_ptr<const ConfigNode> root, std::string text)
 Config Config::from_object(Object object, std::optional<Object> whole) {
   auto root = std::make_shared<const ConfigNode>(omegaconf::read_pickled(object, whole));
   std::string text = to_yaml(*root);
+  if (text.size() > limits::kConfigTextBytes) {
+    throw Error(ErrorKind::input, "config.size",
+                "the text of the configuration would have " + human_bytes(text.size()) +
+                    "; at most " + human_bytes(limits::kConfigTextBytes) + " are allowed");
+  }
   return Config(std::move(root), std::move(text));
 }
 

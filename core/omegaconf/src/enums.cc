@@ -11,6 +11,8 @@ namespace {
 
 // Deepest tuple that is compared as the value of an enum member.
 constexpr int kValueDepth = 8;
+// Deepest nesting of classes.
+constexpr std::size_t kNesting = 16;
 // Most members of a combined flag.
 constexpr std::size_t kFlagMembers = 64;
 
@@ -68,27 +70,27 @@ bool equal(Object a, Object b, int depth = 0) {
 
 }  // namespace
 
-std::optional<std::string> class_path(Object callable) {
+std::optional<ClassName> class_name(Object callable) {
   std::string suffix;
   std::size_t steps = 0;
   while (const auto name = attribute_name(callable)) {
-    if (++steps > kFlagMembers) return std::nullopt;
+    if (++steps > kNesting) return std::nullopt;
     suffix = "." + *name + suffix;
     callable = *argument(callable, 0, 2);
   }
   if (!callable.is(Kind::global)) return std::nullopt;
-  return callable.class_name() + suffix;
+  return ClassName{std::string(callable.module()), std::string(callable.qualified_name()) + suffix};
 }
 
 bool EnumNames::is_by_value(Object value) {
   return value.is(Kind::call) && !value.state() && argument(value, 0, 1).has_value() &&
-         class_path(value.callee()).has_value();
+         class_name(value.callee()).has_value();
 }
 
 std::optional<std::string> EnumNames::find(Object value) {
   if (!value.is(Kind::call)) return std::nullopt;
   if (const auto name = attribute_name(value)) {
-    return class_path(*argument(value, 0, 2)) ? name : std::nullopt;
+    return class_name(*argument(value, 0, 2)) ? name : std::nullopt;
   }
   if (is_call_of(value, "_operator.or_")) return find_combined(value);
   return find_by_value(value);
@@ -96,7 +98,7 @@ std::optional<std::string> EnumNames::find(Object value) {
 
 std::optional<std::string> EnumNames::find_by_value(Object value) {
   if (!is_by_value(value)) return std::nullopt;
-  const Table* names = table(*class_path(value.callee()));
+  const Table* names = table(class_name(value.callee())->dotted());
   if (names == nullptr) return std::nullopt;
   const Object wanted = value.arguments()[0];
   for (const auto& [name, member] : *names) {
@@ -127,20 +129,22 @@ std::optional<std::string> EnumNames::find_combined(Object value) {
     const std::optional<Object> member = more ? argument(value, 1, 2) : value;
     const std::optional<std::string> name = member ? attribute_name(*member) : std::nullopt;
     if (!name || names.size() == kFlagMembers) return std::nullopt;
-    const std::optional<std::string> member_class = class_path(*argument(*member, 0, 2));
-    if (!member_class || (enum_class && *enum_class != *member_class)) return std::nullopt;
-    enum_class = member_class;
+    const std::optional<ClassName> member_class = class_name(*argument(*member, 0, 2));
+    if (!member_class) return std::nullopt;
+    if (enum_class && *enum_class != member_class->dotted()) return std::nullopt;
+    enum_class = member_class->dotted();
     names.push_back(*name);
     if (more) value = *argument(value, 0, 2);
   }
-  if (const Table* order = table(*enum_class)) {
-    const auto place = [&](const std::string& name) {
-      return std::find_if(order->begin(), order->end(),
-                          [&](const auto& member) { return member.first == name; });
-    };
-    std::stable_sort(names.begin(), names.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
-  }
+  // Python joins the names in order of definition.
+  const Table* order = table(*enum_class);
+  if (order == nullptr) return std::nullopt;
+  const auto place = [&](const std::string& name) {
+    return std::find_if(order->begin(), order->end(),
+                        [&](const auto& member) { return member.first == name; });
+  };
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
   std::string combined = names.front();
   for (std::size_t i = 1; i < names.size(); ++i) combined += "|" + names[i];
   return combined;
@@ -165,9 +169,9 @@ void EnumNames::collect(Object root) {
     const std::optional<Object> type = object.attribute("enum_type");
     const std::optional<Object> fields = object.attribute("fields");
     if (!type || !fields || !fields->is(Kind::dict)) return;
-    const std::optional<std::string> name = class_path(*type);
-    if (!name || tables_.contains(*name)) return;
-    Table& table = tables_[*name];
+    const std::optional<ClassName> name = class_name(*type);
+    if (!name || tables_.contains(name->dotted())) return;
+    Table& table = tables_[name->dotted()];
     for (const auto [key, value] : fields->entries()) {
       if (key.is(Kind::string)) table.emplace_back(key.as_string(), value);
     }

@@ -55,8 +55,15 @@ void visit_reachable(Object root, Visitor&& visit) {
   }
 }
 
-// Dotted name of a class: a name, or getattr(class, "Nested") as protocol 2 writes it.
-std::optional<std::string> class_path(Object callable);
+struct ClassName {
+  std::string module;
+  std::string name;  // dotted for a nested class
+  std::string dotted() const { return module + "." + name; }
+};
+
+// Name of a class: a global, or getattr(class, 'Nested') as protocol 2 writes it. nullopt for what
+// is computed in another way.
+std::optional<ClassName> class_name(Object callable);
 
 // Finds the names of enum members. The forms in a pickle: getattr(Class, 'NAME'), Class(value), and
 // for combined flags operator.or_(a, b).

@@ -252,10 +252,11 @@ Trail Lookup::refer(const Trail& container, std::string_view key) {
   Trail target = find(std::move(base), key);
   if (target.empty()) refuse(written, "refers to a key that does not exist");
   if (is_missing(*target.back())) refuse(written, "refers to a value that is missing (\?\?\?)");
+  target = resolve(std::move(target));
   if (std::find(container.begin(), container.end(), target.back()) != container.end()) {
     refuse(written, "refers to a container that holds it");
   }
-  return resolve(std::move(target));
+  return target;
 }
 
 std::string Lookup::text_of(const Trail& resolved, std::string_view key) const {

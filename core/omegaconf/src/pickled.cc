@@ -41,24 +41,30 @@ bool is_path_class(std::string_view name) {
   return false;
 }
 
-// Python would run what the configuration refers to, so that also what is not shown in the text
-// (flags, caches, parents) has to be sound.
+bool is_unsafe(std::string_view module, std::string_view name) {
+  return judge_global(module, name) == GlobalReference::Verdict::unsafe;
+}
+
+// What loading `object` in Python could run, itself aside from its parts; nullopt when nothing.
+std::optional<std::string> unsafe_name(Object object) {
+  if (object.is(Kind::global)) {
+    const std::string name = object.class_name();
+    const bool unsafe = is_unsafe(object.module(), object.qualified_name());
+    return unsafe && !is_in(kHelpers, name) ? std::optional(name) : std::nullopt;
+  }
+  if (!object.is(Kind::call) || object.callee().is(Kind::global)) return std::nullopt;
+  const std::optional<ClassName> nested = class_name(object.callee());
+  if (!nested) return "<dynamic>";
+  return is_unsafe(nested->module, nested->name) ? std::optional(nested->dotted()) : std::nullopt;
+}
+
+// Also what is not shown in the text (flags, caches, parents) has to be sound.
 void refuse_unsafe(Object root) {
   visit_reachable(root, [](Object object) {
-    std::string name;
-    if (object.is(Kind::global)) {
-      name = object.class_name();
-      if (is_in(kHelpers, name)) return;
-      const auto verdict = judge_global(object.module(), object.qualified_name());
-      if (verdict != GlobalReference::Verdict::unsafe) return;
-    } else if (object.is(Kind::call)) {
-      if (class_path(object.callee())) return;
-      name = "<dynamic>";
-    } else {
-      return;
-    }
+    const std::optional<std::string> name = unsafe_name(object);
+    if (!name) return;
     throw Error(ErrorKind::input, "config.unsafe",
-                "the configuration refers to " + quoted(name) + ", which can run code when loaded",
+                "the configuration refers to " + quoted(*name) + ", which can run code when loaded",
                 "do not load this file with Python unless you trust where it comes from");
   });
 }
@@ -127,7 +133,7 @@ class PickledReader {
     MappingBuilder mapping;
     for (const auto [key_object, value] : dict.entries()) {
       ConfigKey key = read_key(key_object);
-      budget_.spend(depth + 1, text_size(key));
+      budget_.spend_key(text_size(key));
       const Place place(place_, key_text(key));
       mapping.set(std::move(key), read(value, depth + 1));
     }
@@ -205,13 +211,11 @@ class PickledReader {
 
   std::string enum_name(Object object) {
     if (auto name = enums_.find(object)) return *std::move(name);
-    const std::string class_name = class_path(object.callee()).value_or("<dynamic>");
-    const bool may_be_enum =
-        EnumNames::is_by_value(object) && !(object.callee().is(Kind::global) && is_known(object));
-    if (!may_be_enum) refuse(object);
+    const bool combined = object.class_name() == "_operator.or_";
+    const bool by_value = EnumNames::is_by_value(object) && !is_known_class(object);
+    if (!combined && !by_value) refuse(object);
     throw Error(ErrorKind::input, "config.enum",
-                where() + "the name of the enum member " + quoted(class_name) + "(" +
-                    describe(object.arguments()[0]) + ") is not in the file",
+                where() + "the name of the enum member " + describe(object) + " is not in the file",
                 "convert the configuration to text in Python: OmegaConf.to_yaml(cfg)");
   }
 
@@ -221,11 +225,10 @@ class PickledReader {
                 where() + describe(object) + " has no attribute " + quoted(name));
   }
 
-  // Whether the class of the object is one that checkpoints commonly hold, and no user's enum.
-  static bool is_known(Object object) {
-    const Object callee = object.callee();
-    return judge_global(callee.module(), callee.qualified_name()) ==
-           GlobalReference::Verdict::known;
+  // Whether the object is of a class that checkpoints commonly hold, which is no user's enum.
+  static bool is_known_class(Object object) {
+    const std::optional<ClassName> name = class_name(object.callee());
+    return judge_global(name->module, name->name) == GlobalReference::Verdict::known;
   }
 
   [[noreturn]] void refuse(Object object, std::string_view role = "a value") {

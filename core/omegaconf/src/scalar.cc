@@ -453,28 +453,29 @@ std::string encode_base64(std::string_view bytes) {
 std::optional<std::string> decode_base64(std::string_view text) {
   std::string bytes;
   std::uint32_t group = 0;
-  std::size_t characters = 0;
+  std::size_t left = 0;  // characters of the group
   std::size_t padding = 0;
   for (const char c : text) {
     const std::size_t value = kBase64.find(c);
-    if (c == '=') ++padding;
+    // Padding that completes a group is the end, whatever follows.
+    if (c == '=' && left >= 2 && left + ++padding == 4) {
+      group <<= 6 * padding;
+      for (std::size_t i = 0; i + 1 < left; ++i) {
+        bytes += static_cast<char>(static_cast<unsigned char>(group >> (16 - 8 * i)));
+      }
+      return bytes;
+    }
     if (value == std::string_view::npos) continue;
-    if (padding > 0) return std::nullopt;
+    padding = 0;
     group = (group << 6) | static_cast<std::uint32_t>(value);
-    if (++characters % 4 != 0) continue;
+    if (++left < 4) continue;
     for (int shift = 16; shift >= 0; shift -= 8) {
       bytes += static_cast<char>(static_cast<unsigned char>(group >> shift));
     }
     group = 0;
+    left = 0;
   }
-  const std::size_t left = characters % 4;
-  if (left == 1 || (left != 0 && padding < 4 - left)) return std::nullopt;
-  if (left == 2) bytes += static_cast<char>(static_cast<unsigned char>(group >> 4));
-  if (left == 3) {
-    bytes += static_cast<char>(static_cast<unsigned char>(group >> 10));
-    bytes += static_cast<char>(static_cast<unsigned char>(group >> 2));
-  }
-  return bytes;
+  return left == 0 ? std::optional(bytes) : std::nullopt;
 }
 
 std::string key_identity(const ConfigKey& key) {

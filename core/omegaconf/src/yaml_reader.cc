@@ -51,9 +51,8 @@ std::string shown_tag(std::string_view tag) {
   return quoted(tag);
 }
 
-// The text as yaml-cpp has to see it to read what PyYAML reads: of YAML 1.1's line breaks it knows
-// only LF and CR. NEL counts as LF; LS and PS stay in the text but take the blanks around them
-// along, as a fold in a quoted scalar does.
+// The text as yaml-cpp has to see it to read what PyYAML reads: without a byte order mark, and with
+// LF for NEL, which it does not know as a line break.
 std::string normalize(std::string_view utf8) {
   if (!is_utf8(utf8)) {
     throw Error(ErrorKind::input, "config.syntax", "the text is not valid UTF-8");
@@ -64,7 +63,6 @@ std::string normalize(std::string_view utf8) {
   result.reserve(utf8.size());
   std::size_t line = 1;
   std::size_t column = 1;
-  bool skip_blanks = false;
   for (const char32_t c : text) {
     if (!is_yaml_printable(c) && c != U'\t' && c != U'\r' && c != 0xFEFF) {
       std::string character;
@@ -73,12 +71,7 @@ std::string normalize(std::string_view utf8) {
                   position(line, column) + "the character " + quoted(character) +
                       " is not allowed in YAML");
     }
-    const bool is_blank = c == U' ' || c == U'\t';
-    if (c == 0x2028 || c == 0x2029) {
-      while (!result.empty() && (result.back() == ' ' || result.back() == '\t')) result.pop_back();
-    }
-    if (!(skip_blanks && is_blank)) append_utf8(result, c == 0x85 ? U'\n' : c);
-    skip_blanks = c == 0x2028 || c == 0x2029 || (skip_blanks && is_blank);
+    append_utf8(result, c == 0x85 ? U'\n' : c);
     ++column;
     if (c == U'\n' || c == 0x85) {
       ++line;
@@ -88,9 +81,103 @@ std::string normalize(std::string_view utf8) {
   return result;
 }
 
+// yaml-cpp does not find the end of "- !!binary |", a tagged block that begins where a key could.
+// With the "|" on a line of its own it does. In quoted text the line end is folded to the same
+// space.
+std::string separate_binary_blocks(std::string_view text) {
+  constexpr std::string_view kBlock = "!!binary |\n";
+  std::string result;
+  while (true) {
+    const std::size_t block = text.find(kBlock);
+    if (block == std::string_view::npos) return result.append(text);
+    const std::size_t line = text.rfind('\n', block) + 1;  // npos + 1 == 0
+    const std::string_view before = text.substr(line, block - line);
+    const bool after_key = before.find_first_not_of(" -?:") != std::string_view::npos;
+    result += text.substr(0, block);
+    result +=
+        after_key ? std::string(kBlock) : "!!binary\n" + std::string(before.size(), ' ') + "|\n";
+    text.remove_prefix(block + kBlock.size());
+  }
+}
+
+// Takes a line break off `text`: "\n" for any kind but LS and PS, empty when there is none.
+std::string take_line_break(std::string_view& text) {
+  for (const std::string_view line_break : {"\r\n", "\n", "\r", "\u2028", "\u2029"}) {
+    if (!text.starts_with(line_break)) continue;
+    text.remove_prefix(line_break.size());
+    return line_break.size() == 3 ? std::string(line_break) : "\n";
+  }
+  return {};
+}
+
+std::string_view take_blanks(std::string_view& text) {
+  const std::string_view blanks = text.substr(0, text.find_first_not_of(" \t"));
+  text.remove_prefix(blanks.size());
+  return blanks;
+}
+
+// The value of a single-quoted scalar, `text` beginning after its quote. yaml-cpp drops line breaks
+// at its end and does not know all of YAML 1.1's; to_yaml writes them in this style.
+std::string single_quoted(std::string_view text) {
+  std::string value;
+  while (!text.empty()) {
+    if (text.starts_with('\'')) {
+      if (!text.starts_with("''")) break;
+      value += '\'';
+      text.remove_prefix(2);
+      continue;
+    }
+    const std::string_view blanks = take_blanks(text);
+    const std::string first = take_line_break(text);
+    if (first.empty() && blanks.empty()) {
+      value += text.front();
+      text.remove_prefix(1);
+    } else if (first.empty()) {
+      value += blanks;
+    } else {
+      std::string more;
+      take_blanks(text);
+      for (std::string next = take_line_break(text); !next.empty(); next = take_line_break(text)) {
+        more += next;
+        take_blanks(text);
+      }
+      // A single end of line is a fold.
+      if (first != "\n") value += first;
+      if (first == "\n" && more.empty()) value += ' ';
+      value += more;
+    }
+  }
+  return value;
+}
+
+// yaml-cpp turns the escapes \N and \_ into the single bytes 85 and A0; here they become UTF-8.
+std::string repair_escapes(const std::string& text) {
+  if (is_utf8(text)) return text;
+  std::string result;
+  std::size_t expected = 0;  // continuation bytes to come
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool continues = (byte & 0xC0u) == 0x80u;
+    if (continues && expected == 0) {
+      append_utf8(result, byte);
+      continue;
+    }
+    result += c;
+    expected = continues      ? expected - 1
+               : byte >= 0xF0 ? 3
+               : byte >= 0xE0 ? 2
+               : byte >= 0xC0 ? 1
+                              : 0;
+  }
+  return result;
+}
+
 // Builds a tree from the parser's events, within the bounds and without recursion.
 class Builder : public YAML::EventHandler {
  public:
+  // `text` is what is parsed.
+  explicit Builder(std::string_view text) : text_(text) {}
+
   std::optional<ConfigNode> take() { return std::exchange(root_, std::nullopt); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
@@ -104,7 +191,12 @@ class Builder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
-    add(mark, anchor, scalar(mark, tag, text));
+    const auto begin = static_cast<std::size_t>(mark.pos);
+    if (tag == "!" && begin < text_.size() && text_[begin] == '\'') {
+      add(mark, anchor, {single_quoted(text_.substr(begin + 1))});
+    } else {
+      add(mark, anchor, scalar(mark, tag, repair_escapes(text)));
+    }
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -262,7 +354,11 @@ class Builder : public YAML::EventHandler {
   }
 
   void add(const YAML::Mark& mark, YAML::anchor_t anchor, ConfigNode node) {
-    budget_.spend(open_.size(), text_size(node));
+    if (expects_key()) {
+      budget_.spend_key(text_size(node));
+    } else {
+      budget_.spend(open_.size(), text_size(node));
+    }
     if (anchor != YAML::NullAnchor) remember(anchor, node);
     place(mark, std::move(node));
   }
@@ -311,6 +407,7 @@ class Builder : public YAML::EventHandler {
     return key;
   }
 
+  std::string_view text_;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, ConfigNode> anchors_;  // finished ones
   std::optional<ConfigNode> root_;
@@ -319,7 +416,7 @@ class Builder : public YAML::EventHandler {
 
 std::optional<ConfigNode> parse(const std::string& text) {
   std::istringstream stream(text);
-  Builder builder;
+  Builder builder(text);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
@@ -340,7 +437,7 @@ ConfigNode read_yaml(std::string_view text) {
                 "the text has " + human_bytes(text.size()) + "; at most " +
                     human_bytes(limits::kConfigTextBytes) + " are read");
   }
-  std::optional<ConfigNode> root = parse(normalize(text));
+  std::optional<ConfigNode> root = parse(separate_binary_blocks(normalize(text)));
   if (!root || root->is_null()) {
     throw Error(ErrorKind::input, "config.empty", "the configuration text is empty");
   }
