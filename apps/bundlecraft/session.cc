@@ -40,7 +40,13 @@ PluginSearch Session::search() const {
 }
 
 const Host& Session::host() {
-  if (!host_) host_ = std::make_unique<Host>(Host::Options{search(), &console_, &cancellation_});
+  if (!host_) {
+    Host::Options options;
+    options.search = search();
+    options.sink = &console_;
+    options.cancellation = &cancellation_;
+    host_ = std::make_unique<Host>(std::move(options));
+  }
   return *host_;
 }
 

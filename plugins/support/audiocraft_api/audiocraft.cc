@@ -7,7 +7,11 @@ namespace bundlecraft {
 namespace {
 
 Host make_host(const AudiocraftExportOptions& options) {
-  return Host({options.search, options.sink, options.cancellation});
+  Host::Options host;
+  host.search = options.search;
+  host.sink = options.sink;
+  host.cancellation = options.cancellation;
+  return Host(std::move(host));
 }
 
 Path write(const Host& host, const ComponentRequest& request, const Path& out_file,
