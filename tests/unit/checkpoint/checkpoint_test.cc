@@ -514,8 +514,9 @@ TEST_F(CheckpointTest, DescribesObjects) {
 }
 
 TEST_F(CheckpointTest, DescribesTensorsOfTensorsWithoutRecursion) {
-  std::string body = "N";
-  for (int i = 0; i < 50000; ++i) body = global("torch._utils", "_rebuild_parameter") + body;
+  std::string body;
+  for (int i = 0; i < 50000; ++i) body += global("torch._utils", "_rebuild_parameter");
+  body += "N";
   for (int i = 0; i < 50000; ++i) body += "\x89N\x87R";
   const auto checkpoint = open(checkpoint_zip(protocol2(body)));
   EXPECT_EQ(describe(checkpoint->root()), "malformed tensor");

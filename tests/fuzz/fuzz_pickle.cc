@@ -1,0 +1,19 @@
+#include "bundlecraft/base/error.h"
+#include "fuzz_target.h"
+#include "support/exercise.h"
+#include "unpickler.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace bundlecraft;
+  const std::string bytes(reinterpret_cast<const char*>(data), size);
+  try {
+    const Pickle pickle = read_pickle(PickleInput(bytes));
+    if (pickle.size > size) __builtin_trap();
+    testing::for_each_object(pickle.tree->root(), [](Object object) { (void)describe(object); });
+    for (const GlobalReference& reference : list_globals(*pickle.tree)) {
+      if (reference.name.empty() || reference.where.empty()) __builtin_trap();
+    }
+  } catch (const Error&) {
+  }
+  return 0;
+}
