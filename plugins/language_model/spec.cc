@@ -369,6 +369,8 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
   }
   require_audio(config, interleaving, spec);
   add_conditioner_findings(conditioners, spec);
+  const std::string loader = spec.family.substr(0, spec.family.find(' '));
+  spec.summary.push_back({"load with", loader + ".get_pretrained('{bundle}')"});
   warn_of_unknown_keys(config, kind, spec);
   return spec;
 }

@@ -107,7 +107,8 @@ struct FitFact {
   std::string origin; // where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight"
 };
 
-// A name and value for reports ("family": "MusicGen", "parameters": "300 million").
+// A name and value for reports ("family": "MusicGen", "parameters": "300 million"). The name "load with"
+// is the line of code that loads the finished bundle; {bundle} in it stands for the directory.
 struct SummaryItem {
   std::string name;
   std::string value;
