@@ -159,6 +159,7 @@ class ZipCheckpoint final : public OpenedCheckpoint {
     format_.notes = archive_.notes();
     for (const ArchiveRecord& record : archive_.records())
       records_.push_back({record.name, record.size});
+    note_strangers();
     refuse_torchscript();
     const ArchiveRecord& pickle_record = required("data.pkl");
     check_version();
@@ -204,6 +205,25 @@ class ZipCheckpoint final : public OpenedCheckpoint {
     fail("zip.layout",
          "is a zip archive without the record " + quoted(name) + " that torch.save writes",
          "give a checkpoint that torch.save wrote");
+  }
+
+  // Records that torch.save never writes are not looked at, but worth knowing of.
+  void note_strangers() {
+    constexpr std::size_t kMost = 3;
+    std::size_t count = 0;
+    for (const ArchiveRecord& record : archive_.records()) {
+      if (is_expected(record.name) || ++count > kMost) continue;
+      format_.notes.push_back("record " + quoted(record.name) +
+                              " is not part of a checkpoint, not read");
+    }
+    if (count > kMost)
+      format_.notes.push_back(std::to_string(count - kMost) + " more such records");
+  }
+
+  static bool is_expected(std::string_view name) {
+    return name == "data.pkl" || name == "version" || name == "byteorder" ||
+           name == ".format_version" || name == ".storage_alignment" ||
+           name.starts_with(".data/") || name.starts_with("data/");
   }
 
   void refuse_torchscript() const {

@@ -143,6 +143,7 @@ constexpr std::array kKnown = {
         "Sequence Mapping MutableMapping MutableSequence Iterable Iterator Callable Set Hashable"},
     Names{"_operator", "or_ getitem"},
     Names{"functools", "reduce"},
+    Names{"_functools", "reduce"},
     Names{"datetime", "datetime date time timedelta timezone"},
     Names{"decimal", "Decimal"},
     Names{"fractions", "Fraction"},
@@ -493,7 +494,6 @@ constexpr std::array kUnsafeNames = {
     Names{"copyreg", "add_extension remove_extension clear_extension_cache pickle constructor"},
     Names{"operator", "attrgetter itemgetter methodcaller call setitem delitem iconcat"},
     Names{"_operator", "attrgetter itemgetter methodcaller call setitem delitem iconcat"},
-    Names{"_functools", "partial reduce"},
     Names{"itertools", "starmap accumulate filterfalse takewhile dropwhile groupby"},
     Names{"types",
           "FunctionType LambdaType CodeType MethodType BuiltinFunctionType "
@@ -597,6 +597,12 @@ constexpr std::array kUnsafeNames = {
     Names{"nltk", "*"},
 };
 
+// Built-in functions that do nothing by themselves. All others in lower case are unsafe.
+constexpr std::string_view kHarmlessBuiltins =
+    "abs all any ascii bin chr divmod enumerate format hash hex isinstance issubclass len max min "
+    "oct ord pow repr "
+    "reversed round sorted sum zip";
+
 // Top-level packages whose classes are not the user's own.
 constexpr auto kOtherLibraries = std::to_array<std::string_view>({
     "_functools", "_operator",   "abc",        "argparse",   "array",       "builtins",
@@ -696,7 +702,7 @@ NamePair map_python2_name(std::string_view module, std::string_view name) {
 bool is_judged_by_use(std::string_view module, std::string_view name) {
   return (module == "builtins" && (name == "getattr" || name == "type")) ||
          (module == "_operator" && name == "getitem") ||
-         (module == "functools" && name == "reduce");
+         ((module == "functools" || module == "_functools") && name == "reduce");
 }
 
 bool is_library_module(std::string_view module) {
@@ -717,8 +723,11 @@ Verdict judge_global(std::string_view module, std::string_view qualified_name) {
     return is_nested_class(name.name) && !is_library_module(name.module) ? Verdict::unknown
                                                                          : Verdict::unsafe;
   }
-  // Of the built-in functions and types only those above hold data; classes are exceptions.
-  if (name.module == "builtins" && starts_lower(name.name)) return Verdict::unsafe;
+  // Built-in names in upper case are exceptions.
+  if (name.module == "builtins" && starts_lower(name.name) &&
+      !has_word(kHarmlessBuiltins, name.name)) {
+    return Verdict::unsafe;
+  }
   if (names_imported_module(name.module, name.name) || is_dunder(name.name)) return Verdict::unsafe;
   return Verdict::unknown;
 }

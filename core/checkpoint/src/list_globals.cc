@@ -13,6 +13,7 @@ using Verdict = GlobalReference::Verdict;
 
 constexpr std::string_view kNowhere = "not in the object";
 constexpr std::string_view kState = ".__dict__";
+constexpr std::size_t kLongestPlace = 400;
 
 bool is_identifier(std::string_view text) {
   return !text.empty() && text.find_first_not_of(
@@ -150,7 +151,10 @@ class UseJudge {
 class Places {
  public:
   explicit Places(const ObjectTree& tree)
-      : tree_(tree), ways_(tree.nodes.size()), first_(tree.names.size(), kNoNode) {
+      : tree_(tree),
+        ways_(tree.nodes.size()),
+        depths_(tree.nodes.size()),
+        first_(tree.names.size(), kNoNode) {
     std::size_t missing = tree.names.size();
     std::deque<NodeId> queue = {tree.root_id};
     ways_[tree.root_id].parent = tree.root_id;
@@ -167,7 +171,10 @@ class Places {
       for (std::size_t i = 0; i < count; ++i) {
         const NodeId child = tree.child(id, i);
         if (ways_[child].parent != kNoNode) continue;
-        ways_[child] = {id, static_cast<std::uint32_t>(i)};
+        // What lies deeper than is shown shares the end of its way, so that no way is long.
+        ways_[child] = depths_[id] > limits::kPrintedDepth ? ways_[id]
+                                                           : Way{id, static_cast<std::uint32_t>(i)};
+        depths_[child] = static_cast<std::uint8_t>(depths_[ways_[child].parent] + 1);
         queue.push_back(child);
       }
     }
@@ -181,7 +188,7 @@ class Places {
     std::string text;
     std::size_t shown = 0;
     for (auto id = path.rbegin(); id != path.rend(); ++id) {
-      if (++shown > limits::kPrintedDepth) return text + "...";
+      if (++shown > limits::kPrintedDepth || text.size() > kLongestPlace) return text + "...";
       const std::string next = step(*id);
       const auto after = id + 1;
       const std::string attribute =
@@ -288,7 +295,8 @@ class Places {
   const std::size_t counter_ = find_name("collections", "Counter");
   const std::size_t frozen_set_ = find_name("builtins", "frozenset");
   std::vector<Way> ways_;
-  std::vector<NodeId> first_;  // node of each name
+  std::vector<std::uint8_t> depths_;  // of each node below the root, or one more than is shown
+  std::vector<NodeId> first_;         // node of each name
 };
 
 }  // namespace

@@ -19,6 +19,20 @@ void expect(Object object, Kind kind) {
   if (!object.is(kind)) throw_type(python_name(kind), object);
 }
 
+// ('module', class, source file, source text): a class in the legacy layout.
+Object without_source(Object callee) {
+  if (!callee.is(Kind::persistent)) return callee;
+  const Object id = callee.persistent_id();
+  const bool is_class = id.is(Kind::tuple) && id.size() > 1 && id[0].is(Kind::string) &&
+                        id[0].as_string() == "module";
+  return is_class ? id[1] : callee;
+}
+
+std::string class_name_of_callee(Object callee) {
+  const Object type = without_source(callee);
+  return type.is(Kind::global) ? type.class_name() : "<dynamic>";
+}
+
 bool has_items(Kind kind) { return kind == Kind::list || kind == Kind::tuple || kind == Kind::set; }
 
 }  // namespace
@@ -112,10 +126,8 @@ std::string Object::class_name() const {
   switch (node.kind) {
     case Kind::global:
       return dotted_name(tree_->name_of(node));
-    case Kind::call: {
-      const Node& callee = tree_->node(node.call.callee);
-      return callee.kind == Kind::global ? dotted_name(tree_->name_of(callee)) : "<dynamic>";
-    }
+    case Kind::call:
+      return class_name_of_callee(tree_->object(node.call.callee));
     case Kind::dict:
     case Kind::set:
       switch (node.flavor) {

@@ -525,7 +525,8 @@ class Machine {
 
   void require_callable(NodeId id) const {
     const Kind kind = tree_->nodes[id].kind;
-    if (kind != Kind::global && kind != Kind::call) {
+    // A persistent id can be a class: the legacy layout keeps the source text of modules that way.
+    if (kind != Kind::global && kind != Kind::call && kind != Kind::persistent) {
       fail("type", "calls " + std::string(python_name(kind)) + ", which is no callable");
     }
   }

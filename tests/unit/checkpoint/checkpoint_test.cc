@@ -102,6 +102,19 @@ TEST_F(CheckpointTest, NotesOddities) {
   EXPECT_TRUE(checkpoint->globals().empty());
 }
 
+TEST_F(CheckpointTest, NotesRecordsOfOthers) {
+  BuiltZip zip = checkpoint_zip("N.");
+  for (int i = 0; i < 5; ++i)
+    zip.records.push_back({"archive/extra" + std::to_string(i), "cos\nsystem\n."});
+  const auto checkpoint = open(zip);
+  EXPECT_THAT(
+      checkpoint->format().notes,
+      ElementsAre("record 'extra0' is not part of a checkpoint, not read",
+                  "record 'extra1' is not part of a checkpoint, not read",
+                  "record 'extra2' is not part of a checkpoint, not read", "2 more such records"));
+  EXPECT_TRUE(checkpoint->globals().empty());
+}
+
 TEST_F(CheckpointTest, RefusesWrongLayouts) {
   refuse("zip.layout", "'data.pkl'", BuiltZip{{{"archive/version", "3\n"}}});
   refuse("format.version", "missing", BuiltZip{{{"archive/data.pkl", "N."}}});
@@ -617,6 +630,14 @@ TEST_F(CheckpointTest, ReadsPartsOfLegacyStorages) {
                [&] { (void)too_long->tensor(too_long->root()); });
   refuse("tensor.bounds", "reaches element 3 + 2 of 4",
          legacy_file(legacy_tensor(2, tuple(str("99") + integer(3) + integer(2)))));
+}
+
+TEST_F(CheckpointTest, ReadsModulesWithTheirSource) {
+  const std::string type =
+      tuple(str("module") + global("my.module", "Net") + str("net.py") + str("class Net: ...")) +
+      "Q";
+  const auto checkpoint = open(legacy_head() + protocol2(type + ")\x81") + protocol2("]"));
+  EXPECT_EQ(checkpoint->root().class_name(), "my.module.Net");
 }
 
 TEST_F(CheckpointTest, RefusesDamagedLegacyFiles) {

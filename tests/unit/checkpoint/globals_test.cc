@@ -210,7 +210,8 @@ TEST(JudgeGlobalTest, Unknown) {
        {"audio.solvers Solver", "my.module Outer.Inner", "exceptions ValueError",
         "builtins KeyError", "torch.optim.lr_scheduler LambdaLR", "torch.nn.modules.linear Linear",
         "functools partial", "random Random", "numpy.random.mtrand RandomState", "re _compile",
-        "argparse Action", "enum Enum", "collections.abc Foo", "osmosis system", "my.os2x run"}) {
+        "argparse Action", "enum Enum", "builtins len", "collections.abc Foo", "osmosis system",
+        "my.os2x run"}) {
     EXPECT_EQ(judge(name), "unknown") << name;
   }
 }
@@ -318,6 +319,25 @@ TEST(ListGlobalsTest, CutsDeepPlaces) {
   const std::string where = find(body, "m.C").where;
   EXPECT_THAT(where, ::testing::EndsWith("[0]..."));
   EXPECT_LT(where.size(), 200U);
+}
+
+TEST(ListGlobalsTest, ManyNamesAtTheBottomOfADeepObject) {
+  std::string body = "(";
+  for (int i = 0; i < 20000; ++i) body += global("m", "C" + std::to_string(i));
+  body += "t";
+  for (int i = 0; i < 100000; ++i) body += "\x85";
+  const Pickle pickle = read_pickle(PickleInput(body + "."));
+  const std::vector<GlobalReference> references = list_globals(*pickle.tree);
+  ASSERT_EQ(references.size(), 20000U);
+  EXPECT_EQ(references.front().where, references.back().where);
+}
+
+TEST(ListGlobalsTest, CutsLongPlaces) {
+  std::string body = global("m", "C");
+  for (int i = 0; i < 30; ++i) body = "}" + str(std::string(60, 'k')) + body + "s";
+  const std::string where = find(body, "m.C").where;
+  EXPECT_THAT(where, ::testing::EndsWith("..."));
+  EXPECT_LT(where.size(), 500U);
 }
 
 TEST(ListGlobalsTest, CountsAndKeepsSpellings) {
