@@ -17,7 +17,12 @@ int main(int argc, char** argv) try {
   const bool hidden = std::string(argv[4]) == "hidden";
   OutputFile file(target.parent_path(), Durability::sync,
                   hidden ? OutputFile::Temporary::hidden : OutputFile::Temporary::unnamed);
-  write_package(testing::make_tensor(source->storage("0", DType::uint8, 0, source->file().size())),
+  // One storage goes from file to file, the other, whose checksum is unknown, through the program.
+  const std::uint64_t half = source->file().size() / 2;
+  Storage unchecked = source->storage("1", DType::uint8, half, half);
+  unchecked.crc = std::nullopt;
+  write_package(Value::List{testing::make_tensor(source->storage("0", DType::uint8, 0, half)),
+                            testing::make_tensor(unchecked)},
                 file, {});
   file.publish(target, replace);
   return 0;
