@@ -29,7 +29,8 @@ struct Storage {
   std::uint64_t file_offset = 0;                 // of the first byte, in the file; unless deflated
   std::uint64_t bytes = 0;                       // == elements * item_size(dtype)
   bool swapped = false;                          // byte order of the file is foreign to this machine
-  bool deflated = false;                         // by a zip tool, then never swapped: only Checkpoint::read() gives its bytes
+  // A zip tool compressed it: only Checkpoint::read() gives its bytes. Never together with swapped.
+  bool deflated = false;
   std::optional<std::uint32_t> crc;              // nullopt: not computed by the writer
 
   friend bool operator==(const Storage& a, const Storage& b) {
