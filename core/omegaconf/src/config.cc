@@ -20,8 +20,9 @@ constexpr std::string_view kString = "a str";
 
 [[noreturn]] void throw_type(std::string_view key, const ConfigNode& found,
                              std::string_view expected) {
+  const std::string_view name = omegaconf::is_missing(found) ? "missing" : type_name(found);
   throw Error(ErrorKind::input, "config.type",
-              "config key " + quoted(key) + " is " + std::string(type_name(found)) + "; expected " +
+              "config key " + quoted(key) + " is " + std::string(name) + "; expected " +
                   std::string(expected));
 }
 
@@ -75,7 +76,9 @@ std::optional<std::vector<T>> get_list(const ConfigNode& root, std::string_view 
     const Trail item = about_key(item_key, [&] { return lookup.resolve(trail); });
     trail.pop_back();
     const T* value = item.back()->get_if<T>();
-    if (value == nullptr) throw_type(item_key, *item.back(), expected_item);
+    if (value == nullptr || omegaconf::is_missing((*list)[i])) {
+      throw_type(item_key, *item.back(), expected_item);
+    }
     result.push_back(*value);
   }
   return result;

@@ -43,6 +43,9 @@ all: ${seanet}
 through: ${all.dimension}
 words: [a, b]
 mixed: [1, a]
+holes:
+- a
+- ???
 )");
   return config;
 }
@@ -114,6 +117,7 @@ TEST(Config, RefusesOtherTypes) {
   refuses("'name' is str; expected a number", [&] { config.get_real("name"); });
   refuses("'name' is str; expected a list", [&] { config.get_int_list("name"); });
   refuses("'mixed[1]' is str; expected an int", [&] { config.get_int_list("mixed"); });
+  refuses("'holes[1]' is missing; expected a str", [&] { config.get_string_list("holes"); });
   refuses("'mixed[0]' is int; expected a str", [&] { config.get_string_list("mixed"); });
 }
 
