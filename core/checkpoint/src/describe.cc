@@ -1,7 +1,6 @@
 // One line about an object, for people.
 #include <bit>
 #include <charconv>
-#include <cstring>
 
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"

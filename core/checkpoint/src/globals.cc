@@ -210,9 +210,9 @@ constexpr std::array kKnown = {
     Names{"torch.optim.sgd", "SGD"},
 };
 
-// Modules of Python that run code, start programs, write files, open connections or hand out
-// objects that do, each with everything below it. Reading the names of harmless ones as unsafe
-// costs nothing here: no checkpoint has a reason to hold them.
+// Modules that run code, start programs, write files, open connections or hand out objects that do,
+// each with everything below it. Some of their names are harmless, but no checkpoint has a reason
+// to hold any of them.
 constexpr auto kUnsafeModules = std::to_array<std::string_view>({
     // Python.
     "_aix_support",
@@ -418,6 +418,7 @@ constexpr auto kUnsafeModules = std::to_array<std::string_view>({
     "torch.classes",
     "torch.compiler",
     "torch.cuda._utils",
+    "torch.cuda.jiterator",
     "torch.distributed.checkpoint",
     "torch.distributed.elastic",
     "torch.distributed.launch",
@@ -469,20 +470,27 @@ constexpr auto kUnsafeModules = std::to_array<std::string_view>({
     "cloudpickle",
     "dill",
     "fire",
+    "gdb",
     "hydra",
     "ipykernel",
     "joblib",
     "jsonpickle",
     "klepto",
+    "lldb",
+    "numba",
     "pandas.compat.pickle_compat",
     "pandas.io",
     "pip",
     "pkg_resources",
     "pytest",
+    "pythoncom",
+    "pyximport",
     "setuptools",
     "sklearn.externals",
     "sklearn.utils._joblib",
     "srsly",
+    "win32api",
+    "win32com",
 });
 
 // Names that do so in modules that also have harmless ones.
