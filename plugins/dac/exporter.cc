@@ -157,6 +157,23 @@ void prepare_package(const ExportRequest& request, Component& component) {
   audiocraft::append(component.warnings, opened.warnings);
 }
 
+void prepare_file(const ExportRequest& request, Component& component) {
+  const Checkpoint& checkpoint = request.source.checkpoint();
+  const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
+  switch (file.layout) {
+    case Layout::reference:
+      return prepare_reference(checkpoint, component);
+    case Layout::weights:
+      return prepare_weights(request, component);
+    case Layout::training:
+    case Layout::exported:
+      return prepare_package(request, component);
+    case Layout::other:
+      break;
+  }
+  throw audiocraft::wrong_layout(file, "weights.pth of a DAC or its package");
+}
+
 }  // namespace
 
 ExporterInfo DacExporter::info() const {
@@ -183,22 +200,7 @@ Component DacExporter::prepare(const ExportRequest& request, ExportContext&) con
     prepare_name(request.source.name(), request, component);
     return component;
   }
-  const Checkpoint& checkpoint = request.source.checkpoint();
-  const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
-  switch (file.layout) {
-    case Layout::reference:
-      prepare_reference(checkpoint, component);
-      break;
-    case Layout::weights:
-      prepare_weights(request, component);
-      break;
-    case Layout::training:
-    case Layout::exported:
-      prepare_package(request, component);
-      break;
-    case Layout::other:
-      throw audiocraft::wrong_layout(file, "weights.pth of a DAC or its package");
-  }
+  audiocraft::naming_file(request, [&] { prepare_file(request, component); });
   return component;
 }
 

@@ -142,6 +142,25 @@ Component prepare_pretrained(const ExportRequest& request) {
   return component;
 }
 
+Component prepare_model(const ExportRequest& request) {
+  audiocraft::Opened opened = audiocraft::open_model(request);
+  Component component;
+  component.role = kCompressionRole;
+  describe_model(opened, component);
+  add_summary(opened.state, component.summary);
+  audiocraft::append(component.checks, opened.checks);
+  audiocraft::append(component.checks, opened.state.notes);
+  audiocraft::append(component.warnings, opened.warnings);
+  component.package = std::move(opened.package);
+  return component;
+}
+
+Component prepare_file(const ExportRequest& request) {
+  const Checkpoint& checkpoint = request.source.checkpoint();
+  const bool reference = audiocraft::file_kind(checkpoint.root()).layout == Layout::reference;
+  return reference ? prepare_reference(checkpoint) : prepare_model(request);
+}
+
 }  // namespace
 
 ExporterInfo EncodecExporter::info() const {
@@ -170,20 +189,7 @@ Probe EncodecExporter::probe(const Source& source) const {
 
 Component EncodecExporter::prepare(const ExportRequest& request, ExportContext&) const {
   if (request.source.kind() == AcceptedSource::Kind::pretrained) return prepare_pretrained(request);
-  const Checkpoint& checkpoint = request.source.checkpoint();
-  if (audiocraft::file_kind(checkpoint.root()).layout == Layout::reference) {
-    return prepare_reference(checkpoint);
-  }
-  audiocraft::Opened opened = audiocraft::open_model(request);
-  Component component;
-  component.role = kCompressionRole;
-  describe_model(opened, component);
-  add_summary(opened.state, component.summary);
-  audiocraft::append(component.checks, opened.checks);
-  audiocraft::append(component.checks, opened.state.notes);
-  audiocraft::append(component.warnings, opened.warnings);
-  component.package = std::move(opened.package);
-  return component;
+  return audiocraft::naming_file(request, [&] { return prepare_file(request); });
 }
 
 }  // namespace bundlecraft::encodec

@@ -67,6 +67,19 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.warnings = std::move(spec.warnings);
 }
 
+Component prepare_model(const ExportRequest& request) {
+  audiocraft::Opened opened = audiocraft::open_model(request);
+  Component component;
+  component.role = kLanguageModelRole;
+  describe_model(opened, component);
+  add_summary(opened.state, component.summary);
+  audiocraft::append(component.checks, opened.checks);
+  audiocraft::append(component.checks, opened.state.notes);
+  audiocraft::append(component.warnings, opened.warnings);
+  component.package = std::move(opened.package);
+  return component;
+}
+
 }  // namespace
 
 ExporterInfo LanguageModelExporter::info() const {
@@ -96,16 +109,7 @@ Probe LanguageModelExporter::probe(const Source& source) const {
 }
 
 Component LanguageModelExporter::prepare(const ExportRequest& request, ExportContext&) const {
-  audiocraft::Opened opened = audiocraft::open_model(request);
-  Component component;
-  component.role = kLanguageModelRole;
-  describe_model(opened, component);
-  add_summary(opened.state, component.summary);
-  audiocraft::append(component.checks, opened.checks);
-  audiocraft::append(component.checks, opened.state.notes);
-  audiocraft::append(component.warnings, opened.warnings);
-  component.package = std::move(opened.package);
-  return component;
+  return audiocraft::naming_file(request, [&] { return prepare_model(request); });
 }
 
 }  // namespace bundlecraft::language_model

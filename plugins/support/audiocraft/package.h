@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bundlecraft/base/error.h"
@@ -85,6 +86,13 @@ struct Reference {
   std::vector<std::string> warnings;
 };
 Reference open_reference(const Checkpoint& checkpoint);
+
+// Runs `action`; an Error that leaves it names the file. REQUIRES: the source is a checkpoint.
+template <typename Action>
+decltype(auto) naming_file(const ExportRequest& request, Action&& action) {
+  return with_context([&] { return path_text(request.source.checkpoint().file().path()); },
+                      std::forward<Action>(action));
+}
 
 // Error(input, "package.layout") for a file that is none of what an exporter takes.
 Error wrong_layout(const FileKind& file, std::string_view expected);

@@ -289,7 +289,8 @@ TEST_F(ChangedPackage, ExportedIsFalse) {
   for (auto& [key, value] : root) {
     if (key == "exported") value = false;
   }
-  expect_error(ErrorKind::input, "package.field", "'exported' is False, expected True",
+  expect_error(ErrorKind::input, "package.field",
+               ::testing::EndsWith("changed.bin: 'exported' is False, expected True"),
                [&] { prepared(); });
 }
 

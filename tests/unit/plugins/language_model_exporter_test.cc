@@ -159,7 +159,8 @@ INSTANTIATE_TEST_SUITE_P(
                                  "best_state has no 'model' (it holds 'lm')"},
                       BrokenFile{"cfg_is_str.th", "config.type", "xp.cfg is text"},
                       BrokenFile{"cfg_is_none.th", "config.type", "xp.cfg"},
-                      BrokenFile{"pkg_is_list.th", "package.layout", "this is no dict, but list of 2"},
+                      BrokenFile{"pkg_is_list.th", "package.layout",
+                                 "this is no dict, but list of 2"},
                       BrokenFile{"compression_of_a_reference.th", "package.layout",
                                  "a reference to a pretrained model"}));
 
