@@ -66,7 +66,9 @@ std::optional<Error> misfit(const Manifest& manifest) {
     for (const FitCheck& check : manifest.fit) {
       if (check.required_by != component.role) continue;
       compared = compared || check.outcome != FitCheck::Outcome::unstated;
-      unstated.push_back(check.name);
+      if (std::find(unstated.begin(), unstated.end(), check.name) == unstated.end()) {
+        unstated.push_back(check.name);
+      }
     }
     if (!compared && !unstated.empty()) {
       return Error(ErrorKind::mismatch, "bundle.unchecked",

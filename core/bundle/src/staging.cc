@@ -57,12 +57,6 @@ bool remove_flat_directory(const Path& directory) {
   return ::rmdir(directory.c_str()) == 0;
 }
 
-void remove_old_bundle(const Path& directory, Sink& sink) {
-  if (remove_flat_directory(directory)) return;
-  sink.log(LogLevel::warning,
-           "the replaced bundle could not be removed: " + quoted_path(directory));
-}
-
 // A directory opened for locking; links are not followed.
 int open_directory(const Path& path) {
   return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -123,7 +117,7 @@ void remove_left_overs(const Place& place, Sink& sink) {
       sink.log(LogLevel::warning, quoted_path(place.given) +
                                       ": restored the bundle that an interrupted run moved aside");
     } else {
-      remove_old_bundle(aside, sink);
+      remove_flat_directory(aside);
     }
   }
   const std::string prefix = hidden_prefix(place);
@@ -144,10 +138,19 @@ void remove_left_overs(const Place& place, Sink& sink) {
 Staging::Staging(const Place& place) : place_(place) {
   do {
     directory_ = place.parent / (hidden_prefix(place) + random_suffix());
-  } while (::mkdir(directory_.c_str(), 0777) != 0 && errno == EEXIST);
+    if (::mkdir(directory_.c_str(), 0777) == 0) break;
+    if (errno != EEXIST) {
+      throw system_error(errno, "cannot create a directory beside " + quoted_path(place.given));
+    }
+  } while (true);
   lock_ = open_directory(directory_);
-  if (lock_ < 0)
-    throw system_error(errno, "cannot create a directory beside " + quoted_path(place.given));
+  if (lock_ < 0) {
+    const int error = errno;
+    ::rmdir(directory_.c_str());
+    throw system_error(error, quoted_path(directory_));
+  }
+  // Not every file system has locks; without one, other runs may take the directory for abandoned
+  // in the moment it exists, and publishing fails.
   ::flock(lock_, LOCK_EX | LOCK_NB);
 }
 
@@ -179,9 +182,13 @@ void Staging::publish(DirectoryTarget target, Durability durability, Sink& sink)
     }
     throw system_error(error, "cannot create " + quoted_path(place_.given));
   }
-  directory_.clear();
+  // Whatever fails from here on, the new bundle is there and the old one is what remains to remove.
+  directory_ = old;
   if (durability == Durability::sync) sync_directory(place_.parent);
-  if (!old.empty()) remove_old_bundle(old, sink);
+  if (!old.empty() && !remove_flat_directory(old)) {
+    sink.log(LogLevel::warning, "the replaced bundle could not be removed: " + quoted_path(old));
+  }
+  directory_.clear();
 }
 
 Path Staging::move_old_aside() const {
