@@ -18,17 +18,14 @@ OptionValue parse_option(const std::string& given) {
 }  // namespace
 
 void SourceArguments::declare_xps(CLI::App& command) {
-  command
-      .add_option("--xps", xps,
-                  "Directory with a folder for each Dora signature, for sources like //sig/9f2c")
+  command.add_option("--xps", xps, "Directory of Dora signatures, for sources like //sig/9f2c")
       ->type_name("DIR");
 }
 
 void SourceArguments::declare_state(CLI::App& command) {
   command
       .add_option("--state", state,
-                  "Which state of a training checkpoint to export: best, ema (moving average) or "
-                  "last; short for the exporters' option 'state'")
+                  "Which state of a training checkpoint to export; ema is the moving average")
       ->check(CLI::IsMember({"best", "ema", "last"}))
       ->type_name("STATE");
 }

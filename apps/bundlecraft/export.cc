@@ -50,8 +50,7 @@ void add_export(CLI::App& app, Command& command) {
   arguments->target.declare(*sub, "File to write; missing directories are created");
   arguments->how.declare_state(*sub);
   arguments->how.declare_xps(*sub);
-  sub->add_option("--exporter", arguments->exporter,
-                  "Exporter to use, instead of the one that understands the source best")
+  sub->add_option("--exporter", arguments->exporter, "Exporter to use instead of the best one")
       ->type_name("NAME");
   sub->add_option("-O,--option", arguments->options, "Option of the exporter; may be repeated")
       ->type_name("NAME=VALUE")

@@ -120,17 +120,6 @@ std::string candidates_text(const std::vector<Candidate>& candidates) {
   return "exporters\n" + table.text();
 }
 
-std::string next_command(const ManifestComponent& component, const std::string& given) {
-  const std::string source = shell_word(given);
-  if (component.role == kLanguageModelRole) {
-    return "bundlecraft bundle --lm " + source + " --compression SOURCE -o my_model";
-  }
-  if (component.role == kCompressionRole) {
-    return "bundlecraft bundle --lm SOURCE --compression " + source + " -o my_model";
-  }
-  return "bundlecraft export " + source + " -o " + component.file;
-}
-
 std::string component_text(const Findings& findings) {
   if (findings.refusal) {
     const Error& error = *findings.refusal;

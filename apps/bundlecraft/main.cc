@@ -48,9 +48,25 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       ->type_name("FORMAT");
   app.add_flag("-q,--quiet", options.console.quiet, "Print errors only");
   app.add_flag("-v,--verbose", options.console.verbose, "Print what is done along the way");
-  app.add_flag("!--no-progress", options.console.progress, "Show no progress");
+  app.add_flag_callback(
+      "--no-progress", [&options] { options.console.progress = false; }, "Show no progress");
   // Also accepted behind the command's name.
   app.fallthrough();
+}
+
+// What is wrong with the command line, in words that name the culprit.
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  constexpr const char* kHint = "'bundlecraft --help' and 'bundlecraft COMMAND --help' show how";
+  const std::vector<std::string> unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty()) {
+    std::vector<std::string> commands;
+    for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
+    const auto near = nearest(unknown.front(), commands);
+    return Error(ErrorKind::usage, "usage.command",
+                 "there is no command " + bundlecraft::quoted(unknown.front()),
+                 near ? "did you mean " + bundlecraft::quoted(*near) + "?" : kHint);
+  }
+  return Error(ErrorKind::usage, "usage.arguments", printable(error.what()), kHint);
 }
 
 int fail(Session& session, const Command& command, const Error& error) {
@@ -98,9 +114,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& request) {
     return app.exit(request);  // --help and --version
   } catch (const CLI::ParseError& error) {
-    Console(options.console)
-        .error(Error(ErrorKind::usage, "usage.arguments", printable(error.what()),
-                     "'bundlecraft --help' and 'bundlecraft COMMAND --help' show how"));
+    Console(options.console).error(usage_error(app, error));
     return kExitUsage;
   }
   int code = kExitDone;

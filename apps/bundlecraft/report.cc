@@ -84,11 +84,23 @@ std::string loading_hint(const std::vector<ManifestComponent>& components, const
   return {};
 }
 
+std::string next_command(const ManifestComponent& component, const std::string& given) {
+  const std::string source = shell_word(given);
+  if (component.role == kLanguageModelRole) {
+    return "bundlecraft bundle --lm " + source + " --compression SOURCE -o my_model";
+  }
+  if (component.role == kCompressionRole) {
+    return "bundlecraft bundle --lm SOURCE --compression " + source + " -o my_model";
+  }
+  return "bundlecraft bundle --component " + component.role + "=" + source + " -o my_model";
+}
+
 std::string export_text(const ManifestComponent& component, const ExportReport& report) {
   Table table = file_table();
   table.add(file_row(path_text(report.file), component, report.written));
   return table.text() + list("checked", clauses({component}, &ManifestComponent::checks)) +
-         list("warnings", clauses({component}, &ManifestComponent::warnings));
+         list("warnings", clauses({component}, &ManifestComponent::warnings)) + "next\n  " +
+         next_command(component, report.file.string()) + "\n";
 }
 
 Json export_json(const ManifestComponent& component, const ExportReport& report) {

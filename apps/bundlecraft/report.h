@@ -24,6 +24,9 @@ std::string fit_text(const std::vector<FitCheck>& fit);
 // The value of the summary item `name`, or "-".
 std::string summary_value(const std::vector<SummaryItem>& summary, std::string_view name);
 
+// The command that makes a bundle of a component that lies at, or is called, `given`.
+std::string next_command(const ManifestComponent& component, const std::string& given);
+
 // How to load a bundle, when an exporter says so with a summary item "load with" (in which {bundle}
 // stands for the directory); else empty.
 std::string loading_hint(const std::vector<ManifestComponent>& components, const Path& directory);
