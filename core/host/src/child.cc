@@ -209,13 +209,19 @@ class Patience {
   Clock::time_point deadline_;
 };
 
-// Reads until the answer is whole; nullopt when the child closed its end before.
-std::optional<Answer> receive(int fd, const Path& library, const Patience& patience) {
+// Reads until the answer is whole; nullopt when the child ended or closed its end before.
+std::optional<Answer> receive(int fd, const Child& child, const Path& library,
+                              const Patience& patience) {
   std::string text;
   std::array<char, 4096> buffer{};
   while (true) {
+    // Before the wait: what an ended child wrote is there already.
+    const bool ended = child.has_ended();
     pollfd waiting{fd, POLLIN, 0};
-    if (::poll(&waiting, 1, static_cast<int>(patience.next().count())) <= 0) continue;
+    const int ready = ::poll(&waiting, 1, ended ? 0 : static_cast<int>(patience.next().count()));
+    // Something that the child started may hold the pipe open for ever.
+    if (ready == 0 && ended) return std::nullopt;
+    if (ready <= 0) continue;
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return std::nullopt;
@@ -248,7 +254,7 @@ Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
               options.show_output);
   writing.close();
   const Patience patience(library, options);
-  if (std::optional<Answer> answer = receive(reading.get(), library, patience)) {
+  if (std::optional<Answer> answer = receive(reading.get(), child, library, patience)) {
     return *std::move(answer);
   }
   while (!child.has_ended()) std::this_thread::sleep_for(std::min(patience.next(), kEndStep));

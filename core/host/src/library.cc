@@ -22,8 +22,20 @@ Error plugin_error(std::string_view code, const Path& library, const std::string
   return Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
 }
 
+// The dynamic linker's own words in Boost.DLL's message.
+std::string_view linker_words(std::string_view message) {
+  constexpr std::string_view kBefore = "dlerror system message: ";
+  const std::size_t begin = message.find(kBefore);
+  if (begin == std::string_view::npos) return message;
+  message.remove_prefix(begin + kBefore.size());
+  return message.substr(0, message.rfind("): "));
+}
+
 // The dynamic linker's reasons have no code, only text.
-Error translate(const Path& library, std::string_view reason) {
+Error translate(const Path& library, std::string_view message) {
+  std::string_view reason = linker_words(message);
+  const std::string own_name = library.string() + ": ";
+  if (reason.starts_with(own_name)) reason.remove_prefix(own_name.size());
   const auto contains = [&](std::string_view text) {
     return reason.find(text) != std::string_view::npos;
   };

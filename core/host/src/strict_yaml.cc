@@ -31,6 +31,9 @@ class Builder final : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
+    if (!open_.empty() && open_.back().key) {
+      fail(*open_.back().key, "key " + quoted(open_.back().key->text) + " has no value");
+    }
     fail(mark, "a value is missing");
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {

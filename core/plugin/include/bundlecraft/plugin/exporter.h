@@ -25,7 +25,7 @@ inline constexpr std::string_view kCompressionRole = "compression";
 // An option an exporter accepts, declared so that the host can check and print it.
 struct OptionSpec {
   enum class Type { boolean, integer, real, text };
-  std::string name;                  // lower case, words joined by '-'
+  std::string name;  // lower case, words joined by '-'
   Type type = Type::text;
   std::string default_value;         // as text; empty: no default
   std::string doc;                   // one sentence
@@ -42,7 +42,7 @@ struct AcceptedSource {
     pretrained,  // a name that loaders resolve themselves, no file
   };
   Kind kind = Kind::checkpoint;
-  std::string what;                // for people: "AudioCraft training checkpoint of an EnCodec"
+  std::string what;  // for people: "AudioCraft training checkpoint of an EnCodec"
   // pretrained: names taken; an entry that ends in '*' matches a prefix. Choosing by name then maps
   // only this library.
   std::vector<std::string> names;
@@ -51,12 +51,13 @@ struct AcceptedSource {
 };
 std::string_view to_string(AcceptedSource::Kind kind);
 
-// Everything the host must know of an exporter before it runs any of it. Also the sidecar's content.
+// Everything the host must know of an exporter before it runs any of it. Also the sidecar's
+// content.
 struct ExporterInfo {
-  std::string name;        // "^[a-z][a-z0-9_-]*$", unique in a process
-  std::string summary;     // one sentence
-  int revision = 1;        // raised whenever the same source gives other bytes
-  std::string component;   // role of what it makes
+  std::string name;       // "^[a-z][a-z0-9_-]*$", unique in a process
+  std::string summary;    // one sentence
+  int revision = 1;       // raised whenever the same source gives other bytes
+  std::string component;  // role of what it makes
   std::vector<AcceptedSource> accepts;
   std::vector<OptionSpec> options;
 
@@ -69,7 +70,9 @@ class Source {
   static Source of_checkpoint(std::string given, std::shared_ptr<const Checkpoint> checkpoint);
   static Source of_pretrained(std::string given, std::string name);
 
-  AcceptedSource::Kind kind() const { return checkpoint_ ? AcceptedSource::Kind::checkpoint : AcceptedSource::Kind::pretrained; }
+  AcceptedSource::Kind kind() const {
+    return checkpoint_ ? AcceptedSource::Kind::checkpoint : AcceptedSource::Kind::pretrained;
+  }
   // As the user gave it ("//sig/9f2c"), for messages and the manifest.
   const std::string& given() const { return given_; }
   // REQUIRES: kind() == checkpoint.
@@ -102,13 +105,16 @@ std::string to_string(const FactValue& value);
 // bundle fit when every required name that another component provides has an equal value; names are
 // compared as text and mean nothing to the host.
 struct FitFact {
-  std::string name;   // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames/s), "channels"
+  std::string
+      name;  // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames/s), "channels"
   FactValue value;
-  std::string origin; // where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight"
+  std::string
+      origin;  // where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight"
 };
 
-// A name and value for reports ("family": "MusicGen", "parameters": "300 million"). The name "load with"
-// is the line of code that loads the finished bundle; {bundle} in it stands for the directory.
+// A name and value for reports ("family": "MusicGen", "parameters": "300 million"). The name "load
+// with" is the line of code that loads the finished bundle; {bundle} in it stands for the
+// directory.
 struct SummaryItem {
   std::string name;
   std::string value;
@@ -116,13 +122,15 @@ struct SummaryItem {
 
 // A checked component, ready to be written.
 struct Component {
-  std::string role;                  // == ExporterInfo::component
-  Value package;                     // what the file will hold
+  std::string role;  // == ExporterInfo::component
+  Value package;     // what the file will hold
   std::vector<FitFact> provides;
   std::vector<FitFact> requires_;    // `requires` is a C++ keyword
   std::vector<SummaryItem> summary;  // for inspect and reports, most important first
-  std::vector<std::string> checks;   // what was checked, one clause each ("116 tensors match the shapes xp.cfg implies")
-  std::vector<std::string> warnings; // what the user should know ("loads only with network access")
+  std::vector<std::string>
+      checks;  // what was checked, one clause each ("116 tensors match the shapes xp.cfg implies")
+  std::vector<std::string>
+      warnings;  // what the user should know ("loads only with network access")
 };
 
 // An option with its value, as the host has checked it against OptionSpec (defaults filled in).
@@ -137,7 +145,9 @@ struct ExportRequest {
 
   // Value of a declared option; throws Error(internal) for one that is not declared.
   const std::string& option(std::string_view name) const;
-  bool option_is(std::string_view name, std::string_view value) const { return option(name) == value; }
+  bool option_is(std::string_view name, std::string_view value) const {
+    return option(name) == value;
+  }
 };
 
 // Services of the host during prepare(). Not owned; valid during the call only.
@@ -146,7 +156,8 @@ class ExportContext {
   virtual ~ExportContext() = default;
   virtual Sink& sink() = 0;
   virtual const Cancellation& cancellation() const = 0;
-  // An opened checkpoint, shared between exporters and stages of one run. Throws as Checkpoint::open.
+  // An opened checkpoint, shared between exporters and stages of one run. Throws as
+  // Checkpoint::open.
   virtual std::shared_ptr<const Checkpoint> open(const Path& path) = 0;
 };
 
@@ -161,8 +172,8 @@ class Exporter {
 
   virtual ExporterInfo info() const = 0;
 
-  // Called only for a source whose kind is in info().accepts. Looks at names and types, not at data:
-  // must be fast, and must not throw for a file that is not its own.
+  // Called only for a source whose kind is in info().accepts. Looks at names and types, not at
+  // data: must be fast, and must not throw for a file that is not its own.
   virtual Probe probe(const Source& source) const = 0;
 
   // Checks everything that can be checked without reading tensor data and says what to write.

@@ -46,7 +46,8 @@ class LineExporter {
   virtual ~LineExporter() = default;
   virtual ExporterInfo info(LineFailure& failure) const noexcept = 0;
   virtual Probe probe(const Source& source, LineFailure& failure) const noexcept = 0;
-  virtual Component prepare(const ExportRequest& request, ExportContext& context, LineFailure& failure) const noexcept = 0;
+  virtual Component prepare(const ExportRequest& request, ExportContext& context,
+                            LineFailure& failure) const noexcept = 0;
 };
 
 // Given to the entry function; collects what the library offers. Implemented by the host.
@@ -78,14 +79,16 @@ Result guard(LineFailure& failure, Body&& body) noexcept {
 // The plugin's side of the line: compiled into the plugin, catches what its exporter throws.
 class GuardedExporter final : public LineExporter {
  public:
-  explicit GuardedExporter(std::unique_ptr<const Exporter> exporter) : exporter_(std::move(exporter)) {}
+  explicit GuardedExporter(std::unique_ptr<const Exporter> exporter)
+      : exporter_(std::move(exporter)) {}
   ExporterInfo info(LineFailure& failure) const noexcept override {
     return guard<ExporterInfo>(failure, [&] { return exporter_->info(); });
   }
   Probe probe(const Source& source, LineFailure& failure) const noexcept override {
     return guard<Probe>(failure, [&] { return exporter_->probe(source); });
   }
-  Component prepare(const ExportRequest& request, ExportContext& context, LineFailure& failure) const noexcept override {
+  Component prepare(const ExportRequest& request, ExportContext& context,
+                    LineFailure& failure) const noexcept override {
     return guard<Component>(failure, [&] { return exporter_->prepare(request, context); });
   }
 
@@ -100,6 +103,8 @@ class Registrar {
  public:
   explicit Registrar(LineRegistrar& line) : line_(line) {}
   void add(std::unique_ptr<const Exporter> exporter) {
+    if (!exporter)
+      throw Error(ErrorKind::plugin, "plugin.entry", "an exporter that is null was added");
     line_.add(std::make_unique<detail::GuardedExporter>(std::move(exporter)));
   }
 
@@ -130,21 +135,23 @@ struct PluginDescriptor {
 }  // namespace bundlecraft
 
 // Defines the exported symbol. The body that follows has `registrar`, a Registrar&.
-#define BUNDLECRAFT_PLUGIN(plugin_name, plugin_version, registrar)                                        \
-  static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar);                           \
-  static void bundlecraft_plugin_entry(::bundlecraft::LineRegistrar* line, ::bundlecraft::LineFailure* failure) { \
-    ::bundlecraft::detail::guard<int>(*failure, [&] {                                                     \
-      ::bundlecraft::Registrar for_author(*line);                                                         \
-      bundlecraft_plugin_register(for_author);                                                            \
-      return 0;                                                                                           \
-    });                                                                                                   \
-  }                                                                                                       \
-  extern "C" __attribute__((visibility("default"), used)) const ::bundlecraft::PluginDescriptor bundlecraft_plugin = { \
-      {'B', 'N', 'D', 'L', 'C', 'R', 'F', 'T'},                                                           \
-      ::bundlecraft::kPluginAbiVersion,                                                                   \
-      sizeof(::bundlecraft::PluginDescriptor),                                                            \
-      ::bundlecraft::kInterfaceId,                                                                        \
-      plugin_name,                                                                                        \
-      plugin_version,                                                                                     \
-      &bundlecraft_plugin_entry};                                                                         \
+#define BUNDLECRAFT_PLUGIN(plugin_name, plugin_version, registrar)              \
+  static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar); \
+  static void bundlecraft_plugin_entry(::bundlecraft::LineRegistrar* line,      \
+                                       ::bundlecraft::LineFailure* failure) {   \
+    ::bundlecraft::detail::guard<int>(*failure, [&] {                           \
+      ::bundlecraft::Registrar for_author(*line);                               \
+      bundlecraft_plugin_register(for_author);                                  \
+      return 0;                                                                 \
+    });                                                                         \
+  }                                                                             \
+  extern "C" __attribute__((visibility("default"), used))                       \
+  const ::bundlecraft::PluginDescriptor bundlecraft_plugin = {                  \
+      {'B', 'N', 'D', 'L', 'C', 'R', 'F', 'T'},                                 \
+      ::bundlecraft::kPluginAbiVersion,                                         \
+      sizeof(::bundlecraft::PluginDescriptor),                                  \
+      ::bundlecraft::kInterfaceId,                                              \
+      plugin_name,                                                              \
+      plugin_version,                                                           \
+      &bundlecraft_plugin_entry};                                               \
   static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar)

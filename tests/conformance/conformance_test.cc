@@ -1,0 +1,202 @@
+// Every plugin of this build passes the checks of the contract, on every checkpoint the tests have;
+// and the checks are worth something: bad plugins fail the one that is about them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <boost/filesystem.hpp>
+#include <map>
+#include <stdexcept>
+
+#include "bundlecraft/host/elf.h"
+#include "bundlecraft/host/scan.h"
+#include "support/program.h"
+#include "support/temporary_directory.h"
+
+namespace bundlecraft {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Program;
+using testing::ProgramResult;
+using testing::TemporaryDirectory;
+
+// Files of a directory by extension, sorted. An empty directory must fail.
+std::vector<Path> files_in(const Path& directory, const std::vector<std::string>& extensions) {
+  std::vector<Path> files;
+  for (const auto& entry : boost::filesystem::directory_iterator(directory)) {
+    const std::string extension = entry.path().extension().string();
+    if (std::find(extensions.begin(), extensions.end(), extension) != extensions.end()) {
+      files.push_back(entry.path());
+    }
+  }
+  if (files.empty()) throw std::runtime_error("nothing to test in " + directory.string());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<Path> plugins() { return files_in(BUNDLECRAFT_PLUGINS, {".so"}); }
+
+std::vector<Path> checkpoints() {
+  std::vector<Path> files =
+      files_in(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"});
+  const std::vector<Path> hostile =
+      files_in(Path(BUNDLECRAFT_TEST_DATA) / "attacks/data", {".th", ".bin"});
+  files.insert(files.end(), hostile.begin(), hostile.end());
+  return files;
+}
+
+Path bad(const std::string& name) {
+  const Path path = Path(BUNDLECRAFT_FIXTURES) / "bad" / (name + ".so");
+  if (!boost::filesystem::exists(path)) throw std::runtime_error("no fixture " + path.string());
+  return path;
+}
+
+Path good(const std::string& name) { return Path(BUNDLECRAFT_FIXTURES) / "good" / (name + ".so"); }
+
+// "name: detail" of each failed check.
+std::vector<std::string> failures(const Path& library, const std::vector<Path>& sources = {}) {
+  ScanOptions options;
+  options.time_limit = 60s;
+  std::vector<std::string> result;
+  for (const PluginCheck& check : check_plugin(library, sources, options)) {
+    if (!check.passed) result.push_back(check.name + ": " + check.detail);
+  }
+  return result;
+}
+
+TEST(Conformance, EveryPluginPasses) {
+  ASSERT_GE(plugins().size(), 3u);
+  const std::vector<Path> sources = checkpoints();
+  for (const Path& plugin : plugins()) {
+    EXPECT_THAT(failures(plugin, sources), IsEmpty()) << plugin;
+  }
+}
+
+TEST(Conformance, NoPluginNeedsLibTorch) {
+  for (const Path& plugin : plugins()) {
+    for (const std::string& needed : read_elf_names(plugin).needed) {
+      EXPECT_FALSE(needed.starts_with("libtorch") || needed.starts_with("libc10")) << plugin;
+    }
+  }
+}
+
+TEST(Conformance, GoodFixturesPass) {
+  EXPECT_THAT(failures(good("fixture_codecs")), IsEmpty());
+  EXPECT_THAT(failures(good("fixture_twins")), IsEmpty());
+}
+
+TEST(Conformance, LeakedSymbolsFail) {
+  EXPECT_THAT(failures(bad("many_symbols")),
+              Contains(::testing::AllOf(HasSubstr("one-symbol: it exports "),
+                                        HasSubstr("'helper_that_leaked'"))));
+}
+
+TEST(Conformance, AMissingSidecarFails) {
+  EXPECT_THAT(failures(bad("noisy")),
+              Contains(::testing::MatchesRegex("sidecar: .*noisy.plugin.yaml is missing")));
+}
+
+TEST(Conformance, AnotherSidecarFails) {
+  TemporaryDirectory directory;
+  const Path library = directory / "fixture_codecs.so";
+  boost::filesystem::copy_file(good("fixture_codecs"), library);
+  std::string text = testing::read_file(sidecar_path(good("fixture_codecs")));
+  const std::string version = "version: \"1.2.3\"";
+  ASSERT_NE(text.find(version), std::string::npos);
+  text.replace(text.find(version), version.size(), "version: \"1.2.4\"");
+  testing::write_file(sidecar_path(library), text);
+  EXPECT_THAT(failures(library),
+              ElementsAre(HasSubstr("sidecar: " + boost::filesystem::canonical(library).string() +
+                                    ": is not what fixture_codecs.plugin.yaml describes")));
+}
+
+TEST(Conformance, ThrowingExportersFail) {
+  EXPECT_THAT(failures(good("fixture_faults")),
+              ElementsAre(HasSubstr("probe() threw: probe went wrong"),
+                          HasSubstr("prepare() threw 'plugin.exception': an exception that is no "
+                                    "std::exception; expected an Error of kind input")));
+}
+
+TEST(Conformance, EveryBadFixtureFailsToLoad) {
+  for (const char* name : {"bad_magic",
+                           "newer_abi",
+                           "older_abi",
+                           "wrong_size",
+                           "wrong_interface",
+                           "null_interface",
+                           "null_name",
+                           "long_name",
+                           "not_utf8_name",
+                           "upper_case_name",
+                           "null_version",
+                           "wordy_version",
+                           "null_entry",
+                           "entry_throws_int",
+                           "entry_throws_exception",
+                           "entry_fails",
+                           "no_entry",
+                           "undefined_symbol",
+                           "missing_dependency",
+                           "crash",
+                           "static_throw",
+                           "exit",
+                           "false_answer",
+                           "leave_child",
+                           "info_empty",
+                           "info_same_name",
+                           "info_bad_default"}) {
+    EXPECT_THAT(failures(bad(name)), Contains(HasSubstr("loads: "))) << name;
+  }
+}
+
+ProgramResult scan(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {BUNDLECRAFT_SCANNER};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Program(command, "/").wait();
+}
+
+TEST(Scanner, PrintsEachCheck) {
+  const ProgramResult passed = scan({"--check", good("fixture_codecs").string()});
+  EXPECT_EQ(passed.exit_code, 0) << passed.errors;
+  EXPECT_THAT(passed.output,
+              HasSubstr("ok      one-symbol: The library exports bundlecraft_plugin and nothing"));
+  const ProgramResult failed = scan({"--check", bad("many_symbols").string()});
+  EXPECT_EQ(failed.exit_code, 4);
+  EXPECT_THAT(failed.output, HasSubstr("FAILED  one-symbol: "));
+  EXPECT_THAT(failed.output, HasSubstr("\n        it exports "));
+}
+
+TEST(Scanner, WritesTheSidecarWhereItIsTold) {
+  TemporaryDirectory directory;
+  const Path output = directory / "x.yaml";
+  const ProgramResult result = scan({bad("noisy").string(), "-o", output.string()});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "");
+  EXPECT_EQ(parse_sidecar(testing::read_file(output), output).name, "at_load");
+}
+
+TEST(Scanner, WritesNothingForARefusedLibrary) {
+  TemporaryDirectory directory;
+  const ProgramResult result = scan({bad("exit").string(), "-o", (directory / "x.yaml").string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.output, "");
+  EXPECT_THAT(result.errors, HasSubstr("exit.so: ended the process, with exit status 0"));
+  EXPECT_THAT(directory.names(), IsEmpty());
+}
+
+TEST(Scanner, KnowsItsArguments) {
+  EXPECT_EQ(scan({}).exit_code, 2);
+  EXPECT_EQ(scan({"x.so", "--no-such-option"}).exit_code, 2);
+  EXPECT_EQ(scan({"x.so", "--source", "a"}).exit_code, 2);
+  const ProgramResult help = scan({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.output, HasSubstr("--check"));
+}
+
+}  // namespace
+}  // namespace bundlecraft

@@ -1,0 +1,37 @@
+#include "bundlecraft/plugin/exporter.h"
+
+#include <gtest/gtest.h>
+
+#include "support/error_matchers.h"
+
+namespace bundlecraft {
+namespace {
+
+using testing::expect_error;
+using ::testing::HasSubstr;
+
+TEST(FactValue, IsShownAsItReadsBack) {
+  EXPECT_EQ(to_string(FactValue(std::int64_t{2048})), "2048");
+  EXPECT_EQ(to_string(FactValue(std::string("mono"))), "mono");
+  EXPECT_EQ(to_string(FactValue(86.1328125)), "86.1328125");
+  EXPECT_EQ(to_string(FactValue(50.0)), "50");
+}
+
+TEST(Source, IsACheckpointOrAName) {
+  const Source named = Source::of_pretrained("//pretrained/x", "x");
+  EXPECT_EQ(named.kind(), AcceptedSource::Kind::pretrained);
+  EXPECT_EQ(named.given(), "//pretrained/x");
+  EXPECT_EQ(named.name(), "x");
+}
+
+TEST(ExportRequest, KnowsDeclaredOptionsOnly) {
+  const ExportRequest request{Source::of_pretrained("x", "x"), {{"state", "best"}}};
+  EXPECT_EQ(request.option("state"), "best");
+  EXPECT_TRUE(request.option_is("state", "best"));
+  EXPECT_FALSE(request.option_is("state", "last"));
+  expect_error(ErrorKind::internal, "option.undeclared", HasSubstr("'stat'"),
+               [&] { return request.option("stat"); });
+}
+
+}  // namespace
+}  // namespace bundlecraft
