@@ -1,5 +1,5 @@
 // The description of a plugin library that lies beside it, so that listing and choosing map no
-// code: `encodec.plugin.yaml` beside `encodec.so`. Written by the scanner at build time
+// code: `mulaw.plugin.yaml` beside `mulaw.so`. Written by the scanner at build time
 // (bundlecraft_add_plugin).
 #pragma once
 
@@ -22,7 +22,7 @@ struct PluginInfo {
   friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
 };
 
-// "dir/encodec.plugin.yaml" for "dir/encodec.so".
+// "dir/mulaw.plugin.yaml" for "dir/mulaw.so".
 Path sidecar_path(const Path& library);
 
 std::string to_sidecar(const PluginInfo& info);

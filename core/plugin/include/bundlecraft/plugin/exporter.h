@@ -42,7 +42,7 @@ struct AcceptedSource {
     pretrained,  // a name that loaders resolve themselves, no file
   };
   Kind kind = Kind::checkpoint;
-  std::string what;  // for people: "AudioCraft training checkpoint of an EnCodec"
+  std::string what;  // for people: "training checkpoint of a mu-law codec"
   // pretrained: names taken; an entry that ends in '*' matches a prefix. Choosing by name then maps
   // only this library.
   std::vector<std::string> names;
@@ -94,7 +94,7 @@ struct Probe {
   // Guide: 0 not mine; 10 could be taken as it is, nothing checkable; 60 the layout is right but
   // something expected is missing; 100 certain.
   int confidence = 0;
-  std::string reason;  // one clause for people: "xp.cfg says compression_model: encodec"
+  std::string reason;  // one clause for people: "has the key 'mulaw'"
 };
 
 // A value that must agree between components.
@@ -105,14 +105,14 @@ std::string to_string(const FactValue& value);
 // bundle fit when every required name that another component provides has an equal value; names are
 // compared as text and mean nothing to the host.
 struct FitFact {
-  std::string
-      name;  // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames/s), "channels"
+  // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames per second), "channels"
+  std::string name;
   FactValue value;
-  std::string
-      origin;  // where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight"
+  // Where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight".
+  std::string origin;
 };
 
-// A name and value for reports ("family": "MusicGen", "parameters": "300 million"). The name "load
+// A name and value for reports ("family": "mu-law", "levels": "256"). The name "load
 // with" is the line of code that loads the finished bundle; {bundle} in it stands for the
 // directory.
 struct SummaryItem {
