@@ -107,7 +107,6 @@ Json export_json(const ManifestComponent& component, const ExportReport& report)
   Json json = component_json(component);
   json["file"] = report.file.string();
   json["size"] = report.written.bytes;
-  json["sha256"] = report.sha256;
   json["tensors"] = report.written.tensors;
   return json;
 }

@@ -46,7 +46,6 @@ TEST_F(JsonOutput, OfExportStatesTheFile) {
   EXPECT_EQ(report.at("size"), boost::filesystem::file_size(directory_ / "c.bin"));
   EXPECT_EQ(report.at("role"), "compression");
   EXPECT_EQ(report.at("exporter"), "encodec");
-  EXPECT_EQ(report.at("sha256").get<std::string>().size(), 64u);
   EXPECT_GT(report.at("tensors"), 0);
 }
 

@@ -82,7 +82,6 @@ std::optional<Error> misfit(const Manifest& manifest) {
 
 WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::string task,
                    const PublishOptions& options) {
-  file.hash_contents();
   return write_package(prepared.component.package, file,
                        {std::move(task), options.sink, options.cancellation});
 }
@@ -141,7 +140,6 @@ ExportReport write_component(const PreparedComponent& component, const Path& tar
   ExportReport report;
   report.written = write(component, file, place.name, options);
   report.file = target;
-  report.sha256 = file.sha256();
   options.cancellation->check();
   file.publish(place.path(), options.force);
   parents.keep();
@@ -171,6 +169,7 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
   std::vector<std::unique_ptr<OutputFile>> files;
   for (const PreparedComponent& component : components) {
     files.push_back(std::make_unique<OutputFile>(place.parent, options.durability));
+    files.back()->hash_contents();
     files.back()->reserve(package_size(component.component.package));
   }
   for (std::size_t i = 0; i < components.size(); ++i) {

@@ -21,7 +21,6 @@ struct PublishOptions {
 struct ExportReport {
   Path file;
   WriteSummary written;
-  std::string sha256;
 };
 
 // Writes one component as the file `target`; missing parent directories are created. Throws
