@@ -252,10 +252,12 @@ CheckOutcome run_check(const Path& library, const std::string& name,
   }
 }
 
-OddSources::OddSources()
-    : directory_(boost::filesystem::temp_directory_path() /
-                 boost::filesystem::unique_path("bundlecraft-check-%%%%%%%%%%%%")) {
-  boost::filesystem::create_directory(directory_);
+OddSources::OddSources() {
+  boost::system::error_code failure;
+  directory_ = boost::filesystem::temp_directory_path(failure) /
+               boost::filesystem::unique_path("bundlecraft-check-%%%%%%%%%%%%", failure);
+  if (!failure) boost::filesystem::create_directory(directory_, failure);
+  if (failure) throw system_error(failure.value(), "a directory for temporary files");
   for (const Value& value : odd_values()) {
     const Path file = directory_ / (std::to_string(files_.size()) + ".th");
     OutputFile output(directory_, Durability::no_sync);

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <boost/filesystem/operations.hpp>
+#include <boost/filesystem/directory.hpp>
 #include <set>
 
 #include "bundlecraft/base/error.h"
@@ -176,8 +176,7 @@ Host::~Host() = default;
 void Host::scan(const Path& library, const std::string& origin) {
   const ScanOptions options{options_.scanner, options_.scan_limit, options_.cancellation};
   try {
-    check_library_file(library);
-    const Path real = boost::filesystem::canonical(library);
+    const Path real = check_library_file(library);
     add({real, origin, describe(real, options)});
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;

@@ -1,7 +1,6 @@
 #include "bundlecraft/host/library.h"
 
 #include <boost/dll/shared_library.hpp>
-#include <boost/filesystem/operations.hpp>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -203,24 +202,17 @@ void open(const Path& library, Mapping& mapping) {
 
 }  // namespace
 
-void check_library_file(const Path& library) {
-  boost::system::error_code failure;
-  const Path real = boost::filesystem::canonical(library, failure);
-  if (failure) {
-    const bool dangling =
-        boost::filesystem::is_symlink(boost::filesystem::symlink_status(library, failure));
-    throw plugin_error("plugin.unreadable", library,
-                       dangling ? "is a link to nothing" : "cannot be found");
-  }
+Path check_library_file(const Path& library) {
+  const Path real = real_path(library);
   check_elf(real);
   check_trusted(real);
+  return real;
 }
 
 std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
-  check_library_file(library);
+  const Path real = check_library_file(library);
   static std::mutex& mutex = *new std::mutex;
   static auto& mappings = *new std::map<std::string, Mapping>;
-  const Path real = boost::filesystem::canonical(library);
   const std::lock_guard lock(mutex);
   boost::dll::shared_library handle = map_library(real);
   const auto [place, is_new] = mappings.try_emplace(real.string());

@@ -2,6 +2,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <string>
 
+#include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
 #include "bundlecraft/host/host.h"
 #include "place.h"
@@ -17,6 +18,15 @@ Path canonical_or_normal(const Path& path) {
   boost::system::error_code failure;
   const Path real = boost::filesystem::canonical(path, failure);
   return failure ? path.lexically_normal() : real;
+}
+
+// Boost's own absolute() throws what is no Error when the current directory is gone.
+Path absolute_path(const Path& path) {
+  if (path.is_absolute()) return path;
+  boost::system::error_code failure;
+  const Path here = boost::filesystem::current_path(failure);
+  if (failure) throw system_error(failure.value(), "the current directory");
+  return here / path;
 }
 
 class Directories {
@@ -63,7 +73,7 @@ void add_user(Directories& directories) {
 std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink& sink) {
   Directories directories;
   for (const Path& path : search.directories) {
-    directories.add(boost::filesystem::absolute(path), "--plugin-dir");
+    directories.add(absolute_path(path), "--plugin-dir");
   }
   if (search.environment) add_environment(directories, sink);
   if (search.user) add_user(directories);

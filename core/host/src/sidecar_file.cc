@@ -53,7 +53,7 @@ std::optional<PluginInfo> read_sidecar(const Path& library) {
   const Path file = sidecar_path(library);
   if (!boost::filesystem::exists(boost::filesystem::symlink_status(file))) return std::nullopt;
   const std::string text = read_text(file);
-  check_trusted(boost::filesystem::canonical(file));
+  check_trusted(real_path(file));
   return parse_sidecar(text, file);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/filesystem/operations.hpp>
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,11 @@ std::vector<std::string> names_in(const Path& directory) {
 
 // Says how far a path that does not exist leads, and what is near where it ends.
 Error not_found(const std::string& given, const Path& path) {
+  boost::system::error_code failure;
+  fs::status(path, failure);
+  if (failure == boost::system::errc::permission_denied) {
+    return system_error(EACCES, path_text(path));
+  }
   Path parent = path.parent_path();
   Path missing = path.filename();
   while (!parent.empty() && !is_there(parent)) {
@@ -94,9 +100,9 @@ bool is_inside(const Path& name) {
 
 Path signature_path(const std::string& given, const SourceOptions& options) {
   const Path signature = given.substr(kSignature.size());
-  if (!is_inside(signature) || signature.has_parent_path()) {
+  if (!is_inside(signature)) {
     throw Error(ErrorKind::usage, "source.prefix",
-                quoted(given) + " is no signature, expected //sig/ and one name");
+                quoted(given) + " is no signature, expected //sig/ and a name");
   }
   if (options.xps) return *options.xps / signature;
   if (const auto dora = environment("AUDIOCRAFT_DORA_DIR")) return Path(*dora) / "xps" / signature;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/filesystem/operations.hpp>
 #include <cerrno>
 #include <string>
 
@@ -44,6 +45,16 @@ void check_owned(const Path& path) {
 }
 
 }  // namespace
+
+Path real_path(const Path& path) {
+  boost::system::error_code failure;
+  const Path real = boost::filesystem::canonical(path, failure);
+  if (!failure) return real;
+  boost::system::error_code ignored;
+  const bool is_link = boost::filesystem::is_symlink(path, ignored);
+  throw Error(ErrorKind::plugin, "plugin.unreadable",
+              path_text(path) + (is_link ? ": is a link to nothing" : ": cannot be found"));
+}
 
 void check_trusted(const Path& file) {
   check_owned(file);

@@ -5,6 +5,9 @@
 
 namespace bundlecraft {
 
+// `path` without links. Throws Error(plugin, "plugin.unreadable").
+Path real_path(const Path& path);
+
 // Refuses a file that another user could have written. REQUIRES: `file` is canonical.
 //
 // * The file and its directory belong to root or to this user, and only their owner may write them.

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
@@ -95,32 +98,42 @@ TEST_F(ElfTest, RefusesDamage) {
 
 // A library that was copied half would end the process with SIGBUS when it is mapped.
 TEST_F(ElfTest, RefusesEveryCut) {
-  // Section headers and debug information behind the segments are not needed for loading.
-  for (std::size_t length = 1; length < good_.size(); length += 97) {
-    const Path cut = file(good_.substr(0, length));
+  const Path cut = file(good_);
+  // Every byte of the headers, then in steps.
+  for (std::size_t length = good_.size() - 1; length > 0;
+       length -= length > 4096 ? std::min(length - 4096, good_.size() / 200) : 1) {
+    boost::filesystem::resize_file(cut, length);
     try {
       check_elf(cut);
+      // Section headers and debug information behind the segments are not needed for loading.
       expect_error(ErrorKind::plugin, "plugin.truncated", EndsWith(std::to_string(length)),
                    [&] { read_elf_names(cut); });
     } catch (const Error& error) {
-      EXPECT_THAT(error.code(), ::testing::AnyOf("plugin.truncated", "plugin.not_elf"));
-      if (length >= sizeof(Elf64_Ehdr)) {
-        EXPECT_EQ(error.code(), "plugin.truncated");
-      }
+      EXPECT_EQ(error.code(), length < SELFMAG ? "plugin.not_elf" : "plugin.truncated");
     }
   }
 }
 
 TEST_F(ElfTest, SurvivesEveryChangedHeaderByte) {
+  const Path changed = file(good_);
+  std::fstream stream(changed.string(), std::ios::in | std::ios::out | std::ios::binary);
+  const auto write_byte = [&](std::size_t place, char byte) {
+    stream.seekp(static_cast<std::streamoff>(place));
+    stream.put(byte).flush();
+    ASSERT_TRUE(stream.good());
+  };
   for (std::size_t i = 0; i < sizeof(Elf64_Ehdr) + 12 * sizeof(Elf64_Phdr); ++i) {
     for (const char flip : {'\x01', '\x80', '\xff'}) {
+      write_byte(i, static_cast<char>(good_[i] ^ flip));
       try {
-        read_elf_names(patched(i, std::string(1, static_cast<char>(good_[i] ^ flip))));
+        read_elf_names(changed);
       } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::plugin);
       }
     }
+    write_byte(i, good_[i]);
   }
+  EXPECT_NO_THROW(read_elf_names(changed));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "fixtures.h"
 #include "support/error_matchers.h"
@@ -82,6 +83,8 @@ TEST_F(SourceTest, PrefersAFileToAName) {
 TEST_F(SourceTest, TakesSignatures) {
   checkpoint("xps/9f2c/checkpoint.th");
   expect_file("//sig/9f2c", "xps/9f2c/checkpoint.th", {directory_ / "xps"});
+  checkpoint("xps/9f2c/checkpoint_20.th");
+  expect_file("//sig/9f2c/checkpoint_20.th", "xps/9f2c/checkpoint_20.th", {directory_ / "xps"});
   {
     const ScopedVariable dora("AUDIOCRAFT_DORA_DIR", directory_.path().string());
     expect_file("//sig/9f2c", "xps/9f2c/checkpoint.th");
@@ -93,7 +96,7 @@ TEST_F(SourceTest, TakesSignatures) {
   expect_refused("//sig/9f2d", ErrorKind::input, "source.not_found",
                  HasSubstr("there is no '9f2d' in '" + (directory_ / "xps").string() + "'"),
                  HasSubstr("9f2c'?"), {directory_ / "xps"});
-  for (const char* bad : {"//sig/", "//sig/..", "//sig/a/b", "//sig//etc"}) {
+  for (const char* bad : {"//sig/", "//sig/..", "//sig/9f2c/../../x", "//sig//etc"}) {
     expect_refused(bad, ErrorKind::usage, "source.prefix", HasSubstr("is no signature"),
                    ::testing::_, {directory_ / "xps"});
   }
@@ -163,6 +166,14 @@ TEST_F(SourceTest, NeverTakesAMistypedPathForAName) {
                            "checkpoint.th.3", "model.safetensors"}) {
     expect_refused(path, ErrorKind::input, "source.not_found", HasSubstr("there is no "));
   }
+}
+
+TEST_F(SourceTest, TellsForbiddenFromMissing) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  checkpoint("closed/a.th");
+  boost::filesystem::permissions(directory_ / "closed", boost::filesystem::no_perms);
+  expect_refused("closed/a.th", ErrorKind::system, "io.eacces", "closed/a.th: Permission denied");
+  boost::filesystem::permissions(directory_ / "closed", boost::filesystem::owner_all);
 }
 
 TEST_F(SourceTest, SaysWhatADirectoryHoldsInstead) {

@@ -95,7 +95,7 @@ class Host {
 
   // Reads the search path. Maps no library with a sidecar; a library without one is described by a
   // child process (time limit `scan_limit`), so that a crash or hang is a refusal and nothing more.
-  // Throws only Error(interrupted): whatever is wrong with a library is in refused().
+  // Throws Error(interrupted) on cancellation; whatever is wrong with a library is in refused().
   explicit Host(Options options);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -155,7 +155,9 @@ struct SourceOptions {
 };
 
 // What the user typed -> Source. Takes, in this order:
-//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps
+//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps; also
+//   a
+//                      file of it, //sig/NAME/checkpoint_20.th
 //   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
 //   //pretrained/NAME  a pretrained name
 //   PATH               a file, or a directory that holds checkpoint.th; "~/" is the home directory

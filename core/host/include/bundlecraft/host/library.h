@@ -32,10 +32,11 @@ class PluginLibrary {
   virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
 };
 
-// The part of load() that maps nothing: whether the file may be loaded at all. The file and its
+// The part of load() that maps nothing: whether the file may be loaded at all; its path without
+// links. The file and its
 // directory must belong to root or to this user and be writable by nobody else (a group with the
 // owner's own number may), and no directory above may be open to everyone without being sticky.
 // Throws Error(plugin): "plugin.permissions", and as check_elf() (elf.h).
-void check_library_file(const Path& library);
+Path check_library_file(const Path& library);
 
 }  // namespace bundlecraft

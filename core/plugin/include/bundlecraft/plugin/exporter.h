@@ -44,7 +44,8 @@ struct AcceptedSource {
   Kind kind = Kind::checkpoint;
   std::string what;  // for people: "training checkpoint of a mu-law codec"
   // pretrained: names taken; an entry that ends in '*' matches a prefix. Choosing by name then maps
-  // only this library.
+  // only this library. "*" alone: probe() is asked about every name a model hub could have
+  // (ORG/NAME).
   std::vector<std::string> names;
 
   friend bool operator==(const AcceptedSource&, const AcceptedSource&) = default;
