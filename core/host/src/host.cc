@@ -160,8 +160,8 @@ Host::Host(Options options) : options_(std::move(options)) {
     for (const Path& library : libraries_in(directory, *options_.sink)) {
       // Under a second name or through a link it is the same library.
       const std::optional<std::string> file = identity(library);
-      if (file && !seen.insert(*file).second) continue;
-      scan(library, directory.origin);
+      if (file && seen.contains(*file)) continue;
+      if (scan(library, directory.origin) && file) seen.insert(*file);
     }
   }
   for (std::size_t i = 0; i < found_.size(); ++i) {
@@ -173,14 +173,16 @@ Host::Host(Options options) : options_(std::move(options)) {
 
 Host::~Host() = default;
 
-void Host::scan(const Path& library, const std::string& origin) {
+bool Host::scan(const Path& library, const std::string& origin) {
   const ScanOptions options{options_.scanner, options_.scan_limit, options_.cancellation};
   try {
     const Path real = check_library_file(library);
     add({real, origin, describe(real, options)});
+    return true;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     refuse(library, origin, error);
+    return false;
   }
 }
 
@@ -234,6 +236,7 @@ Probe Host::ask(const Entry& entry, const Source& source) const {
     probe.reason = printable(probe.reason, kShownReason);
     return probe;
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
     const std::string reason = "cannot be asked: " + printable(error.message(), kShownReason);
     options_.sink->log(LogLevel::warning, "exporter " + quoted(entry.info->name) + " " + reason);
     return {0, reason};

@@ -160,6 +160,17 @@ TEST_F(Scanning, TakesAFileOnce) {
   EXPECT_THAT(refusals(host), IsEmpty());
 }
 
+TEST_F(Scanning, TakesAFileFromATrustedPlaceWhenAnotherIsNot) {
+  boost::filesystem::create_directory(directory_ / "open");
+  boost::filesystem::create_directory(directory_ / "own");
+  const Path library = copy_plugin("fixture_codecs", directory_ / "own");
+  boost::filesystem::create_hard_link(library, directory_ / "open/x.so");
+  ASSERT_EQ(::chmod((directory_ / "open").c_str(), 0777), 0);
+  const Host host(only({directory_ / "open", directory_ / "own"}));
+  EXPECT_THAT(refusals(host), ElementsAre("x.so plugin.permissions"));
+  EXPECT_THAT(plugin_names(host), ElementsAre("fixture_codecs"));
+}
+
 TEST_F(Scanning, RefusesTheSecondOfTwoWithOneExporter) {
   boost::filesystem::create_directory(directory_ / "b");
   const Path first = copy_plugin("fixture_codecs", directory_.path());

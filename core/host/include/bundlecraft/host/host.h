@@ -129,7 +129,7 @@ class Host {
   struct Entry;
   struct Answer;
 
-  void scan(const Path& library, const std::string& origin);
+  bool scan(const Path& library, const std::string& origin);  // whether it was accepted
   void add(FoundPlugin plugin);
   void refuse(const Path& library, const std::string& origin, const Error& error);
 
