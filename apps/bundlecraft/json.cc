@@ -24,7 +24,10 @@ Json manifest_json(const Manifest& manifest) { return Json::parse(to_json(manife
 Json component_json(const ManifestComponent& component) {
   Manifest manifest;
   manifest.components = {component};
-  return manifest_json(manifest)["components"][0];
+  Json json = manifest_json(manifest)["components"][0];
+  json.erase("size");
+  json.erase("sha256");
+  return json;
 }
 
 }  // namespace bundlecraft::app

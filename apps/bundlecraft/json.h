@@ -19,8 +19,9 @@ std::string dump_line(const Json& json);
 // {"kind", "code", "message", "hint"}
 Json error_json(const Error& error);
 
-// As in a manifest.
+// As bundle.json holds it.
 Json manifest_json(const Manifest& manifest);
+// The same of a component that is described, not written: without size and hash.
 Json component_json(const ManifestComponent& component);
 
 }  // namespace bundlecraft::app

@@ -42,14 +42,17 @@ class Program {
     for (const auto& [name, value] : clean) settings.push_back(name + "=" + value);
     std::vector<char*> arguments = pointers(command);
     std::vector<char*> variables = pointers(settings);
+    // Created before the fork: the program may be killed before it runs.
+    write_file(capture_ / "output", "");
+    write_file(capture_ / "errors", "");
     const std::string output = (capture_ / "output").string();
     const std::string errors = (capture_ / "errors").string();
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("cannot fork");
     if (pid_ != 0) return;
     const int in = ::open("/dev/null", O_RDONLY);
-    const int out = ::open(output.c_str(), O_WRONLY | O_CREAT, 0600);
-    const int err = ::open(errors.c_str(), O_WRONLY | O_CREAT, 0600);
+    const int out = ::open(output.c_str(), O_WRONLY);
+    const int err = ::open(errors.c_str(), O_WRONLY);
     if (::dup2(in, 0) == 0 && ::dup2(out, 1) == 1 && ::dup2(err, 2) == 2 &&
         ::chdir(directory.c_str()) == 0) {
       ::execvpe(arguments[0], arguments.data(), variables.data());
