@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Passes all tests: installs the Debian packages, builds with warnings as errors, runs the tests of core under
-# AddressSanitizer+UBSan and ThreadSanitizer, then everything.
-#   tests/run.sh [--no-sanitizers] [CTEST_ARGUMENT...]
+# Passes all tests: installs the Debian packages, builds with warnings as errors, runs ctest.
+#   tests/run.sh [--sanitizers] [CTEST_ARGUMENT...]
+# --sanitizers first runs the tests of core under AddressSanitizer+UBSan and ThreadSanitizer.
 # BUNDLECRAFT_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sanitizers=(asan tsan)
-if [ "${1:-}" = --no-sanitizers ]; then
-  sanitizers=()
+sanitizers=()
+if [ "${1:-}" = --sanitizers ]; then
+  sanitizers=(asan tsan)
   shift
 fi
 
