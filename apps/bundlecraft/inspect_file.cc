@@ -99,8 +99,13 @@ std::uint64_t count_unsafe(const std::vector<GlobalReference>& globals) {
 std::string globals_text(const std::vector<GlobalReference>& globals) {
   Table table({"name", "verdict", "uses", "first at"});
   for (const GlobalReference& global : globals) {
-    table.add({printable(global.name), std::string(to_string(global.verdict)),
-               grouped(global.count), printable(global.where)});
+    std::string name = printable(global.name);
+    // Where it matters, the spelling of Python 2 that stands in the file is shown too.
+    if (global.verdict == Verdict::unsafe && !global.written.empty()) {
+      name += " (" + printable(global.written) + ")";
+    }
+    table.add({std::move(name), std::string(to_string(global.verdict)), grouped(global.count),
+               printable(global.where)});
   }
   const std::uint64_t bad = count_unsafe(globals);
   std::string text = "names in the pickle (never looked up)\n";
@@ -175,6 +180,7 @@ Json checkpoint_json(const Checkpoint& checkpoint, const Contents& contents) {
                              {"verdict", to_string(global.verdict)},
                              {"uses", global.count},
                              {"where", printable(global.where)}});
+    if (!global.written.empty()) json["names"].back()["written"] = printable(global.written);
   }
   json["unsafe"] = count_unsafe(checkpoint.globals());
   return json;
@@ -220,8 +226,9 @@ int inspect_config(const InspectArguments& arguments, Session& session) {
   with_context([&] { return path_text(checkpoint.file().path()); },
                [&] {
                  const Object config = checkpoint.root().at(kConfigKey);
-                 session.print(config.is(Kind::string) ? config.as_string()
-                                                       : Config::from_object(config).text());
+                 session.print(config.is(Kind::string)
+                                   ? config.as_string()
+                                   : Config::from_object(config, checkpoint.root()).text());
                });
   return kExitDone;
 }

@@ -67,7 +67,7 @@ Config exported_config(Object root) {
   }
   if (!config->is(Kind::string)) {
     // A package edited by hand may hold the object; the loaders of AudioCraft take it as well.
-    return with_context("xp.cfg", [&] { return Config::from_object(*config); });
+    return with_context("xp.cfg", [&] { return Config::from_object(*config, root); });
   }
   return with_context("xp.cfg",
                       [&] { return Config::from_yaml(std::string(config->as_string())); });
