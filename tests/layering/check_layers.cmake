@@ -88,7 +88,7 @@ function(only_in pattern what)
   endif()
 endfunction()
 only_in("boost/dll" "Boost.DLL" core/host/src)
-only_in("yaml-cpp" "yaml-cpp" core/omegaconf/src core/host/src)
+only_in("yaml-cpp" "yaml-cpp" core/yaml/src core/omegaconf/src core/host/src)
 only_in("nlohmann" "nlohmann-json" core/bundle/src apps)
 
 # 5. Every test source on disk is built: its folder's list names the file, or its stem in a foreach.

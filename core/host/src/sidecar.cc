@@ -7,14 +7,22 @@
 #include <charconv>
 
 #include "bundlecraft/base/text.h"
+#include "bundlecraft/yaml/yaml.h"
 #include "plugin_info.h"
-#include "strict_yaml.h"
 
 namespace bundlecraft {
 namespace {
 
 // Raised when the meaning of a sidecar changes. Readers take only their own.
 constexpr int kFormat = 1;
+
+// "FILE:LINE:COLUMN: WHAT".
+Error sidecar_error(const Path& file, const YamlMark& mark, const std::string& what) {
+  return Error(ErrorKind::plugin, "plugin.sidecar",
+               path_text(file) + ":" + std::to_string(mark.line) + ":" +
+                   std::to_string(mark.column) + ": " + what,
+               "write it again with bundlecraft-scan, or remove it");
+}
 
 // Writing ---------------------------------------------------------------------------------------
 
@@ -87,16 +95,13 @@ class Fields {
   }
 
   [[noreturn]] void fail(const YamlNode& node, const std::string& what) const {
-    throw sidecar_error(file_, node.line, node.column, what);
+    throw sidecar_error(file_, node.mark, what);
   }
 
   const YamlNode* find(std::string_view key, YamlNode::Type type) const {
-    for (const YamlNode::Entry& entry : map_.entries) {
-      if (entry.key.text != key) continue;
-      require(entry.value, type);
-      return &entry.value;
-    }
-    return nullptr;
+    const YamlNode* node = map_.find(key);
+    if (node != nullptr) require(*node, type);
+    return node;
   }
 
   const YamlNode& at(std::string_view key, YamlNode::Type type) const {
@@ -212,7 +217,11 @@ std::string to_sidecar(const PluginInfo& info) {
 }
 
 PluginInfo parse_sidecar(std::string_view text, const Path& file) {
-  const YamlNode root = parse_strict_yaml(text, file);
+  YamlOptions options;
+  options.error = [&](const YamlMark& mark, const std::string& what) {
+    return sidecar_error(file, mark, what);
+  };
+  const YamlNode root = parse_yaml(text, options);
   const Fields fields(root, file, {"format", "name", "version", "interface", "exporters"});
   if (const int format = fields.number("format"); format != kFormat) {
     fields.fail(fields.at("format", YamlNode::Type::text),

@@ -1,0 +1,211 @@
+#include "bundlecraft/yaml/yaml.h"
+
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "bundlecraft/base/text.h"
+
+namespace bundlecraft {
+namespace {
+
+constexpr std::string_view kMergeKey = "<<";
+
+YamlMark mark_of(const YAML::Mark& mark, int source) {
+  return {source, mark.line + 1, mark.column + 1};
+}
+
+// Builds the tree from the parser's events.
+class Builder final : public YAML::EventHandler {
+ public:
+  explicit Builder(const YamlOptions& options) : options_(options) {}
+
+  YamlNode take_root() {
+    if (!root_) fail({options_.source, 1, 1}, "is empty");
+    return *std::move(root_);
+  }
+
+  void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
+    if (!open_.empty() && open_.back().key) {
+      fail(open_.back().key->mark, "key " + quoted(open_.back().key->text) + " has no value");
+    }
+    fail(at(mark), "a value is missing");
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (!options_.aliases) fail(at(mark), "aliases are not used here");
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) fail(at(mark), "the alias refers to what holds it");
+    count(at(mark), found->second);
+    add(found->second, YAML::NullAnchor);
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    YamlNode node = make(mark, tag, anchor, YamlNode::Type::text);
+    node.text = value;
+    if (!is_utf8(value)) fail(node.mark, "text is not UTF-8");
+    add(std::move(node), anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value /*style*/) override {
+    open_.push_back({make(mark, tag, anchor, YamlNode::Type::list), anchor, {}, {}});
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value /*style*/) override {
+    open_.push_back({make(mark, tag, anchor, YamlNode::Type::map), anchor, {}, {}});
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  // A list or map that is being read; a map remembers the key whose value comes next and the maps
+  // that are merged into it.
+  struct Open {
+    YamlNode node;
+    YAML::anchor_t anchor;
+    std::optional<YamlNode> key;
+    std::vector<YamlNode> merged;
+  };
+
+  YamlMark at(const YAML::Mark& mark) const { return mark_of(mark, options_.source); }
+
+  [[noreturn]] void fail(const YamlMark& mark, const std::string& what) const {
+    throw options_.error(mark, what);
+  }
+
+  YamlNode make(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                YamlNode::Type type) {
+    YamlNode node;
+    node.type = type;
+    node.mark = at(mark);
+    // yaml-cpp marks plain nodes '?' and quoted text '!'.
+    if (!tag.empty() && tag != "?" && tag != "!") fail(node.mark, "tags are not used here");
+    if (anchor != YAML::NullAnchor && !options_.aliases) {
+      fail(node.mark, "anchors are not used here");
+    }
+    if (open_.size() >= options_.max_depth) fail(node.mark, "is nested too deeply");
+    count(node.mark, node);
+    return node;
+  }
+
+  void count(const YamlMark& mark, const YamlNode& node) {
+    if (++count_ > options_.max_nodes) fail(mark, "has too many values");
+    for (const YamlNode& item : node.items) count(mark, item);
+    for (const YamlNode::Entry& entry : node.entries) {
+      count(mark, entry.key);
+      count(mark, entry.value);
+    }
+  }
+
+  void close() {
+    Open closed = std::move(open_.back());
+    open_.pop_back();
+    for (const YamlNode& merged : closed.merged) merge(closed.node, merged);
+    add(std::move(closed.node), closed.anchor);
+  }
+
+  void add(YamlNode node, YAML::anchor_t anchor) {
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = node;
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Open& parent = open_.back();
+    if (parent.node.type == YamlNode::Type::list) {
+      parent.node.items.push_back(std::move(node));
+    } else if (!parent.key) {
+      set_key(parent, std::move(node));
+    } else if (options_.aliases && parent.key->text == kMergeKey) {
+      collect_merged(parent, std::move(node));
+      parent.key.reset();
+    } else {
+      parent.node.entries.push_back({*std::exchange(parent.key, std::nullopt), std::move(node)});
+    }
+  }
+
+  void set_key(Open& parent, YamlNode key) const {
+    if (key.type != YamlNode::Type::text) fail(key.mark, "a key is no text");
+    if (parent.node.find(key.text) != nullptr) {
+      fail(key.mark, "key " + quoted(key.text) + " is given twice");
+    }
+    parent.key = std::move(key);
+  }
+
+  // What stands behind "<<": a map, or a list of maps.
+  void collect_merged(Open& parent, YamlNode value) const {
+    std::vector<YamlNode> maps;
+    if (value.type == YamlNode::Type::list) {
+      maps = std::move(value.items);
+    } else {
+      maps.push_back(std::move(value));
+    }
+    for (YamlNode& map : maps) {
+      if (map.type != YamlNode::Type::map) fail(map.mark, "only maps can be merged with <<");
+      parent.merged.push_back(std::move(map));
+    }
+  }
+
+  static void merge(YamlNode& map, const YamlNode& merged) {
+    for (const YamlNode::Entry& entry : merged.entries) {
+      if (map.find(entry.key.text) == nullptr) map.entries.push_back(entry);
+    }
+  }
+
+  const YamlOptions& options_;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, YamlNode> anchors_;
+  std::optional<YamlNode> root_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+const YamlNode* YamlNode::find(std::string_view key) const {
+  for (const Entry& entry : entries) {
+    if (entry.key.text == key) return &entry.value;
+  }
+  return nullptr;
+}
+
+std::string_view to_string(YamlNode::Type type) {
+  switch (type) {
+    case YamlNode::Type::text:
+      return "text";
+    case YamlNode::Type::list:
+      return "a list";
+    case YamlNode::Type::map:
+      return "a map";
+  }
+  return "text";
+}
+
+YamlNode parse_yaml(std::string_view text, const YamlOptions& options) {
+  const YamlMark start{options.source, 1, 1};
+  if (text.size() > options.max_bytes) {
+    throw options.error(start, "has " + human_bytes(text.size()) + ", expected at most " +
+                                   human_bytes(options.max_bytes));
+  }
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    Builder builder(options);
+    parser.HandleNextDocument(builder);
+    YamlNode root = builder.take_root();
+    Builder second(options);
+    if (parser.HandleNextDocument(second)) {
+      throw options.error(start, "holds more than one document");
+    }
+    return root;
+  } catch (const YAML::Exception& error) {
+    throw options.error(mark_of(error.mark, options.source), printable(error.msg));
+  }
+}
+
+}  // namespace bundlecraft
