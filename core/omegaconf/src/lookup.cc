@@ -161,6 +161,7 @@ class Lookup::Parser {
       if (peek() == '.') key += take();
     }
     skip_blanks();
+    if (peek() == ':' && lookup_.resolver_ != nullptr) return call(key);
     if (peek() == ':') {
       throw Error(ErrorKind::input, "config.resolver",
                   "the interpolation " + quoted(text_) + " calls the resolver " + quoted(key) +
@@ -171,6 +172,48 @@ class Lookup::Parser {
     ++i_;
     --nesting_;
     return lookup_.refer(container_, key);
+  }
+
+  // The call of a resolver, from the ":" up to and with the "}".
+  Trail call(const std::string& name) {
+    std::vector<std::string> arguments;
+    do {
+      ++i_;
+      arguments.push_back(argument());
+    } while (peek() == ',');
+    if (peek() != '}') malformed();
+    ++i_;
+    --nesting_;
+    lookup_.made_.push_back({(*lookup_.resolver_)(name, arguments)});
+    Trail trail = container_;
+    trail.push_back(&lookup_.made_.back());
+    return trail;
+  }
+
+  // Text up to a comma or the end of the call, without the blanks around it; quotes protect.
+  std::string argument() {
+    skip_blanks();
+    std::string result;
+    if (peek() == '\'' || peek() == '"') {
+      const char quote = take();
+      const std::size_t close = text_.find(quote, i_);
+      if (close == std::string_view::npos) malformed();
+      result = text_.substr(i_, close - i_);
+      i_ = close + 1;
+      skip_blanks();
+      return result;
+    }
+    while (i_ < text_.size() && peek() != ',' && peek() != '}') {
+      if (text_.substr(i_).starts_with(kOpen)) {
+        const std::size_t begin = i_ += kOpen.size();
+        const Trail trail = reference();
+        result += lookup_.text_of(trail, text_.substr(begin, i_ - begin - 1));
+      } else {
+        result += take();
+      }
+    }
+    while (!result.empty() && is_blank(result.back())) result.pop_back();
+    return result;
   }
 
   std::string key_part() {
@@ -226,6 +269,37 @@ Trail Lookup::resolve(Trail trail) {
   return result;
 }
 
+Trail Lookup::evaluate(std::string_view text) {
+  const Trail root = {&root_};
+  made_.push_back({std::string(text)});
+  const ConfigNode& node = made_.back();
+  if (is_interpolation(node)) return Parser(*this, root, *node.get_if<std::string>()).value();
+  return {&root_, &node};
+}
+
+ConfigNode Lookup::resolved_copy(const Trail& trail) {
+  const Trail target = resolve(trail);
+  if (++steps_ > kSteps) refuse("", "leads to too many others");
+  const auto below = [&](const ConfigNode& child) {
+    Trail longer = target;
+    longer.push_back(&child);
+    return resolved_copy(longer);
+  };
+  ConfigNode copy;
+  if (const auto* list = target.back()->get_if<ConfigNode::List>()) {
+    ConfigNode::List items;
+    for (const ConfigNode& item : *list) items.push_back(below(item));
+    copy.value = std::move(items);
+  } else if (const auto* mapping = target.back()->get_if<ConfigNode::Mapping>()) {
+    ConfigNode::Mapping entries;
+    for (const ConfigEntry& entry : *mapping) entries.push_back({entry.key, below(entry.value)});
+    copy.value = std::move(entries);
+  } else {
+    copy = *target.back();
+  }
+  return copy;
+}
+
 Trail Lookup::find(Trail trail, std::string_view key) {
   if (key.empty()) return trail;
   const std::vector<std::string> parts = split_key(key);
@@ -266,3 +340,14 @@ std::string Lookup::text_of(const Trail& resolved, std::string_view key) const {
 }
 
 }  // namespace bundlecraft::omegaconf
+
+namespace bundlecraft {
+
+bool has_interpolation(std::string_view text) { return text.find("${") != std::string_view::npos; }
+
+ConfigNode interpolate(const ConfigNode& root, std::string_view text, const Resolver& resolver) {
+  omegaconf::Lookup lookup(root, &resolver);
+  return lookup.resolved_copy(lookup.evaluate(text));
+}
+
+}  // namespace bundlecraft

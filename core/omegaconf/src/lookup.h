@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bundlecraft/omegaconf/interpolation.h"
 #include "bundlecraft/omegaconf/node.h"
 
 namespace bundlecraft::omegaconf {
@@ -23,14 +24,16 @@ const ConfigNode* child(const ConfigNode& container, std::string_view key);
 bool is_interpolation(const ConfigNode& node);
 bool is_missing(const ConfigNode& node);  // ???
 
-// Resolves references within one configuration as OmegaConf does. Nothing is run: a reference to a
-// resolver ("${oc.env:HOME}") throws Error(input, "config.resolver"). References that lead nowhere,
-// in circles or too far throw Error(input, "config.interpolation").
+// Resolves references within one configuration as OmegaConf does. A call of a resolver
+// ("${oc.env:HOME}") is passed to the one given; without one nothing is run and it throws
+// Error(input, "config.resolver"). References that lead nowhere, in circles or too far throw
+// Error(input, "config.interpolation").
 //
 // Keeps the text that interpolations make: results are valid as long as it lives. One per look-up.
 class Lookup {
  public:
-  explicit Lookup(const ConfigNode& root) : root_(root) {}
+  explicit Lookup(const ConfigNode& root, const Resolver* resolver = nullptr)
+      : root_(root), resolver_(resolver) {}
 
   // The node at `key`, itself not resolved. Empty when a part of the path does not exist or is
   // something that has no parts.
@@ -38,6 +41,12 @@ class Lookup {
 
   // Follows the interpolation in the last node of `trail`, if it is one.
   Trail resolve(Trail trail);
+
+  // What `text` stands for as a value directly below the root.
+  Trail evaluate(std::string_view text);
+
+  // A copy of the last node of `trail`, with everything in it resolved.
+  ConfigNode resolved_copy(const Trail& trail);
 
  private:
   class Parser;
@@ -48,6 +57,7 @@ class Lookup {
   std::string text_of(const Trail& resolved, std::string_view key) const;
 
   const ConfigNode& root_;
+  const Resolver* resolver_;
   Trail active_;  // interpolations being resolved
   std::size_t steps_ = 0;
   std::deque<ConfigNode> made_;  // results of interpolations in text
