@@ -18,7 +18,8 @@ constexpr std::int64_t kMaxLevels = 65536;
 
 Tensor levels_of(const bundlecraft::Checkpoint& checkpoint) {
   const Tensor levels = checkpoint.tensor(checkpoint.root().at("mulaw").at("levels"));
-  if (levels.layout.shape.size() != 1 || levels.layout.shape[0] < 2 || levels.layout.shape[0] > kMaxLevels) {
+  if (levels.layout.shape.size() != 1 || levels.layout.shape[0] < 2 ||
+      levels.layout.shape[0] > kMaxLevels) {
     throw Error(ErrorKind::input, "mulaw.levels",
                 "['mulaw']['levels'] has shape " + bundlecraft::shape_text(levels.layout.shape) +
                     ", expected one dimension of 2 to 65536");
@@ -33,8 +34,13 @@ bundlecraft::ExporterInfo MulawExporter::info() const {
   info.name = "mulaw";
   info.summary = "mu-law codec with a learned table";
   info.component = bundlecraft::kCompressionRole;
-  info.accepts = {{bundlecraft::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}}};
-  info.options = {{"rate", bundlecraft::OptionSpec::Type::integer, "", "Sample rate in Hz, where the checkpoint is wrong.", {}}};
+  info.accepts = {
+      {bundlecraft::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}}};
+  info.options = {{"rate",
+                   bundlecraft::OptionSpec::Type::integer,
+                   "",
+                   "Sample rate in Hz, where the checkpoint is wrong.",
+                   {}}};
   return info;
 }
 
@@ -53,7 +59,8 @@ bundlecraft::Component MulawExporter::prepare(const bundlecraft::ExportRequest& 
   const std::int64_t rate =
       rate_option.empty() ? checkpoint.root().at("sample_rate").as_int() : std::stoll(rate_option);
   if (rate < 1 || rate > 768000) {
-    throw Error(ErrorKind::input, "mulaw.rate", "the sample rate is " + std::to_string(rate) + " Hz");
+    throw Error(ErrorKind::input, "mulaw.rate",
+                "the sample rate is " + std::to_string(rate) + " Hz");
   }
 
   bundlecraft::Component component;

@@ -1,7 +1,8 @@
 // Exporter for a small codec of our own: 8-bit mu-law companding with a learned table.
 //
 // Its training script saves
-//   torch.save({'mulaw': {'levels': FloatTensor[N]}, 'sample_rate': 16000, 'channels': 1}, 'mulaw.pt')
+//   torch.save({'mulaw': {'levels': FloatTensor[N]}, 'sample_rate': 16000, 'channels': 1},
+//   'mulaw.pt')
 // and its exported file has the keys AudioCraft's packages have.
 #pragma once
 

@@ -1,4 +1,5 @@
-// LibTorch as judge: torch::pickle_load reads the files Bundlecraft writes, in C++, and agrees with our own reader.
+// LibTorch as judge: torch::pickle_load reads the files Bundlecraft writes, in C++, and agrees with
+// our own reader.
 //   libtorch_reader_test DIRECTORY_OF_EXPORTED_FILES
 #include <torch/csrc/api/include/torch/serialize.h>
 #include <torch/torch.h>
@@ -29,15 +30,16 @@ c10::IValue load_with_libtorch(const boost::filesystem::path& path) {
   return torch::pickle_load(bytes);
 }
 
-std::vector<char> bytes_of(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tensor& tensor) {
+std::vector<char> bytes_of(const bundlecraft::Checkpoint& checkpoint,
+                           const bundlecraft::Tensor& tensor) {
   std::vector<char> bytes(tensor.storage.bytes);
   checkpoint.read(tensor.storage, 0, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 
 // `ours` and `theirs` view equal storages, so equal layouts over equal bytes are equal tensors.
-void compare(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tensor& ours, const at::Tensor& theirs,
-             const std::string& where) {
+void compare(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tensor& ours,
+             const at::Tensor& theirs, const std::string& where) {
   expect(theirs.sizes().vec() == ours.layout.shape, where, "shape differs");
   expect(theirs.strides().vec() == ours.layout.strides, where, "strides differ");
   expect(theirs.storage_offset() == ours.layout.offset, where, "offset differs");
@@ -45,7 +47,8 @@ void compare(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tenso
   const std::vector<char> bytes = bytes_of(checkpoint, ours);
   expect(theirs.storage().nbytes() == bytes.size(), where, "storage size differs");
   if (theirs.storage().nbytes() == bytes.size() && !bytes.empty()) {
-    expect(std::memcmp(theirs.storage().data(), bytes.data(), bytes.size()) == 0, where, "values differ");
+    expect(std::memcmp(theirs.storage().data(), bytes.data(), bytes.size()) == 0, where,
+           "values differ");
   }
 }
 
@@ -54,18 +57,23 @@ void compare_file(const boost::filesystem::path& path) {
   const auto checkpoint = bundlecraft::Checkpoint::open(path);
   const auto package = load_with_libtorch(path).toGenericDict();
   expect(package.at("exported").toBool(), name, "'exported' is not True");
-  expect(package.at("version").toStringRef() == checkpoint->root().at("version").as_string(), name, "version differs");
+  expect(package.at("version").toStringRef() == checkpoint->root().at("version").as_string(), name,
+         "version differs");
   if (checkpoint->root().contains("pretrained")) {
-    expect(package.at("pretrained").toStringRef() == checkpoint->root().at("pretrained").as_string(), name,
-           "pretrained differs");
+    expect(
+        package.at("pretrained").toStringRef() == checkpoint->root().at("pretrained").as_string(),
+        name, "pretrained differs");
     return;
   }
-  expect(package.at("xp.cfg").toStringRef() == checkpoint->root().at("xp.cfg").as_string(), name, "xp.cfg differs");
+  expect(package.at("xp.cfg").toStringRef() == checkpoint->root().at("xp.cfg").as_string(), name,
+         "xp.cfg differs");
   const auto state = package.at("best_state").toGenericDict();
-  expect(state.size() == checkpoint->root().at("best_state").size(), name, "number of tensors differs");
+  expect(state.size() == checkpoint->root().at("best_state").size(), name,
+         "number of tensors differs");
   for (const auto& [key, value] : checkpoint->root().at("best_state").entries()) {
     const std::string tensor_name(key.as_string());
-    compare(*checkpoint, checkpoint->tensor(value), state.at(tensor_name).toTensor(), name + ": " + tensor_name);
+    compare(*checkpoint, checkpoint->tensor(value), state.at(tensor_name).toTensor(),
+            name + ": " + tensor_name);
   }
 }
 

@@ -24,14 +24,14 @@ class Checkpoint;
 struct Storage {
   std::shared_ptr<const Checkpoint> checkpoint;  // keeps the file open
   std::string key;                               // "0", "1", ...: the record is data/<key>
-  DType dtype = DType::float32;                  // type of the storage class; elements below count in it
+  DType dtype = DType::float32;  // type of the storage class; elements below count in it
   std::uint64_t elements = 0;
-  std::uint64_t file_offset = 0;                 // of the first byte, in the file; unless deflated
-  std::uint64_t bytes = 0;                       // == elements * item_size(dtype)
-  bool swapped = false;                          // byte order of the file is foreign to this machine
+  std::uint64_t file_offset = 0;  // of the first byte, in the file; unless deflated
+  std::uint64_t bytes = 0;        // == elements * item_size(dtype)
+  bool swapped = false;           // byte order of the file is foreign to this machine
   // A zip tool compressed it: only Checkpoint::read() gives its bytes. Never together with swapped.
   bool deflated = false;
-  std::optional<std::uint32_t> crc;              // nullopt: not computed by the writer
+  std::optional<std::uint32_t> crc;  // nullopt: not computed by the writer
 
   friend bool operator==(const Storage& a, const Storage& b) {
     return a.checkpoint == b.checkpoint && a.key == b.key;
@@ -52,11 +52,12 @@ struct Tensor {
 struct CheckpointFormat {
   enum class Container { zip, legacy };
   Container container = Container::zip;
-  std::string archive_name;       // common first part of the record names ("archive"); zip only
+  std::string archive_name;  // common first part of the record names ("archive"); zip only
   int pickle_protocol = 2;
   bool big_endian = false;
-  std::uint64_t records = 0;      // zip only
-  std::vector<std::string> notes; // oddities that are no reason to refuse ("3 bytes after the archive")
+  std::uint64_t records = 0;  // zip only
+  std::vector<std::string>
+      notes;  // oddities that are no reason to refuse ("3 bytes after the archive")
 };
 
 // A record of the container, or of the legacy layout's storage list.
@@ -86,7 +87,8 @@ class Checkpoint : public std::enable_shared_from_this<Checkpoint> {
   virtual const std::vector<GlobalReference>& globals() const = 0;
   virtual const std::vector<RecordInfo>& records() const = 0;
 
-  // Whether `object` is a call that rebuilds a tensor or parameter (of any kind, also refused ones).
+  // Whether `object` is a call that rebuilds a tensor or parameter (of any kind, also refused
+  // ones).
   static bool is_tensor(Object object);
 
   // The tensor that `object` describes, all numbers checked. Accepts _rebuild_tensor,
@@ -97,7 +99,8 @@ class Checkpoint : public std::enable_shared_from_this<Checkpoint> {
   // Reads [offset, offset + buffer.size()) of `storage`, in bytes, in the machine's byte order.
   // Does not check the CRC (a part has none). REQUIRES: inside storage.bytes, and when the storage
   // is swapped, offset and size are multiples of swap_size(dtype).
-  virtual void read(const Storage& storage, std::uint64_t offset, std::span<std::byte> buffer) const = 0;
+  virtual void read(const Storage& storage, std::uint64_t offset,
+                    std::span<std::byte> buffer) const = 0;
 
  protected:
   Checkpoint() = default;

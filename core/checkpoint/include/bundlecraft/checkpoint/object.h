@@ -21,8 +21,8 @@ enum class Kind : std::uint8_t {
   integer,      // fits 64 bits, signed
   big_integer,  // any other integer: decimal text, see Object::as_text()
   real,
-  string,     // UTF-8; lone surrogates as three bytes each, as Python's "surrogatepass" writes them
-  bytes,      // bytes and bytearray
+  string,  // UTF-8; lone surrogates as three bytes each, as Python's "surrogatepass" writes them
+  bytes,   // bytes and bytearray
   list,
   tuple,
   dict,       // dict, OrderedDict, defaultdict, Counter: insertion order is kept
@@ -32,7 +32,8 @@ enum class Kind : std::uint8_t {
   persistent  // a persistent id: in checkpoints, a reference to a storage
 };
 
-// "dict", "list", "str", "int", "float", "bool", "None", "tensor-like call" ...: Python's word for `kind`.
+// "dict", "list", "str", "int", "float", "bool", "None", "tensor-like call" ...: Python's word for
+// `kind`.
 std::string_view python_name(Kind kind);
 
 class ObjectTree;
@@ -49,10 +50,10 @@ class Object {
   bool is(Kind kind) const { return this->kind() == kind; }
 
   bool as_bool() const;
-  std::int64_t as_int() const;           // integer
-  double as_real() const;                // real or integer
-  std::string_view as_string() const;    // string
-  std::string_view as_bytes() const;     // bytes
+  std::int64_t as_int() const;         // integer
+  double as_real() const;              // real or integer
+  std::string_view as_string() const;  // string
+  std::string_view as_bytes() const;   // bytes
   // Decimal text of an integer or big_integer. A big_integer of more than limits::kIntegerDigits
   // digits reads "<integer of N bytes>".
   std::string as_text() const;
@@ -120,8 +121,15 @@ class DictView {
     using value_type = Entry;
     using difference_type = std::ptrdiff_t;
     Entry operator*() const { return view_->entry(i_); }
-    Iterator& operator++() { ++i_; return *this; }
-    Iterator operator++(int) { Iterator old = *this; ++i_; return old; }
+    Iterator& operator++() {
+      ++i_;
+      return *this;
+    }
+    Iterator operator++(int) {
+      Iterator old = *this;
+      ++i_;
+      return old;
+    }
     friend bool operator==(const Iterator& a, const Iterator& b) { return a.i_ == b.i_; }
 
    private:

@@ -34,7 +34,9 @@ class Value {
 
   bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
   template <typename T>
-  const T* get_if() const { return std::get_if<T>(&data_); }
+  const T* get_if() const {
+    return std::get_if<T>(&data_);
+  }
 
   // Dict: the value under `key`, or nullptr.
   const Value* find(std::string_view key) const;
@@ -63,7 +65,7 @@ struct WriteOptions {
 
 // What was written, for reports and manifests.
 struct WriteSummary {
-  std::uint64_t bytes = 0;     // of the file
+  std::uint64_t bytes = 0;  // of the file
   std::uint64_t tensors = 0;
   std::uint64_t storages = 0;
   std::uint64_t data_bytes = 0;       // of all storages written
@@ -82,7 +84,8 @@ std::uint64_t package_size(const Value& root);
 //   checked whole as well.
 // * A storage that tensors use only in part is written compacted: the used element ranges back to
 //   back, offsets adjusted, strides kept. Tensors that share a storage share one in the result.
-// * The same value gives the same bytes: no times, no names of files, storages numbered by first use.
+// * The same value gives the same bytes: no times, no names of files, storages numbered by first
+// use.
 // * Foreign byte order is swapped; the result is little-endian.
 // * Memory: below 16 MiB plus the pickle.
 // Throws Error(interrupted) on cancellation; `file` then holds a part and must be dropped.
