@@ -17,14 +17,31 @@ namespace {
 
 constexpr std::string_view kMergeKey = "<<";
 
-YamlMark mark_of(const YAML::Mark& mark, int source) {
-  return {source, mark.line + 1, mark.column + 1};
+// yaml-cpp counts bytes, people count characters.
+YamlMark mark_of(const YAML::Mark& mark, std::string_view text, int source) {
+  const std::size_t end = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text.size());
+  const std::size_t begin = end - std::min(static_cast<std::size_t>(std::max(mark.column, 0)), end);
+  const auto continued = std::count_if(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                       text.begin() + static_cast<std::ptrdiff_t>(end), [](char c) {
+                                         return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+                                       });
+  return {source, mark.line + 1, mark.column + 1 - static_cast<int>(continued)};
+}
+
+bool is_indented_with_tab(std::string_view text, int line) {
+  for (; line > 0; --line) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  const std::size_t indentation = std::min(text.find_first_not_of(" \t"), text.size());
+  return text.substr(0, indentation).find('\t') != std::string_view::npos;
 }
 
 // Builds the tree from the parser's events.
 class Builder final : public YAML::EventHandler {
  public:
-  explicit Builder(const YamlOptions& options) : options_(options) {}
+  Builder(std::string_view text, const YamlOptions& options) : text_(text), options_(options) {}
 
   YamlNode take_root() {
     if (!root_) fail({options_.source, 1, 1}, "is empty");
@@ -74,7 +91,7 @@ class Builder final : public YAML::EventHandler {
     std::vector<YamlNode> merged;
   };
 
-  YamlMark at(const YAML::Mark& mark) const { return mark_of(mark, options_.source); }
+  YamlMark at(const YAML::Mark& mark) const { return mark_of(mark, text_, options_.source); }
 
   [[noreturn]] void fail(const YamlMark& mark, const std::string& what) const {
     throw options_.error(mark, what);
@@ -158,6 +175,7 @@ class Builder final : public YAML::EventHandler {
     }
   }
 
+  std::string_view text_;
   const YamlOptions& options_;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, YamlNode> anchors_;
@@ -195,16 +213,20 @@ YamlNode parse_yaml(std::string_view text, const YamlOptions& options) {
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    Builder builder(options);
+    Builder builder(text, options);
     parser.HandleNextDocument(builder);
     YamlNode root = builder.take_root();
-    Builder second(options);
+    Builder second(text, options);
     if (parser.HandleNextDocument(second)) {
       throw options.error(start, "holds more than one document");
     }
     return root;
   } catch (const YAML::Exception& error) {
-    throw options.error(mark_of(error.mark, options.source), printable(error.msg));
+    // yaml-cpp takes a tab in the indentation for the beginning of a value.
+    const bool tab = is_indented_with_tab(text, error.mark.line);
+    throw options.error(
+        mark_of(error.mark, text, options.source),
+        tab ? "the line is indented with a tab, YAML wants spaces" : printable(error.msg));
   }
 }
 
