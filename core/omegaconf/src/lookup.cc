@@ -181,6 +181,7 @@ class Lookup::Parser {
       ++i_;
       arguments.push_back(argument());
     } while (peek() == ',');
+    if (arguments == std::vector<std::string>{""}) arguments.clear();
     if (peek() != '}') malformed();
     ++i_;
     --nesting_;
