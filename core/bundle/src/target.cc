@@ -59,9 +59,10 @@ void refuse_source(const Place& place, const InputFile& source) {
 }
 
 // Why the directory is no bundle of ours, or empty when it is one: every entry must be a file that
-// the manifest or the layout names, so that replacing it loses nothing else.
-std::string foreign_reason(const Path& directory, const std::vector<Path>& entries) {
-  std::vector<std::string> known = {std::string(kManifestFile)};
+// the manifest or the layout names or that is `known`, so that replacing it loses nothing else.
+std::string foreign_reason(const Path& directory, const std::vector<Path>& entries,
+                           std::vector<std::string> known) {
+  known.emplace_back(kManifestFile);
   for (const Layout::File& file : audiocraft_layout().files) known.push_back(file.file);
   try {
     if (const auto manifest = read_manifest(directory)) {
@@ -173,7 +174,8 @@ void check_file_target(const Place& place, const SourceFiles& sources, bool forc
   }
 }
 
-DirectoryTarget check_directory_target(const Place& place, const SourceFiles& sources, bool force) {
+DirectoryTarget check_directory_target(const Place& place, const SourceFiles& sources, bool force,
+                                       const std::vector<std::string>& disposable) {
   const Path path = place.path();
   const fs::file_type type = type_of(path);
   if (type == fs::file_not_found) return DirectoryTarget::free;
@@ -193,7 +195,7 @@ DirectoryTarget check_directory_target(const Place& place, const SourceFiles& so
     if (inside || linked) refuse_source(place, *source);
   }
   if (entries.empty()) return DirectoryTarget::free;
-  if (const std::string reason = foreign_reason(path, entries); !reason.empty()) {
+  if (const std::string reason = foreign_reason(path, entries, disposable); !reason.empty()) {
     refuse("target.foreign", quoted_path(place.given) + " is not only a bundle: " + reason,
            "choose another directory, or move what is there away");
   }

@@ -60,7 +60,8 @@ enum class DirectoryTarget {
 
 // What lies at the place of a bundle. Throws Error(usage) unless a bundle may be published there:
 // "target.is_source", "target.link", "target.file", "target.foreign", "target.exists" (never with
-// `force`).
-DirectoryTarget check_directory_target(const Place& place, const SourceFiles& sources, bool force);
+// `force`). `disposable` names further files that may go with a bundle.
+DirectoryTarget check_directory_target(const Place& place, const SourceFiles& sources, bool force,
+                                       const std::vector<std::string>& disposable = {});
 
 }  // namespace bundlecraft
