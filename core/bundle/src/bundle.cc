@@ -50,7 +50,15 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-std::optional<Error> misfit(const Manifest& manifest) {
+WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::string task,
+                   const PublishOptions& options) {
+  return write_package(prepared.component.package, file,
+                       {std::move(task), options.sink, options.cancellation});
+}
+
+}  // namespace
+
+std::optional<Error> find_misfit(const Manifest& manifest) {
   std::vector<std::string> differing;
   for (const FitCheck& check : manifest.fit) {
     if (check.outcome == FitCheck::Outcome::differs) differing.push_back(to_string(check));
@@ -79,14 +87,6 @@ std::optional<Error> misfit(const Manifest& manifest) {
   }
   return std::nullopt;
 }
-
-WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::string task,
-                   const PublishOptions& options) {
-  return write_package(prepared.component.package, file,
-                       {std::move(task), options.sink, options.cancellation});
-}
-
-}  // namespace
 
 ManifestComponent describe_component(const PreparedComponent& prepared) {
   const Component& component = prepared.component;
@@ -150,7 +150,7 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
                           const BundleOptions& options) {
   check_roles(components);
   BundleReport report{target, describe_bundle(components), {}};
-  if (const auto error = misfit(report.manifest)) {
+  if (const auto error = find_misfit(report.manifest)) {
     if (!options.allow_mismatch) throw *error;
     report.manifest.mismatch_allowed = true;
   }
@@ -158,12 +158,13 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
   const Place place = place_of(target);
   SourceFiles sources;
   for (const PreparedComponent& component : components) add_source_file(component, sources);
-  check_directory_target(place, sources, options.force);
+  check_directory_target(place, sources, options.force, options.disposable);
   ParentDirectories parents(place, options.durability);
   const TargetLock lock(place);
   remove_left_overs(place, *options.sink);
   // Once more: only with the lock is what lies there what will be replaced.
-  const DirectoryTarget there = check_directory_target(place, sources, options.force);
+  const DirectoryTarget there =
+      check_directory_target(place, sources, options.force, options.disposable);
 
   // Files stay without a name until all of them are complete, so that a killed run leaves nothing.
   std::vector<std::unique_ptr<OutputFile>> files;

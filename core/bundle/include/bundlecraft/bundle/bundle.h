@@ -33,6 +33,8 @@ ExportReport write_component(const PreparedComponent& component, const Path& tar
 
 struct BundleOptions : PublishOptions {
   bool allow_mismatch = false;
+  // Further files that a replaced bundle may hold and that go with it, by their names.
+  std::vector<std::string> disposable;
 };
 
 struct BundleReport {
@@ -48,13 +50,17 @@ ManifestComponent describe_component(const PreparedComponent& component);
 // The manifest of a bundle of these components, their fit included.
 Manifest describe_bundle(const std::vector<PreparedComponent>& components);
 
+// Why the components that `manifest` describes do not fit: Error(mismatch, "bundle.mismatch") with
+// every differing fact, or "bundle.unchecked" when a component requires facts and none of them
+// could be compared.
+std::optional<Error> find_misfit(const Manifest& manifest);
+
 // Checks that `components` (one per role) fit, writes them in audiocraft_layout() with a manifest,
 // and publishes the directory as a whole. With `force` an existing bundle (a directory that holds
 // only files that its manifest or the layout names) is replaced once the new one is complete;
 // anything else at the target is never touched ("target.foreign"). An empty directory is taken as
-// it is. Other refused targets: as write_component, and "target.file". Throws Error(mismatch,
-// "bundle.mismatch") with every differing fact unless allow_mismatch; "bundle.unchecked" likewise
-// when a component requires facts and none of them could be compared. Two writers to one target:
+// it is. Other refused targets: as write_component, and "target.file". Throws find_misfit() unless
+// allow_mismatch. Two writers to one target:
 // the second fails with Error(system, "target.busy"). Left-overs of killed runs beside the target
 // are removed.
 BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target,
