@@ -88,6 +88,7 @@ TEST(Conformance, NoPluginNeedsLibTorch) {
 TEST(Conformance, GoodFixturesPass) {
   EXPECT_THAT(failures(good("fixture_codecs")), IsEmpty());
   EXPECT_THAT(failures(good("fixture_twins")), IsEmpty());
+  EXPECT_THAT(failures(good("fixture_stages")), IsEmpty());
 }
 
 TEST(Conformance, LeakedSymbolsFail) {
@@ -148,7 +149,9 @@ TEST(Conformance, EveryBadFixtureFailsToLoad) {
                            "leave_child",
                            "info_empty",
                            "info_same_name",
-                           "info_bad_default"}) {
+                           "info_bad_default",
+                           "stage_null",
+                           "stage_reserved_name"}) {
     EXPECT_THAT(failures(bad(name)), Contains(HasSubstr("loads: "))) << name;
   }
 }

@@ -50,6 +50,14 @@ run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tes
 expect_file("${WORK_DIR}/mulaw.bin")
 run("${bundlecraft}" inspect "${WORK_DIR}/mulaw.bin")
 expect_output("levels")
+file(WRITE "${WORK_DIR}/table.yaml" "version: 1
+stages:
+  codec: {export: ${SOURCE_DIR}/tests/install/mulaw.pt, to: run.bin}
+  table: {tensor-table: codec, to: table.csv, options: {separator: ';'}}
+")
+run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" run "${WORK_DIR}/table.yaml")
+file(READ "${WORK_DIR}/table.csv" output)
+expect_output("^name.dtype.shape.bytes\nbest_state.levels.float32.[^\n]*\n$")
 
 run("${WORK_DIR}/library/export_models" "${data}/musicgen_train.th" facebook/encodec_32khz "${WORK_DIR}/models")
 expect_file("${WORK_DIR}/models/state_dict.bin")

@@ -120,6 +120,14 @@ CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*f
       return "exporter " + quoted(again.name) + " describes itself in another way each time";
     }
   }
+  for (std::size_t i = 0; i < loaded->stages().size(); ++i) {
+    LineFailure failure;
+    const StageKindInfo again = loaded->stages()[i]->info(failure);
+    if (failure.failed) failure.raise();
+    if (!(again == loaded->info().stages[i])) {
+      return "stage " + quoted(again.name) + " describes itself in another way each time";
+    }
+  }
   return std::nullopt;
 }
 

@@ -90,11 +90,12 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 }
 
 // The declared options with the values given, else their defaults.
-std::vector<OptionValue> check_options(const ExporterInfo& info,
+std::vector<OptionValue> check_options(const std::string& what,
+                                       const std::vector<OptionSpec>& declared,
                                        const std::vector<OptionValue>& given) {
   std::vector<OptionValue> values;
   std::vector<std::string> names;
-  for (const OptionSpec& spec : info.options) {
+  for (const OptionSpec& spec : declared) {
     values.push_back({spec.name, spec.default_value});
     names.push_back(spec.name);
   }
@@ -103,7 +104,7 @@ std::vector<OptionValue> check_options(const ExporterInfo& info,
     const auto place = std::find(names.begin(), names.end(), option.name);
     if (place == names.end()) {
       throw Error(ErrorKind::usage, "option.unknown",
-                  "exporter " + quoted(info.name) + " has no option " + quoted(option.name) +
+                  what + " has no option " + quoted(option.name) +
                       (names.empty() ? "; it has none" : "; it has " + list_text(names, 32)),
                   suggestion(option.name, names));
     }
@@ -112,11 +113,11 @@ std::vector<OptionValue> check_options(const ExporterInfo& info,
                   "option " + quoted(option.name) + " is given twice", "give it once");
     }
     const auto index = static_cast<std::size_t>(place - names.begin());
-    const OptionSpec& spec = info.options[index];
+    const OptionSpec& spec = declared[index];
     if (const std::optional<std::string> problem = find_problem(spec, option.value)) {
       throw Error(ErrorKind::usage, "option.value",
-                  "option " + quoted(option.name) + " of exporter " + quoted(info.name) +
-                      " cannot be " + quoted(option.value) + ": " + *problem,
+                  "option " + quoted(option.name) + " of " + what + " cannot be " +
+                      quoted(option.value) + ": " + *problem,
                   suggestion(option.value, spec.choices));
     }
     values[index].value = option.value;
@@ -199,6 +200,18 @@ void Host::add(FoundPlugin plugin) {
       }
     }
   }
+  for (const FoundPlugin& earlier : found_) {
+    for (const StageKindInfo& taken : earlier.info.stages) {
+      for (const StageKindInfo& info : plugin.info.stages) {
+        if (info.name != taken.name) continue;
+        throw Error(ErrorKind::plugin, "plugin.duplicate",
+                    path_text(plugin.library) + ": offers the kind of stage " + quoted(info.name) +
+                        ", which " + path_text(earlier.library) + " (" + earlier.origin +
+                        ") offers already",
+                    "remove one of the two");
+      }
+    }
+  }
   found_.push_back(std::move(plugin));
 }
 
@@ -210,8 +223,7 @@ void Host::refuse(const Path& library, const std::string& origin, const Error& e
   refused_.push_back({library, origin, error.code(), std::move(reason)});
 }
 
-const LineExporter& Host::exporter(const Entry& entry) const {
-  const FoundPlugin& plugin = found_[entry.plugin];
+const PluginLibrary& Host::load(const FoundPlugin& plugin) const {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<const PluginLibrary>& library = libraries_[plugin.library.string()];
   if (!library) {
@@ -219,7 +231,11 @@ const LineExporter& Host::exporter(const Entry& entry) const {
     check_same(plugin.library, plugin.info, loaded->info());
     library = std::move(loaded);
   }
-  return *library->exporters()[entry.exporter];
+  return *library;
+}
+
+const LineExporter& Host::exporter(const Entry& entry) const {
+  return *load(found_[entry.plugin]).exporters()[entry.exporter];
 }
 
 Probe Host::ask(const Entry& entry, const Source& source) const {
@@ -344,7 +360,8 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
   const Answer answer = choose(request);
   const Entry& entry = *answer.entry;
   const FoundPlugin& plugin = found_[entry.plugin];
-  const ExportRequest call{request.source, check_options(*entry.info, request.options)};
+  const ExportRequest call{request.source, check_options("exporter " + quoted(entry.info->name),
+                                                         entry.info->options, request.options)};
   Context context(*this);
   LineFailure failure;
   Component component = exporter(entry).prepare(call, context, failure);
@@ -362,6 +379,43 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
   }
   return {std::move(component), *entry.info,    plugin.info.version, plugin.library,
           answer.probe,         request.source, call.options};
+}
+
+std::vector<StageKindInfo> Host::stage_kinds() const {
+  std::vector<StageKindInfo> kinds;
+  for (const FoundPlugin& plugin : found_) {
+    kinds.insert(kinds.end(), plugin.info.stages.begin(), plugin.info.stages.end());
+  }
+  return kinds;
+}
+
+std::vector<OptionValue> Host::check_stage_options(const std::string& kind,
+                                                   const std::vector<OptionValue>& given) const {
+  for (const StageKindInfo& info : stage_kinds()) {
+    if (info.name == kind) {
+      return check_options("the kind of stage " + quoted(kind), info.options, given);
+    }
+  }
+  throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
+}
+
+StageOutcome Host::run_stage(const std::string& kind, const StageRequest& request,
+                             StageContext& context) const {
+  for (const FoundPlugin& plugin : found_) {
+    for (std::size_t i = 0; i < plugin.info.stages.size(); ++i) {
+      if (plugin.info.stages[i].name != kind) continue;
+      LineFailure failure;
+      StageOutcome outcome = load(plugin).stages()[i]->run(request, context, failure);
+      // An Error that the stage threw is about its inputs; everything else is about the plugin.
+      if (failure.failed && failure.code.starts_with("plugin.")) {
+        with_context([&] { return path_text(plugin.library) + ": stage " + quoted(kind); },
+                     [&] { failure.raise(); });
+      }
+      if (failure.failed) failure.raise();
+      return outcome;
+    }
+  }
+  throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
 }
 
 std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {

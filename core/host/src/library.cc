@@ -128,7 +128,11 @@ class Collector final : public LineRegistrar {
   void add(std::unique_ptr<LineExporter> exporter) noexcept override {
     exporters.push_back(std::move(exporter));
   }
+  void add(std::unique_ptr<LineStageKind> kind) noexcept override {
+    stages.push_back(std::move(kind));
+  }
   std::vector<std::unique_ptr<LineExporter>> exporters;
+  std::vector<std::unique_ptr<LineStageKind>> stages;
 };
 
 [[noreturn]] void entry_failed(const Path& library, const std::string& reason) {
@@ -136,8 +140,7 @@ class Collector final : public LineRegistrar {
                      "its entry function failed: " + printable(reason, 1'000));
 }
 
-std::vector<std::unique_ptr<LineExporter>> run_entry(const Path& library,
-                                                     const PluginDescriptor& descriptor) {
+Collector run_entry(const Path& library, const PluginDescriptor& descriptor) {
   Collector collector;
   LineFailure failure;
   try {
@@ -148,23 +151,21 @@ std::vector<std::unique_ptr<LineExporter>> run_entry(const Path& library,
     entry_failed(library, "it threw something that is no std::exception");
   }
   if (failure.failed) entry_failed(library, failure.message);
-  return std::move(collector.exporters);
+  return collector;
 }
 
 class MappedLibrary final : public PluginLibrary {
  public:
   MappedLibrary(Path path, const PluginDescriptor& descriptor)
       : path_(std::move(path)), info_(judge(path_, descriptor)) {
-    exporters_ = run_entry(path_, descriptor);
-    for (const std::unique_ptr<LineExporter>& exporter : exporters_) {
-      if (!exporter) throw plugin_error("plugin.info", path_, "the plugin registers nothing");
-      LineFailure failure;
-      info_.exporters.push_back(exporter->info(failure));
-      if (failure.failed) {
-        throw plugin_error(
-            "plugin.info", path_,
-            "an exporter cannot describe itself: " + printable(failure.message, 1'000));
-      }
+    Collector offered = run_entry(path_, descriptor);
+    exporters_ = std::move(offered.exporters);
+    stages_ = std::move(offered.stages);
+    for (const auto& exporter : exporters_) {
+      info_.exporters.push_back(described<ExporterInfo>(exporter, "an exporter"));
+    }
+    for (const auto& stage : stages_) {
+      info_.stages.push_back(described<StageKindInfo>(stage, "a kind of stage"));
     }
     if (const std::optional<std::string> problem = find_problem(info_)) {
       throw plugin_error("plugin.info", path_, "the plugin " + *problem);
@@ -176,11 +177,23 @@ class MappedLibrary final : public PluginLibrary {
   const std::vector<std::unique_ptr<LineExporter>>& exporters() const override {
     return exporters_;
   }
+  const std::vector<std::unique_ptr<LineStageKind>>& stages() const override { return stages_; }
 
  private:
+  template <typename Info, typename Offered>
+  Info described(const Offered& offered, const std::string& what) const {
+    if (!offered) throw plugin_error("plugin.info", path_, "the plugin registers nothing");
+    LineFailure failure;
+    Info info = offered->info(failure);
+    if (!failure.failed) return info;
+    throw plugin_error("plugin.info", path_,
+                       what + " cannot describe itself: " + printable(failure.message, 1'000));
+  }
+
   Path path_;
   PluginInfo info_;
   std::vector<std::unique_ptr<LineExporter>> exporters_;
+  std::vector<std::unique_ptr<LineStageKind>> stages_;
 };
 
 // What became of a library that was mapped. Kept for ever: its code must outlive everything that

@@ -91,6 +91,17 @@ Problem problem_of(const OptionSpec& option) {
   return std::nullopt;
 }
 
+Problem problem_of(const std::vector<OptionSpec>& options) {
+  if (options.size() > kMaxListItems) return "declares too many options";
+  std::set<std::string_view> names;
+  for (const OptionSpec& option : options) {
+    if (Problem problem = problem_of(option)) return problem;
+    if (!names.insert(option.name).second)
+      return "declares option " + quoted(option.name) + " twice";
+  }
+  return std::nullopt;
+}
+
 Problem problem_of(const ExporterInfo& info) {
   if (!is_name(info.component)) {
     return "makes a component " + quoted(info.component) + ", expected a lower-case name";
@@ -103,14 +114,15 @@ Problem problem_of(const ExporterInfo& info) {
   for (const AcceptedSource& source : info.accepts) {
     if (Problem problem = problem_of(source)) return problem;
   }
-  if (info.options.size() > kMaxListItems) return "declares too many options";
-  std::set<std::string_view> names;
-  for (const OptionSpec& option : info.options) {
-    if (Problem problem = problem_of(option)) return problem;
-    if (!names.insert(option.name).second)
-      return "declares option " + quoted(option.name) + " twice";
-  }
-  return std::nullopt;
+  return problem_of(info.options);
+}
+
+Problem problem_of(const StageKindInfo& info) {
+  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
+  if (Problem problem = problem_of_text(info.inputs, "description of its inputs")) return problem;
+  if (info.revision < 1)
+    return "has revision " + std::to_string(info.revision) + ", expected 1 or more";
+  return problem_of(info.options);
 }
 
 }  // namespace
@@ -141,7 +153,7 @@ Problem find_problem(const PluginInfo& info) {
       !is_clean(info.interface_id)) {
     return "has the interface id " + quoted(info.interface_id);
   }
-  if (info.exporters.empty()) return "offers no exporter";
+  if (info.exporters.empty() && info.stages.empty()) return "offers no exporter";
   if (info.exporters.size() > kMaxExporters) {
     return "offers " + std::to_string(info.exporters.size()) + " exporters, expected at most " +
            std::to_string(kMaxExporters);
@@ -156,6 +168,25 @@ Problem find_problem(const PluginInfo& info) {
     }
     if (Problem problem = problem_of(exporter)) {
       return "offers exporter " + quoted(exporter.name) + ", which " + *problem;
+    }
+  }
+  if (info.stages.size() > kMaxExporters) {
+    return "offers " + std::to_string(info.stages.size()) + " kinds of stage, expected at most " +
+           std::to_string(kMaxExporters);
+  }
+  names.clear();
+  for (const StageKindInfo& stage : info.stages) {
+    if (!is_name(stage.name)) {
+      return "offers a kind of stage " + quoted(stage.name) + ", expected a lower-case name";
+    }
+    if (std::ranges::count(kReservedStageNames, stage.name) != 0) {
+      return "offers a kind of stage " + quoted(stage.name) + ", a name that scripts have already";
+    }
+    if (!names.insert(stage.name).second) {
+      return "offers two kinds of stage " + quoted(stage.name);
+    }
+    if (Problem problem = problem_of(stage)) {
+      return "offers the kind of stage " + quoted(stage.name) + ", which " + *problem;
     }
   }
   return std::nullopt;

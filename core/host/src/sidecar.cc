@@ -56,6 +56,7 @@ void emit(YAML::Emitter& out, const OptionSpec& option) {
 }
 
 void emit(YAML::Emitter& out, const ExporterInfo& info);
+void emit(YAML::Emitter& out, const StageKindInfo& info);
 
 template <typename T>
 void emit_all(YAML::Emitter& out, std::string_view key, const std::vector<T>& values) {
@@ -72,6 +73,17 @@ void emit(YAML::Emitter& out, const ExporterInfo& info) {
   out << YAML::Key << "revision" << YAML::Value << info.revision;
   emit(out, "component", info.component);
   emit_all(out, "accepts", info.accepts);
+  emit_all(out, "options", info.options);
+  out << YAML::EndMap;
+}
+
+void emit(YAML::Emitter& out, const StageKindInfo& info) {
+  out << YAML::BeginMap;
+  emit(out, "name", info.name);
+  emit(out, "summary", info.summary);
+  out << YAML::Key << "revision" << YAML::Value << info.revision;
+  emit(out, "inputs", info.inputs);
+  emit(out, "output", std::string(to_string(info.output)));
   emit_all(out, "options", info.options);
   out << YAML::EndMap;
 }
@@ -196,6 +208,21 @@ ExporterInfo read_exporter(const YamlNode& node, const Path& file) {
   return info;
 }
 
+StageKindInfo read_stage(const YamlNode& node, const Path& file) {
+  using Output = StageKindInfo::Output;
+  constexpr std::array kOutputs = {Output::none, Output::file, Output::directory};
+  const Fields fields(node, file, {"name", "summary", "revision", "inputs", "output", "options"});
+  StageKindInfo info;
+  info.name = fields.text("name");
+  info.summary = fields.text("summary");
+  info.revision = fields.number("revision");
+  info.inputs = fields.text("inputs");
+  info.output = fields.word("output", kOutputs);
+  for (const YamlNode& item : fields.items("options"))
+    info.options.push_back(read_option(item, file));
+  return info;
+}
+
 }  // namespace
 
 Path sidecar_path(const Path& library) {
@@ -212,6 +239,7 @@ std::string to_sidecar(const PluginInfo& info) {
   emit(out, "version", info.version);
   emit(out, "interface", info.interface_id);
   emit_all(out, "exporters", info.exporters);
+  emit_all(out, "stages", info.stages);
   out << YAML::EndMap << YAML::Newline;
   return out.c_str();
 }
@@ -222,7 +250,8 @@ PluginInfo parse_sidecar(std::string_view text, const Path& file) {
     return sidecar_error(file, mark, what);
   };
   const YamlNode root = parse_yaml(text, options);
-  const Fields fields(root, file, {"format", "name", "version", "interface", "exporters"});
+  const Fields fields(root, file,
+                      {"format", "name", "version", "interface", "exporters", "stages"});
   if (const int format = fields.number("format"); format != kFormat) {
     fields.fail(fields.at("format", YamlNode::Type::text),
                 "has format " + std::to_string(format) + ", expected " + std::to_string(kFormat));
@@ -233,6 +262,9 @@ PluginInfo parse_sidecar(std::string_view text, const Path& file) {
   info.interface_id = fields.text("interface");
   for (const YamlNode& item : fields.items("exporters")) {
     info.exporters.push_back(read_exporter(item, file));
+  }
+  for (const YamlNode& item : fields.items("stages")) {
+    info.stages.push_back(read_stage(item, file));
   }
   if (const std::optional<std::string> problem = find_problem(info)) {
     fields.fail(root, "the plugin " + *problem);

@@ -38,13 +38,14 @@ bool is_there(const Path& path) {
   return fs::exists(fs::status(path, ignored));
 }
 
-// Names in a directory, sorted; none when it cannot be read.
+// Names in a directory that are not hidden, sorted; none when it cannot be read.
 std::vector<std::string> names_in(const Path& directory) {
   std::vector<std::string> names;
   boost::system::error_code failure;
   fs::directory_iterator entry(directory.empty() ? Path(".") : directory, failure);
   while (!failure && entry != fs::directory_iterator()) {
-    names.push_back(entry->path().filename().string());
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with('.')) names.push_back(name);
     entry.increment(failure);
   }
   std::sort(names.begin(), names.end());
@@ -124,14 +125,17 @@ Path reference_path(const std::string& given) {
               "set AUDIOCRAFT_REFERENCE_DIR");
 }
 
-// "~/x" in the home directory; anything else as it is.
-Path expand(const std::string& given) {
-  if (!given.starts_with("~/")) return given;
-  const auto home = environment("HOME");
-  return home ? Path(*home) / given.substr(2) : Path(given);
+// "~/x" in the home directory; relative paths in the directory they start from.
+Path expand(const std::string& given, const SourceOptions& options) {
+  const Path path = given;
+  if (given.starts_with("~/")) {
+    if (const auto home = environment("HOME")) return Path(*home) / given.substr(2);
+  }
+  if (path.is_absolute() || options.directory.empty()) return path;
+  return (options.directory / path).lexically_normal();
 }
 
-bool looks_like_path(const std::string& given) {
+bool looks_like_path(const std::string& given, const SourceOptions& options) {
   if (given == "." || given == "..") return true;
   for (const std::string_view start : {"/", "./", "../", "~"}) {
     if (given.starts_with(start)) return true;
@@ -143,7 +147,7 @@ bool looks_like_path(const std::string& given) {
   // checkpoint.th.3 is a shard of a rank.
   if (given.find(std::string(kCheckpointName) + ".") != std::string::npos) return true;
   if (std::count(given.begin(), given.end(), '/') > 1) return true;
-  return path.has_parent_path() && is_folder(path.parent_path());
+  return path.has_parent_path() && is_folder(expand(path.parent_path().string(), options));
 }
 
 // "ORG/NAME" as model hubs write it.
@@ -168,7 +172,8 @@ bool is_possible(const std::string& name, const std::vector<std::string>& patter
   });
 }
 
-Source pretrained(const std::string& given, const std::string& name, const Host& host) {
+Source pretrained(const std::string& given, const std::string& name, const Path& directory,
+                  const Host& host) {
   std::vector<std::string> patterns = host.pretrained_names();
   if (is_possible(name, patterns)) return Source::of_pretrained(given, name);
   std::erase(patterns, "*");
@@ -180,7 +185,7 @@ Source pretrained(const std::string& given, const std::string& name, const Host&
   }
   std::vector<std::string> candidates = patterns;
   if (name == given) {
-    const std::vector<std::string> files = names_in(".");
+    const std::vector<std::string> files = names_in(directory);
     candidates.insert(candidates.end(), files.begin(), files.end());
   }
   const std::optional<std::string> near = nearest(name, candidates);
@@ -206,13 +211,32 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
   if (given.starts_with(kSignature)) return open(given, signature_path(given, options), host);
   if (given.starts_with(kReference)) return open(given, reference_path(given), host);
   if (given.starts_with(kPretrained)) {
-    return pretrained(given, given.substr(kPretrained.size()), host);
+    return pretrained(given, given.substr(kPretrained.size()), options.directory, host);
   }
-  const Path path = expand(given);
+  const Path path = expand(given, options);
   if (is_there(path)) return open(given, path, host);
   if (given.starts_with("//")) unknown_prefix(given);
-  if (looks_like_path(given)) throw not_found(given, path);
-  return pretrained(given, given, host);
+  if (looks_like_path(given, options)) throw not_found(given, path);
+  return pretrained(given, given, options.directory, host);
+}
+
+std::optional<Path> source_file(std::string_view text, const SourceOptions& options) {
+  const std::string given(text);
+  const auto in_folder = [](const Path& path) {
+    return is_folder(path) ? path / kCheckpointName : path;
+  };
+  try {
+    if (given.empty() || given.find('\0') != std::string::npos) return std::nullopt;
+    if (given.starts_with(kSignature)) return in_folder(signature_path(given, options));
+    if (given.starts_with(kReference)) return in_folder(reference_path(given));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const Path path = expand(given, options);
+  if (!is_there(path) && (given.starts_with("//") || !looks_like_path(given, options))) {
+    return std::nullopt;
+  }
+  return in_folder(path);
 }
 
 }  // namespace bundlecraft

@@ -60,12 +60,16 @@ std::string to_string(const FactValue& value) {
   return std::visit(Visitor{}, value);
 }
 
-const std::string& ExportRequest::option(std::string_view name) const {
+const std::string& option_value(const std::vector<OptionValue>& options, std::string_view name) {
   for (const OptionValue& option : options) {
     if (option.name == name) return option.value;
   }
   throw Error(ErrorKind::internal, "option.undeclared",
               "option " + quoted(name) + " was asked for but never declared");
+}
+
+const std::string& ExportRequest::option(std::string_view name) const {
+  return option_value(options, name);
 }
 
 }  // namespace bundlecraft

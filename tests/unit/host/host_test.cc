@@ -94,27 +94,30 @@ TEST_F(Scanning, OutlivesEveryBadPlugin) {
   const Host host(std::move(options));
   EXPECT_THAT(
       refusals(host),
-      ElementsAre("bad_magic.so plugin.descriptor", "crash.so plugin.crash",
-                  "entry_fails.so plugin.entry", "entry_throws_exception.so plugin.entry",
-                  "entry_throws_int.so plugin.entry", "exit.so plugin.exit",
-                  "false_answer.so plugin.exit", "hang.so plugin.hang",
-                  "info_bad_choice.so plugin.info", "info_bad_default.so plugin.info",
-                  "info_bad_name.so plugin.info", "info_bad_option_name.so plugin.info",
-                  "info_bad_pattern.so plugin.info", "info_empty.so plugin.info",
-                  "info_info_throws.so plugin.info", "info_names_for_files.so plugin.info",
-                  "info_no_names.so plugin.info", "info_no_source.so plugin.info",
-                  "info_no_summary.so plugin.info", "info_null.so plugin.entry",
-                  "info_option_twice.so plugin.info", "info_revision_zero.so plugin.info",
-                  "info_same_name.so plugin.info", "leave_child.so plugin.exit",
-                  "long_name.so plugin.descriptor",
-                  "missing_dependency.so plugin.missing_dependency", "newer_abi.so plugin.abi",
-                  "no_entry.so plugin.no_entry", "not_utf8_name.so plugin.descriptor",
-                  "null_entry.so plugin.descriptor", "null_interface.so plugin.descriptor",
-                  "null_name.so plugin.descriptor", "null_version.so plugin.descriptor",
-                  "older_abi.so plugin.abi", "slow.so plugin.duplicate",
-                  "static_throw.so plugin.crash", "undefined_symbol.so plugin.undefined_symbol",
-                  "upper_case_name.so plugin.descriptor", "wordy_version.so plugin.descriptor",
-                  "wrong_interface.so plugin.interface", "wrong_size.so plugin.abi"));
+      ElementsAre(
+          "bad_magic.so plugin.descriptor", "crash.so plugin.crash", "entry_fails.so plugin.entry",
+          "entry_throws_exception.so plugin.entry", "entry_throws_int.so plugin.entry",
+          "exit.so plugin.exit", "false_answer.so plugin.exit", "hang.so plugin.hang",
+          "info_bad_choice.so plugin.info", "info_bad_default.so plugin.info",
+          "info_bad_name.so plugin.info", "info_bad_option_name.so plugin.info",
+          "info_bad_pattern.so plugin.info", "info_empty.so plugin.info",
+          "info_info_throws.so plugin.info", "info_names_for_files.so plugin.info",
+          "info_no_names.so plugin.info", "info_no_source.so plugin.info",
+          "info_no_summary.so plugin.info", "info_null.so plugin.entry",
+          "info_option_twice.so plugin.info", "info_revision_zero.so plugin.info",
+          "info_same_name.so plugin.info", "leave_child.so plugin.exit",
+          "long_name.so plugin.descriptor", "missing_dependency.so plugin.missing_dependency",
+          "newer_abi.so plugin.abi", "no_entry.so plugin.no_entry",
+          "not_utf8_name.so plugin.descriptor", "null_entry.so plugin.descriptor",
+          "null_interface.so plugin.descriptor", "null_name.so plugin.descriptor",
+          "null_version.so plugin.descriptor", "older_abi.so plugin.abi",
+          "slow.so plugin.duplicate", "stage_bad_default.so plugin.info",
+          "stage_bad_name.so plugin.info", "stage_no_inputs.so plugin.info",
+          "stage_null.so plugin.entry", "stage_reserved_name.so plugin.info",
+          "stage_revision_zero.so plugin.info", "stage_same_name.so plugin.info",
+          "static_throw.so plugin.crash", "undefined_symbol.so plugin.undefined_symbol",
+          "upper_case_name.so plugin.descriptor", "wordy_version.so plugin.descriptor",
+          "wrong_interface.so plugin.interface", "wrong_size.so plugin.abi"));
   // Noisy but good, and one that is only bad manners.
   EXPECT_THAT(plugin_names(host), ElementsAre("many_symbols", "at_load"));
 }
@@ -532,6 +535,101 @@ TEST_F(Preparing, WorksFromManyThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(results, ::testing::Each("voice"));
+}
+
+// Services for a stage that writes into memory of the test's directory.
+class Stages : public HostTest {
+ protected:
+  class Context final : public StageContext {
+   public:
+    explicit Context(const Path& directory) : directory_(directory) {}
+    Sink& sink() override { return Sink::none(); }
+    const Cancellation& cancellation() const override { return Cancellation::never(); }
+    std::shared_ptr<const Checkpoint> open(const Path& path) override {
+      return Checkpoint::open(path);
+    }
+    OutputFile& create(const std::string& name) override {
+      return files.try_emplace(name, directory_, Durability::no_sync).first->second;
+    }
+    std::map<std::string, OutputFile> files;
+
+   private:
+    Path directory_;
+  };
+
+  StageOutcome run(const Host& host, const std::string& kind, std::vector<OptionValue> options) {
+    write_file(directory_ / "a", "A");
+    return host.run_stage(kind, {"s", {directory_ / "a"}, host.check_stage_options(kind, options)},
+                          context_);
+  }
+
+  Context context_{directory_.path()};
+};
+
+TEST_F(Stages, AreListed) {
+  std::vector<std::string> names;
+  for (const StageKindInfo& info : Host(only_good()).stage_kinds()) {
+    names.push_back(info.name + " " + std::string(to_string(info.output)));
+  }
+  EXPECT_THAT(names,
+              ElementsAre("join file", "number directory", "judge none", "misbehave directory"));
+}
+
+TEST_F(Stages, MapNothingBeforeTheyRun) {
+  const Path library = copy_plugin("fixture_stages", directory_.path());
+  const Host host(only({directory_.path()}));
+  EXPECT_EQ(host.stage_kinds().size(), 4u);
+  EXPECT_FALSE(testing::is_mapped(library));
+  const StageOutcome outcome = run(host, "join", {{"times", "2"}, {"between", "-"}});
+  EXPECT_TRUE(testing::is_mapped(library));
+  EXPECT_THAT(outcome.checks, ElementsAre("files are there"));
+  EXPECT_THAT(outcome.warnings, ElementsAre("a warning"));
+  context_.files.at("").publish(directory_ / "b", false);
+  EXPECT_EQ(read_file(directory_ / "b"), "A-A");
+}
+
+TEST_F(Stages, HaveTheirOptionsChecked) {
+  const Host host(only_good());
+  const std::vector<OptionValue> options = host.check_stage_options("join", {{"times", "2"}});
+  ASSERT_EQ(options.size(), 2u);
+  EXPECT_EQ(option_value(options, "times"), "2");
+  EXPECT_EQ(option_value(options, "between"), "");
+  const auto check = [&](const OptionValue& option) {
+    return [&host, option] { host.check_stage_options("join", {option}); };
+  };
+  expect_error(ErrorKind::usage, "option.unknown",
+               ::testing::Eq("the kind of stage 'join' has no option 'time'; it has 'between' and "
+                             "'times'"),
+               check({"time", "2"}));
+  expect_error(ErrorKind::usage, "option.value", HasSubstr("'3'"), check({"times", "3"}));
+}
+
+TEST_F(Stages, FailWithWhatTheyThrow) {
+  const Host host(only_good());
+  write_file(directory_ / "empty", "");
+  expect_error(ErrorKind::mismatch, "fixture.empty", ::testing::Eq("a file is empty"), [&] {
+    host.run_stage("judge", {"s", {directory_ / "empty"}, {}}, context_);
+  });
+  expect_error(ErrorKind::plugin, "plugin.exception",
+               ::testing::MatchesRegex(".*/fixture_stages.so: stage 'misbehave': bad day"), [&] {
+                 run(host, "misbehave", {{"how", "throw"}});
+               });
+  expect_error(ErrorKind::plugin, "plugin.exception", HasSubstr("no std::exception"), [&] {
+    run(host, "misbehave", {{"how", "number"}});
+  });
+  expect_error(ErrorKind::internal, "option.undeclared", HasSubstr("'why' was asked for"), [&] {
+    run(host, "misbehave", {{"how", "option"}});
+  });
+}
+
+TEST_F(Stages, AreOfferedOnce) {
+  boost::filesystem::create_directory(directory_ / "b");
+  copy_plugin("fixture_stages", directory_.path());
+  copy_plugin("fixture_stages", directory_ / "b");
+  const Host host(only({directory_.path(), directory_ / "b"}));
+  EXPECT_EQ(host.stage_kinds().size(), 4u);
+  ASSERT_THAT(refusals(host), ElementsAre("fixture_stages.so plugin.duplicate"));
+  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the kind of stage 'join', which "));
 }
 
 }  // namespace

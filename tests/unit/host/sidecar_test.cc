@@ -25,7 +25,14 @@ PluginInfo full_info() {
   exporter.options = {{"fast", OptionSpec::Type::boolean, "false", "Whether.", {}},
                       {"rate", OptionSpec::Type::integer, "", "Hz.", {"1", "2"}},
                       {"state", OptionSpec::Type::text, "no", "No: really.", {"no", "null"}}};
-  return {"plug", "1.2.3", "id-1", {exporter}};
+  StageKindInfo stage;
+  stage.name = "join";
+  stage.summary = "Joins.";
+  stage.revision = 2;
+  stage.inputs = "files";
+  stage.output = StageKindInfo::Output::directory;
+  stage.options = {{"times", OptionSpec::Type::integer, "1", "How often.", {"1", "2"}}};
+  return {"plug", "1.2.3", "id-1", {exporter}, {stage}};
 }
 
 // The smallest sidecar, with one line replaced.
@@ -67,6 +74,26 @@ TEST(Sidecar, ReadsPlainText) {
   EXPECT_EQ(info.version, "1.0.0");
   ASSERT_EQ(info.exporters.size(), 1u);
   EXPECT_EQ(info.exporters[0].summary, "Tones.");
+}
+
+TEST(Sidecar, DescribesKindsOfStage) {
+  const std::string text =
+      "format: 1\nname: plug\nversion: 1.0.0\ninterface: id-1\nstages:\n  - name: join\n"
+      "    summary: Joins.\n    revision: 1\n    inputs: files\n    output: file\n";
+  const PluginInfo info = parse_sidecar(text, kFile);
+  EXPECT_TRUE(info.exporters.empty());
+  ASSERT_EQ(info.stages.size(), 1u);
+  EXPECT_EQ(info.stages[0].output, StageKindInfo::Output::file);
+  const auto with = [&](const std::string& line, const std::string& replacement) {
+    std::string changed = text;
+    return changed.replace(changed.find(line), line.size(), replacement);
+  };
+  expect_refused(with("output: file", "output: film"),
+                 "10:13: 'film' is none of 'none', 'file' and 'directory'");
+  expect_refused(with("    inputs: files\n", ""), "6:5: key 'inputs' is missing");
+  expect_refused(
+      with("name: join", "name: needs"),
+      "1:1: the plugin offers a kind of stage 'needs', a name that scripts have already");
 }
 
 TEST(Sidecar, RefusesEveryCut) {

@@ -32,6 +32,20 @@ class Throwing final : public Exporter {
   void (*what_)();
 };
 
+// A kind of stage that creates a file for the stage "one" and finds a fault in others.
+class Counting final : public StageKind {
+ public:
+  StageKindInfo info() const override {
+    StageKindInfo info;
+    info.name = "counting";
+    return info;
+  }
+  StageOutcome run(const StageRequest& request, StageContext& context) const override {
+    if (request.stage == "one") context.create("");
+    throw Error(ErrorKind::mismatch, "count.wrong", "there are not " + request.stage);
+  }
+};
+
 LineFailure failure_of(void (*what)()) {
   const detail::GuardedExporter exporter(std::make_unique<Throwing>(what));
   LineFailure failure;
@@ -70,7 +84,9 @@ TEST(GuardedExporter, ReportsNoFailureWithoutOne) {
 class Counter final : public LineRegistrar {
  public:
   void add(std::unique_ptr<LineExporter> exporter) noexcept override { count += exporter ? 1 : 0; }
+  void add(std::unique_ptr<LineStageKind> kind) noexcept override { kinds += kind ? 1 : 0; }
   int count = 0;
+  int kinds = 0;
 };
 
 TEST(Registrar, RefusesNothing) {
@@ -79,8 +95,40 @@ TEST(Registrar, RefusesNothing) {
   registrar.add(std::make_unique<Throwing>([] {}));
   EXPECT_EQ(counter.count, 1);
   expect_error(ErrorKind::plugin, "plugin.entry", ::testing::HasSubstr("null"),
-               [&] { registrar.add(nullptr); });
+               [&] { registrar.add(std::unique_ptr<const Exporter>()); });
   EXPECT_EQ(counter.count, 1);
+  EXPECT_EQ(counter.kinds, 0);
+  registrar.add(std::make_unique<Counting>());
+  EXPECT_EQ(counter.kinds, 1);
+  expect_error(ErrorKind::plugin, "plugin.entry",
+               ::testing::HasSubstr("kind of stage that is null"),
+               [&] { registrar.add(std::unique_ptr<const StageKind>()); });
+  EXPECT_EQ(counter.kinds, 1);
+}
+
+TEST(GuardedStageKind, TurnsWhatItThrowsIntoValues) {
+  const detail::GuardedStageKind kind(std::make_unique<Counting>());
+  LineFailure failure;
+  EXPECT_EQ(kind.info(failure).name, "counting");
+  EXPECT_FALSE(failure.failed);
+  StageRequest request;
+  request.stage = "one";
+  struct Nothing final : StageContext {
+    Sink& sink() override { return Sink::none(); }
+    const Cancellation& cancellation() const override { return Cancellation::never(); }
+    std::shared_ptr<const Checkpoint> open(const Path&) override { return nullptr; }
+    OutputFile& create(const std::string&) override { throw std::bad_alloc(); }
+  } context;
+  kind.run(request, context, failure);
+  ASSERT_TRUE(failure.failed);
+  expect_error(ErrorKind::plugin, "plugin.memory", ::testing::Eq("out of memory"),
+               [&] { failure.raise(); });
+  request.stage = "two";
+  failure = {};
+  kind.run(request, context, failure);
+  ASSERT_TRUE(failure.failed);
+  expect_error(ErrorKind::mismatch, "count.wrong", ::testing::Eq("there are not two"),
+               [&] { failure.raise(); });
 }
 
 TEST(InterfaceId, NamesVersionHeadersAndRuntime) {

@@ -15,6 +15,7 @@
 #include "bundlecraft/host/sidecar.h"
 #include "bundlecraft/io/output_file.h"
 #include "bundlecraft/plugin/exporter.h"
+#include "bundlecraft/plugin/stage_kind.h"
 
 namespace bundlecraft {
 
@@ -121,6 +122,17 @@ class Host {
   // "plugin.sidecar_mismatch"; whatever the exporter throws.
   PreparedComponent prepare(const ComponentRequest& request) const;
 
+  // Kinds of stage that plugins offer, in order of plugins().
+  std::vector<StageKindInfo> stage_kinds() const;
+  // Checks options of a kind of stage as those of exporters. Throws Error(usage): "option.unknown",
+  // "option.value", "option.duplicate". REQUIRES: the kind is one of stage_kinds().
+  std::vector<OptionValue> check_stage_options(const std::string& kind,
+                                               const std::vector<OptionValue>& given) const;
+  // Runs a stage; maps the library. Throws as PluginLibrary::load, and whatever the stage throws.
+  // REQUIRES: the kind is one of stage_kinds().
+  StageOutcome run_stage(const std::string& kind, const StageRequest& request,
+                         StageContext& context) const;
+
   // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;
 
@@ -133,6 +145,7 @@ class Host {
   void add(FoundPlugin plugin);
   void refuse(const Path& library, const std::string& origin, const Error& error);
 
+  const PluginLibrary& load(const FoundPlugin& plugin) const;
   const LineExporter& exporter(const Entry& entry) const;
   std::vector<Answer> ask(const Source& source) const;
   Probe ask(const Entry& entry, const Source& source) const;
@@ -151,7 +164,8 @@ class Host {
 
 // Options for resolving what the user typed into a Source.
 struct SourceOptions {
-  std::optional<Path> xps;  // --xps: directory with one folder per Dora signature
+  std::optional<Path> xps = {};  // --xps: directory with one folder per Dora signature
+  Path directory = {};           // where relative paths start; empty: the current directory
 };
 
 // What the user typed -> Source. Takes, in this order:
@@ -171,5 +185,9 @@ struct SourceOptions {
 // (a directory without one, saying what is in it), "source.unknown_name", with near names; and as
 // Checkpoint::open.
 Source resolve_source(std::string_view given, const SourceOptions& options, const Host& host);
+
+// The file that `given` would be read from, there or not, without opening it; nullopt for what
+// would be taken for a pretrained name, and for what resolve_source() refuses.
+std::optional<Path> source_file(std::string_view given, const SourceOptions& options);
 
 }  // namespace bundlecraft

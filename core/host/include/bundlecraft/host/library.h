@@ -28,6 +28,8 @@ class PluginLibrary {
   virtual ~PluginLibrary() = default;
   virtual const Path& path() const = 0;
   virtual const PluginInfo& info() const = 0;
+  // Same order as info().stages.
+  virtual const std::vector<std::unique_ptr<LineStageKind>>& stages() const = 0;
   // Same order as info().exporters.
   virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
 };

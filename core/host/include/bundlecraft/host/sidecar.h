@@ -9,6 +9,7 @@
 
 #include "bundlecraft/io/path.h"
 #include "bundlecraft/plugin/exporter.h"
+#include "bundlecraft/plugin/stage_kind.h"
 
 namespace bundlecraft {
 
@@ -18,6 +19,7 @@ struct PluginInfo {
   std::string version;
   std::string interface_id;
   std::vector<ExporterInfo> exporters;
+  std::vector<StageKindInfo> stages = {};
 
   friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
 };

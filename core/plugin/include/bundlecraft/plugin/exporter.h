@@ -140,11 +140,14 @@ struct OptionValue {
   std::string value;
 };
 
+// The value of a declared option; throws Error(internal) for one that is not declared.
+const std::string& option_value(const std::vector<OptionValue>& options, std::string_view name);
+
 struct ExportRequest {
   Source source;
   std::vector<OptionValue> options;
 
-  // Value of a declared option; throws Error(internal) for one that is not declared.
+  // As option_value().
   const std::string& option(std::string_view name) const;
   bool option_is(std::string_view name, std::string_view value) const {
     return option(name) == value;

@@ -22,6 +22,7 @@
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "bundlecraft/plugin/interface_id.h"
+#include "bundlecraft/plugin/stage_kind.h"
 
 namespace bundlecraft {
 
@@ -50,11 +51,21 @@ class LineExporter {
                             LineFailure& failure) const noexcept = 0;
 };
 
+// The same of a kind of stage.
+class LineStageKind {
+ public:
+  virtual ~LineStageKind() = default;
+  virtual StageKindInfo info(LineFailure& failure) const noexcept = 0;
+  virtual StageOutcome run(const StageRequest& request, StageContext& context,
+                           LineFailure& failure) const noexcept = 0;
+};
+
 // Given to the entry function; collects what the library offers. Implemented by the host.
 class LineRegistrar {
  public:
   virtual ~LineRegistrar() = default;
   virtual void add(std::unique_ptr<LineExporter> exporter) noexcept = 0;
+  virtual void add(std::unique_ptr<LineStageKind> kind) noexcept = 0;
 };
 
 namespace detail {
@@ -96,6 +107,21 @@ class GuardedExporter final : public LineExporter {
   std::unique_ptr<const Exporter> exporter_;
 };
 
+class GuardedStageKind final : public LineStageKind {
+ public:
+  explicit GuardedStageKind(std::unique_ptr<const StageKind> kind) : kind_(std::move(kind)) {}
+  StageKindInfo info(LineFailure& failure) const noexcept override {
+    return guard<StageKindInfo>(failure, [&] { return kind_->info(); });
+  }
+  StageOutcome run(const StageRequest& request, StageContext& context,
+                   LineFailure& failure) const noexcept override {
+    return guard<StageOutcome>(failure, [&] { return kind_->run(request, context); });
+  }
+
+ private:
+  std::unique_ptr<const StageKind> kind_;
+};
+
 }  // namespace detail
 
 // What a plugin's entry sees.
@@ -106,6 +132,11 @@ class Registrar {
     if (!exporter)
       throw Error(ErrorKind::plugin, "plugin.entry", "an exporter that is null was added");
     line_.add(std::make_unique<detail::GuardedExporter>(std::move(exporter)));
+  }
+  void add(std::unique_ptr<const StageKind> kind) {
+    if (!kind)
+      throw Error(ErrorKind::plugin, "plugin.entry", "a kind of stage that is null was added");
+    line_.add(std::make_unique<detail::GuardedStageKind>(std::move(kind)));
   }
 
  private:
@@ -127,8 +158,8 @@ struct PluginDescriptor {
   const char* interface_id;  // kInterfaceId of the headers the plugin was compiled with
   const char* name;          // "^[a-z][a-z0-9_-]*$"
   const char* version;       // of the plugin, "1.2.3"
-  // Registers exporters. Never throws; on failure sets *failure and nothing it added is used.
-  // Called once, from one thread.
+  // Registers exporters and kinds of stage. Never throws; on failure sets *failure and nothing it
+  // added is used. Called once, from one thread.
   void (*entry)(LineRegistrar* registrar, LineFailure* failure);
 };
 
