@@ -6,6 +6,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
+find_package(LibArchive 3.4 REQUIRED)
 find_package(Threads REQUIRED)
 
 # yaml-cpp 0.8 exports a namespaced target, 0.7 a plain one.

@@ -89,7 +89,9 @@ function(only_in pattern what)
 endfunction()
 only_in("boost/dll" "Boost.DLL" core/host/src)
 only_in("yaml-cpp" "yaml-cpp" core/yaml/src core/omegaconf/src core/host/src)
-only_in("nlohmann" "nlohmann-json" core/bundle/src apps)
+only_in("nlohmann" "nlohmann-json" core/bundle/src core/pipeline/src apps)
+only_in("boost/asio" "Boost.Asio" core/pipeline/src)
+only_in("archive" "libarchive" core/pipeline/src)
 
 # 5. Every test source on disk is built: its folder's list names the file, or its stem in a foreach.
 file(GLOB_RECURSE tests RELATIVE "${SOURCE_DIR}/tests" "${SOURCE_DIR}/tests/*_test.cc")

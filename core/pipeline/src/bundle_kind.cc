@@ -1,0 +1,212 @@
+// bundle: components as a directory.
+#include <boost/filesystem/operations.hpp>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/bundle/bundle.h"
+#include "bundlecraft/checkpoint/package.h"
+#include "components.h"
+#include "kinds.h"
+
+namespace bundlecraft {
+namespace {
+
+class BundleStage final : public Stage {
+ public:
+  BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch)
+      : sources_(std::move(sources)), to_(std::move(to)), allow_mismatch_(allow_mismatch) {}
+
+  std::vector<StageInput> inputs() const override {
+    std::vector<StageInput> inputs;
+    for (const ComponentSource& source : sources_) {
+      for (StageInput& input : inputs_of(source)) inputs.push_back(std::move(input));
+    }
+    return inputs;
+  }
+  std::vector<StageOutput> outputs() const override {
+    std::vector<StageOutput> outputs = {{"directory", to_}};
+    for (const ComponentSource& source : sources_) {
+      outputs.push_back({source.label, to_ / audiocraft_layout().file_for(source.label)});
+    }
+    outputs.push_back({"manifest", to_ / std::string(kManifestFile)});
+    return outputs;
+  }
+  std::string what() const override {
+    std::string roles;
+    for (const ComponentSource& source : sources_) {
+      roles += (roles.empty() ? "" : " and ") + source.label;
+    }
+    return "bundle " + roles + " as " + printable(to_.filename().string());
+  }
+  std::vector<KeyPart> key() const override {
+    std::vector<KeyPart> key;
+    for (const ComponentSource& source : sources_) add_key(source, key);
+    if (allow_mismatch_) key.push_back({"allow_mismatch", "true"});
+    return key;
+  }
+
+  Forecast forecast(const Host& host) const override {
+    Forecast forecast;
+    const std::vector<PreparedComponent> components = prepare_all(host);
+    for (const PreparedComponent& component : components) {
+      forecast.bytes += package_size(component.component.package);
+      forecast.notes.push_back(component.component.role + " by exporter " +
+                               component.exporter.name + ": " + component.probe.reason);
+    }
+    if (const auto misfit = find_misfit(describe_bundle(components)); misfit && !allow_mismatch_) {
+      throw at_home(*misfit);
+    }
+    return forecast;
+  }
+
+  StageResult run(StageRun& run) const override {
+    const std::vector<PreparedComponent> components = prepare_all(run.host);
+    BundleOptions options;
+    options.force = run.replace;
+    options.durability = run.durability;
+    options.sink = &run.sink;
+    options.cancellation = &run.cancellation;
+    options.allow_mismatch = allow_mismatch_;
+    for (const Path& path : run.disposable) {
+      if (path.parent_path() == to_) options.disposable.push_back(path.filename().string());
+    }
+    const auto write = [&] {
+      try {
+        return write_bundle(components, to_, options);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::mismatch) throw;
+        throw at_home(error);
+      }
+    };
+    const BundleReport report = write();
+    StageResult result;
+    for (const WriteSummary& written : report.written) result.bytes += written.bytes;
+    for (const PreparedComponent& component : components) {
+      const std::string role = component.component.role + ": ";
+      for (const std::string& check : component.component.checks) {
+        result.checks.push_back(role + check);
+      }
+      for (const std::string& warning : component.component.warnings) {
+        result.warnings.push_back(role + warning);
+      }
+      result.tools.push_back(tool_of(component));
+    }
+    for (const FitCheck& check : report.manifest.fit) {
+      if (check.outcome == FitCheck::Outcome::agrees) {
+        result.checks.push_back("fits: " + to_string(check));
+      }
+    }
+    result.manifest = report.manifest;
+    return result;
+  }
+
+ private:
+  // In a script the way out has another name than on the command line.
+  static Error at_home(const Error& error) {
+    return Error(error.kind(), error.code(), error.message(),
+                 "choose components that belong together, or write 'allow_mismatch: true'");
+  }
+
+  std::vector<PreparedComponent> prepare_all(const Host& host) const {
+    std::vector<PreparedComponent> components;
+    for (const ComponentSource& source : sources_) components.push_back(prepare(source, host));
+    return components;
+  }
+
+  std::vector<ComponentSource> sources_;
+  Path to_;
+  bool allow_mismatch_;
+};
+
+class BundleKind final : public StageReader {
+ public:
+  std::string name() const override { return "bundle"; }
+  std::string summary() const override { return "Writes a complete bundle as a directory"; }
+  std::vector<StageKey> keys() const override {
+    using Type = StageKey::Type;
+    return {
+        {"bundle",
+         Type::map,
+         true,
+         "For each role, like lm and compression, an export stage or a source.",
+         {}},
+        {"to", Type::text, true, "Directory to create.", {}},
+        {"allow_mismatch",
+         Type::boolean,
+         false,
+         "Write the bundle even when its components do not fit; is recorded.",
+         {}},
+        {"xps",
+         Type::text,
+         false,
+         "Directory of Dora signatures, for sources like //sig/9f2c.",
+         {}},
+    };
+  }
+
+  std::unique_ptr<Stage> read(StageFields& fields) const override {
+    const YamlNode& main = *fields.find("bundle");
+    std::vector<ComponentSource> sources;
+    for (const YamlNode::Entry& entry : main.entries) {
+      if (auto source = read_component(fields, entry)) sources.push_back(*std::move(source));
+    }
+    if (main.entries.empty()) {
+      fields.problem(main, "script.value", "'bundle' names no component",
+                     "write it as {lm: SOURCE, compression: SOURCE}");
+    }
+    const std::optional<Path> to = fields.path("to");
+    if (!to || sources.empty()) return nullptr;
+    return std::make_unique<BundleStage>(std::move(sources), *to,
+                                         fields.flag("allow_mismatch", false));
+  }
+
+ private:
+  static std::optional<ComponentSource> read_component(StageFields& fields,
+                                                       const YamlNode::Entry& entry) {
+    const YamlNode& value = entry.value;
+    if (value.type != YamlNode::Type::text || value.text.empty()) {
+      fields.problem(value, "script.type",
+                     "component " + quoted(entry.key.text) + " is " +
+                         (value.text.empty() && value.type == YamlNode::Type::text
+                              ? "empty"
+                              : std::string(to_string(value.type))) +
+                         ", expected an export stage or a source");
+      return std::nullopt;
+    }
+    ComponentSource source;
+    source.directory = fields.path_of(".");
+    source.label = entry.key.text;
+    source.recipe.xps = fields.path("xps");
+    source.recipe.source = value.text;
+    if (const Stage* stage = fields.needed_stage(value.text)) {
+      const ComponentRecipe* recipe = stage->recipe();
+      const std::vector<StageOutput> outputs = stage->outputs();
+      if (!outputs.empty()) {
+        source.stage = value.text;
+        source.recipe.source = outputs.front().path.string();
+      } else if (recipe != nullptr) {
+        source.recipe = *recipe;
+      } else {
+        fields.problem(value, "script.output",
+                       "stage " + quoted(value.text) + " leaves no component for a bundle",
+                       "name an export stage");
+        return std::nullopt;
+      }
+    }
+    if (!source.recipe.role) source.recipe.role = entry.key.text;
+    if (*source.recipe.role != entry.key.text) {
+      fields.problem(value, "script.value",
+                     "stage " + quoted(value.text) + " exports the component " +
+                         quoted(*source.recipe.role) + ", not " + quoted(entry.key.text));
+      return std::nullopt;
+    }
+    locate(source);
+    return source;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const StageReader> make_bundle_kind() { return std::make_unique<BundleKind>(); }
+
+}  // namespace bundlecraft

@@ -1,0 +1,33 @@
+// Components as stages name them: sources of exports and bundles.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bundlecraft/pipeline/stage.h"
+
+namespace bundlecraft {
+
+// A recipe with the place its relative paths start from, and the stage that makes its source.
+struct ComponentSource {
+  ComponentRecipe recipe;
+  Path directory;            // of the script
+  std::string label;         // "lm", "source"
+  std::string stage;         // that writes the source; empty: none is named
+  std::optional<Path> file;  // nullopt: a pretrained name
+};
+
+// Finds out which file the recipe reads.
+void locate(ComponentSource& source);
+
+std::vector<StageInput> inputs_of(const ComponentSource& source);
+void add_key(const ComponentSource& source, std::vector<KeyPart>& key);
+
+// Errors have the label in front when it is no "source".
+PreparedComponent prepare(const ComponentSource& source, const Host& host);
+
+// {"exporter NAME", revision}
+KeyPart tool_of(const PreparedComponent& component);
+
+}  // namespace bundlecraft

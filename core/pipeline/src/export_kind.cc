@@ -1,0 +1,136 @@
+// export: a component of a checkpoint, as a file or for the bundles that use it.
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/bundle/bundle.h"
+#include "bundlecraft/checkpoint/package.h"
+#include "components.h"
+#include "kinds.h"
+
+namespace bundlecraft {
+namespace {
+
+class ExportStage final : public Stage {
+ public:
+  ExportStage(ComponentSource source, std::optional<Path> to)
+      : source_(std::move(source)), to_(std::move(to)) {}
+
+  std::vector<StageInput> inputs() const override { return inputs_of(source_); }
+  std::vector<StageOutput> outputs() const override {
+    if (!to_) return {};
+    return {{"file", *to_}};
+  }
+  std::string what() const override { return "export " + printable(source_.recipe.source); }
+  std::vector<KeyPart> key() const override {
+    std::vector<KeyPart> key;
+    add_key(source_, key);
+    return key;
+  }
+  const ComponentRecipe* recipe() const override { return &source_.recipe; }
+
+  Forecast forecast(const Host& host) const override {
+    const PreparedComponent component = prepare(source_, host);
+    Forecast forecast;
+    if (to_) forecast.bytes = package_size(component.component.package);
+    forecast.notes.push_back(component.component.role + " by exporter " + component.exporter.name +
+                             ": " + component.probe.reason);
+    return forecast;
+  }
+
+  StageResult run(StageRun& run) const override {
+    const PreparedComponent component = prepare(source_, run.host);
+    StageResult result;
+    if (to_) {
+      PublishOptions options;
+      options.force = run.replace;
+      options.durability = run.durability;
+      options.sink = &run.sink;
+      options.cancellation = &run.cancellation;
+      result.bytes = write_component(component, *to_, options).written.bytes;
+    }
+    result.summary = component.component.summary;
+    result.checks = component.component.checks;
+    result.warnings = component.component.warnings;
+    result.tools = {tool_of(component)};
+    return result;
+  }
+
+ private:
+  ComponentSource source_;
+  std::optional<Path> to_;  // nullopt: only checked; the bundles that use it write it
+};
+
+class ExportKind final : public StageReader {
+ public:
+  std::string name() const override { return "export"; }
+  std::string summary() const override { return "Exports a component of a checkpoint"; }
+  std::vector<StageKey> keys() const override {
+    using Type = StageKey::Type;
+    return {
+        {"export",
+         Type::text,
+         true,
+         "Checkpoint, directory that holds checkpoint.th, Dora signature, or pretrained name.",
+         {}},
+        {"to",
+         Type::text,
+         false,
+         "File to write; without it the component is checked, and written by the bundles that use "
+         "the stage.",
+         {}},
+        {"exporter", Type::text, false, "Exporter to use instead of the best one.", {}},
+        {"component", Type::text, false, "Role of the component, like lm or compression.", {}},
+        {"options", Type::map, false, "Options of the exporter.", {}},
+        {"state",
+         Type::text,
+         false,
+         "Which state of a training checkpoint to export.",
+         {"best", "ema", "last"}},
+        {"xps",
+         Type::text,
+         false,
+         "Directory of Dora signatures, for sources like //sig/9f2c.",
+         {}},
+    };
+  }
+
+  std::unique_ptr<Stage> read(StageFields& fields) const override {
+    const YamlNode& main = *fields.find("export");
+    ComponentSource source;
+    source.label = "source";
+    source.directory = fields.path_of(".");
+    ComponentRecipe& recipe = source.recipe;
+    recipe.source = main.text;
+    recipe.xps = fields.path("xps");
+    if (const std::string exporter = fields.text("exporter"); !exporter.empty()) {
+      recipe.exporter = exporter;
+    }
+    if (const std::string role = fields.text("component"); !role.empty()) recipe.role = role;
+    if (const std::string state = fields.text("state"); !state.empty()) {
+      recipe.options.push_back({"state", state});
+    }
+    for (OptionValue& option : fields.pairs("options")) recipe.options.push_back(std::move(option));
+    if (main.text.empty()) {
+      fields.problem(main, "script.value", "'export' is empty, expected a source");
+      return nullptr;
+    }
+    // A stage may export what another one wrote.
+    if (const Stage* other = fields.needed_stage(main.text)) {
+      if (other->outputs().empty()) {
+        fields.problem(main, "script.output",
+                       "stage " + quoted(main.text) + " leaves no file that could be exported",
+                       "give it a place with 'to'");
+        return nullptr;
+      }
+      source.stage = main.text;
+      recipe.source = other->outputs().front().path.string();
+    }
+    locate(source);
+    return std::make_unique<ExportStage>(std::move(source), fields.path("to"));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const StageReader> make_export_kind() { return std::make_unique<ExportKind>(); }
+
+}  // namespace bundlecraft

@@ -1,0 +1,193 @@
+#include "bundlecraft/pipeline/journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <boost/filesystem.hpp>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/io/input_file.h"
+#include "bundlecraft/io/sha256.h"
+#include "result_json.h"
+
+namespace bundlecraft {
+namespace {
+
+namespace fs = boost::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+constexpr std::uint64_t kMaxRecord = 64U << 20;
+
+std::string_view to_string(StageRecord::State state) {
+  switch (state) {
+    case StageRecord::State::started:
+      return "started";
+    case StageRecord::State::done:
+      return "done";
+    case StageRecord::State::failed:
+      return "failed";
+  }
+  return "failed";
+}
+
+std::optional<StageRecord::State> state_of(const std::string& word) {
+  if (word == "done") return StageRecord::State::done;
+  if (word == "started") return StageRecord::State::started;
+  if (word == "failed") return StageRecord::State::failed;
+  return std::nullopt;
+}
+
+Json to_json(const FileState& state) {
+  return {{"path", state.path},
+          {"size", state.size},
+          {"modified_ns", state.modified_ns},
+          {"changed_ns", state.changed_ns},
+          {"inode", state.inode},
+          {"id", state.id}};
+}
+
+FileState file_of(const Json& json) {
+  return {json.at("path"),       json.at("size"),  json.at("modified_ns"),
+          json.at("changed_ns"), json.at("inode"), json.at("id")};
+}
+
+Json to_json(const StageRecord& record) {
+  Json json;
+  json["format"] = kFormat;
+  json["stage"] = record.stage;
+  json["state"] = to_string(record.state);
+  json["key"] = parts_json(record.key);
+  json["outputs"] = parts_json(record.outputs);
+  json["files"] = Json::array();
+  for (const FileState& file : record.files) json["files"].push_back(to_json(file));
+  json["result"] = result_json(record.result);
+  json["seconds"] = record.seconds;
+  json["finished"] = record.finished;
+  json["error"] = record.error;
+  return json;
+}
+
+std::optional<StageRecord> record_of(const Json& json) {
+  const std::optional<StageRecord::State> state = state_of(json.at("state"));
+  if (!state) return std::nullopt;
+  StageRecord record;
+  record.stage = json.at("stage");
+  record.state = *state;
+  record.key = parts_of(json.at("key"));
+  record.outputs = parts_of(json.at("outputs"));
+  for (const Json& file : json.at("files")) record.files.push_back(file_of(file));
+  record.result = result_of(json.at("result"));
+  record.seconds = json.at("seconds");
+  record.finished = json.at("finished");
+  record.error = json.at("error");
+  return record;
+}
+
+}  // namespace
+
+std::string fingerprint(const std::vector<KeyPart>& key) {
+  std::string text;
+  for (const KeyPart& part : key) text += part.name + '\0' + part.value + '\0';
+  return sha256_of_text(text);
+}
+
+Journal::Journal(Path directory) : directory_(std::move(directory)) {}
+
+Journal::~Journal() {
+  for (const int lock : locks_) ::close(lock);
+}
+
+void Journal::create_directories() {
+  for (const char* name : {"stages", "logs"}) {
+    boost::system::error_code failure;
+    fs::create_directories(directory_ / name, failure);
+    if (failure) {
+      throw system_error(failure.value(), path_text(directory_ / name),
+                         "choose another place for what a run remembers with --state-dir");
+    }
+  }
+  // What lies here is of no use to anyone's repository.
+  const Path ignore = directory_ / ".gitignore";
+  boost::system::error_code ignored;
+  if (fs::exists(ignore, ignored)) return;
+  OutputFile file(directory_, Durability::no_sync);
+  file.write("*\n");
+  file.publish(ignore, true);
+}
+
+void Journal::take_lock(const Path& file, bool shared, const std::string& what) {
+  create_directories();
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) throw system_error(errno, path_text(file));
+  if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+    const int error = errno;
+    ::close(fd);
+    if (error != EWOULDBLOCK) throw system_error(error, path_text(file));
+    throw Error(ErrorKind::system, "run.busy",
+                "another run of " + what + " is going on (lock " + path_text(file) + ")",
+                "wait until it is done, or end it");
+  }
+  const std::lock_guard guard(mutex_);
+  locks_.push_back(fd);
+}
+
+void Journal::lock(bool shared) { take_lock(directory_ / "lock", shared, "this script"); }
+
+void Journal::lock_stage(const std::string& stage) {
+  take_lock(directory_ / "stages" / (stage + ".lock"), false,
+            "stage " + bundlecraft::quoted(stage));
+}
+
+Path Journal::record_path(const std::string& stage) const {
+  return directory_ / "stages" / (stage + ".json");
+}
+
+Path Journal::log(const std::string& stage) const { return directory_ / "logs" / (stage + ".log"); }
+
+std::optional<StageRecord> Journal::read(const std::string& stage) const {
+  const Path path = record_path(stage);
+  boost::system::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  try {
+    const InputFile file(path);
+    if (file.size() > kMaxRecord) return std::nullopt;
+    const Json json = Json::parse(file.read_text(0, file.size()));
+    // A record of another version says nothing: the stage runs again.
+    if (json.at("format") != kFormat || json.at("stage") != stage) return std::nullopt;
+    return record_of(json);
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+void Journal::write(const StageRecord& record) {
+  create_directories();
+  OutputFile file(directory_ / "stages", Durability::sync);
+  file.write(to_json(record).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.publish(record_path(record.stage), true);
+}
+
+std::map<std::string, FileState> Journal::known_files() const {
+  std::map<std::string, FileState> known;
+  boost::system::error_code failure;
+  fs::directory_iterator entry(directory_ / "stages", failure);
+  while (!failure && entry != fs::directory_iterator()) {
+    const Path& path = entry->path();
+    if (path.extension() == ".json") {
+      if (const auto record = read(path.stem().string())) {
+        for (const FileState& file : record->files) {
+          if (!file.id.empty()) known[file.path] = file;
+        }
+      }
+    }
+    entry.increment(failure);
+  }
+  return known;
+}
+
+}  // namespace bundlecraft

@@ -1,0 +1,19 @@
+#include "kinds.h"
+
+namespace bundlecraft {
+
+StageReaders standard_stages(const Host& host) {
+  StageReaders readers;
+  readers.push_back(make_export_kind());
+  readers.push_back(make_bundle_kind());
+  readers.push_back(make_verify_kind());
+  readers.push_back(make_checksum_kind());
+  readers.push_back(make_card_kind());
+  readers.push_back(make_copy_kind());
+  readers.push_back(make_archive_kind());
+  readers.push_back(make_command_kind());
+  add_plugin_kinds(host, readers);
+  return readers;
+}
+
+}  // namespace bundlecraft

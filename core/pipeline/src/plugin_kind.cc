@@ -1,0 +1,181 @@
+// Stages of the kinds that plugins offer.
+#include <boost/filesystem.hpp>
+#include <map>
+
+#include "bundlecraft/base/error.h"
+#include "bundlecraft/base/text.h"
+#include "bundlecraft/pipeline/place.h"
+#include "kinds.h"
+
+namespace bundlecraft {
+namespace {
+
+namespace fs = boost::filesystem;
+using Output = StageKindInfo::Output;
+
+// Keeps the files that a plugin's stage writes without a name until all of them are complete.
+class Context final : public StageContext {
+ public:
+  Context(const StageKindInfo& info, const std::optional<Path>& to, StageRun& run)
+      : info_(info), to_(to), run_(run) {
+    if (to_) create_parents(*to_);
+  }
+
+  Sink& sink() override { return run_.sink; }
+  const Cancellation& cancellation() const override { return run_.cancellation; }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override { return run_.host.open(path); }
+  OutputFile& create(const std::string& name) override {
+    const bool sound = info_.output == Output::file
+                           ? name.empty()
+                           : info_.output == Output::directory && !name.empty() && name != "." &&
+                                 name != ".." && name.find('/') == std::string::npos;
+    if (!sound || files_.contains(name)) {
+      throw Error(ErrorKind::plugin, "plugin.stage_output",
+                  "the stage creates " + quoted(name) + ", its output is a " +
+                      std::string(to_string(info_.output)) +
+                      (sound ? ", and this was created before" : ""));
+    }
+    auto& file = files_[name];
+    file = std::make_unique<OutputFile>(to_->parent_path(), run_.durability);
+    return *file;
+  }
+
+  // Gives everything its name. Returns the bytes that were written.
+  std::uint64_t publish() {
+    run_.cancellation.check();
+    std::uint64_t bytes = 0;
+    for (const auto& [name, file] : files_) bytes += file->size();
+    if (info_.output == Output::file) {
+      if (files_.empty()) {
+        throw Error(ErrorKind::plugin, "plugin.stage_output", "the stage has created no file");
+      }
+      files_.begin()->second->publish(*to_, run_.replace);
+    } else if (info_.output == Output::directory) {
+      publish_directory(*to_, run_, [&](const Path& staged) {
+        for (const auto& [name, file] : files_) file->publish(staged / name, false);
+      });
+    }
+    return bytes;
+  }
+
+ private:
+  const StageKindInfo& info_;
+  const std::optional<Path>& to_;
+  StageRun& run_;
+  std::map<std::string, std::unique_ptr<OutputFile>> files_;
+};
+
+class PluginStage final : public Stage {
+ public:
+  PluginStage(StageKindInfo info, std::vector<StageInput> inputs, std::vector<OptionValue> options,
+              std::optional<Path> to)
+      : info_(std::move(info)),
+        inputs_(std::move(inputs)),
+        options_(std::move(options)),
+        to_(std::move(to)) {}
+
+  std::vector<StageInput> inputs() const override { return inputs_; }
+  std::vector<StageOutput> outputs() const override {
+    if (!to_) return {};
+    return {{std::string(to_string(info_.output)), *to_}};
+  }
+  std::string what() const override {
+    std::vector<std::string> names;
+    for (const StageInput& input : inputs_) names.push_back(input.path.filename().string());
+    return info_.name + " of " + list_text(names, 3);
+  }
+  std::vector<KeyPart> key() const override {
+    std::vector<KeyPart> key = {{"revision", std::to_string(info_.revision)}};
+    for (const OptionValue& option : options_) {
+      key.push_back({"option " + option.name, option.value});
+    }
+    return key;
+  }
+  Forecast forecast(const Host& /*host*/) const override { return {}; }
+
+  StageResult run(StageRun& run) const override {
+    StageRequest request{run.name, {}, options_};
+    for (const StageInput& input : inputs_) request.inputs.push_back(input.path);
+    Context context(info_, to_, run);
+    StageOutcome outcome = run.host.run_stage(info_.name, request, context);
+    StageResult result;
+    result.bytes = context.publish();
+    result.summary = std::move(outcome.summary);
+    result.checks = std::move(outcome.checks);
+    result.warnings = std::move(outcome.warnings);
+    return result;
+  }
+
+ private:
+  StageKindInfo info_;
+  std::vector<StageInput> inputs_;
+  std::vector<OptionValue> options_;
+  std::optional<Path> to_;
+};
+
+class PluginReader final : public StageReader {
+ public:
+  PluginReader(StageKindInfo info, const Host& host) : info_(std::move(info)), host_(host) {}
+
+  std::string name() const override { return info_.name; }
+  std::string summary() const override { return info_.summary; }
+  std::vector<StageKey> keys() const override {
+    using Type = StageKey::Type;
+    std::vector<StageKey> keys = {{info_.name, Type::text_or_list, true, info_.inputs, {}}};
+    if (info_.output != Output::none) {
+      keys.push_back({"to",
+                      Type::text,
+                      true,
+                      info_.output == Output::file ? "File to write." : "Directory to create.",
+                      {}});
+    }
+    if (!info_.options.empty()) {
+      std::vector<std::string> names;
+      for (const OptionSpec& option : info_.options) names.push_back(option.name);
+      keys.push_back({"options", Type::map, false, "Options: " + list_text(names) + ".", {}});
+    }
+    return keys;
+  }
+
+  std::unique_ptr<Stage> read(StageFields& fields) const override {
+    std::vector<StageInput> inputs = fields.inputs(*fields.find(info_.name));
+    const std::optional<std::vector<OptionValue>> options = read_options(fields);
+    const std::optional<Path> to = fields.path("to");
+    if (inputs.empty() || !options || (!to && info_.output != Output::none)) return nullptr;
+    return std::make_unique<PluginStage>(info_, std::move(inputs), *options, to);
+  }
+
+ private:
+  // All declared options with their values; nullopt when one that is given is wrong.
+  std::optional<std::vector<OptionValue>> read_options(StageFields& fields) const {
+    const std::vector<OptionValue> given = fields.pairs("options");
+    bool sound = true;
+    for (const OptionValue& option : given) {
+      try {
+        host_.check_stage_options(info_.name, {option});
+      } catch (const Error& error) {
+        sound = false;
+        for (const YamlNode::Entry& entry : fields.find("options")->entries) {
+          if (entry.key.text != option.name) continue;
+          fields.problem(error.code() == "option.unknown" ? entry.key : entry.value, error.code(),
+                         error.message(), error.hint());
+        }
+      }
+    }
+    if (!sound) return std::nullopt;
+    return host_.check_stage_options(info_.name, given);
+  }
+
+  StageKindInfo info_;
+  const Host& host_;
+};
+
+}  // namespace
+
+void add_plugin_kinds(const Host& host, StageReaders& readers) {
+  for (const StageKindInfo& info : host.stage_kinds()) {
+    readers.push_back(std::make_unique<PluginReader>(info, host));
+  }
+}
+
+}  // namespace bundlecraft

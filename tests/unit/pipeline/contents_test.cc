@@ -1,0 +1,100 @@
+#include "bundlecraft/pipeline/contents.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/filesystem.hpp>
+
+#include "bundlecraft/checkpoint/container.h"
+#include "support/error_matchers.h"
+#include "support/temporary_directory.h"
+
+namespace bundlecraft {
+namespace {
+
+namespace fs = boost::filesystem;
+using ::testing::HasSubstr;
+using testing::read_file;
+using ::testing::StartsWith;
+using testing::TemporaryDirectory;
+using testing::write_file;
+
+const Path kCheckpoint = Path(BUNDLECRAFT_TEST_DATA) / "golden/data/encodec_train.th";
+
+// One byte in the middle of the tensor data becomes another.
+void damage(const Path& file) {
+  std::string bytes = read_file(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_file(file, bytes);
+}
+
+class ContentsTest : public ::testing::Test {
+ protected:
+  Contents contents(std::map<std::string, FileState> known = {}) {
+    return {std::move(known), Cancellation::never()};
+  }
+  TemporaryDirectory directory;
+};
+
+TEST_F(ContentsTest, CheckpointsAreKnownByTheirDirectory) {
+  const Path copy = directory / "copy.th";
+  fs::copy_file(kCheckpoint, copy);
+  EXPECT_THAT(contents().id(copy), StartsWith("zip:"));
+  EXPECT_EQ(contents().id(copy), contents().id(kCheckpoint));
+}
+
+TEST_F(ContentsTest, TouchingChangesNothing) {
+  const Path file = directory / "file";
+  write_file(file, "text");
+  const std::string id = contents().id(file);
+  fs::last_write_time(file, 1000);
+  EXPECT_EQ(contents().id(file), id);
+  EXPECT_EQ(id, "sha256:982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1");
+}
+
+TEST_F(ContentsTest, TreesAreNamesAndContents) {
+  fs::create_directories(directory / "tree/sub");
+  write_file(directory / "tree/sub/a", "1");
+  const std::string id = contents().id(directory / "tree");
+  EXPECT_THAT(id, StartsWith("tree:"));
+  write_file(directory / "tree/own", "x");
+  EXPECT_NE(contents().id(directory / "tree"), id);
+  EXPECT_EQ(contents().id(directory / "tree", {directory / "tree/own"}), id);
+  fs::rename(directory / "tree/sub/a", directory / "tree/sub/b");
+  EXPECT_NE(contents().id(directory / "tree", {directory / "tree/own"}), id);
+}
+
+TEST_F(ContentsTest, DamagedOutputsAreFoundOut) {
+  const Path copy = directory / "copy.th";
+  fs::copy_file(kCheckpoint, copy);
+  Contents first = contents();
+  const std::string id = first.written_id(copy);
+  EXPECT_TRUE(contents().still_is(copy, id));
+  damage(copy);
+  // The directory of the archive is the same; only reading all of it tells.
+  EXPECT_EQ(contents().id(copy), id);
+  EXPECT_FALSE(contents().still_is(copy, id));
+}
+
+TEST_F(ContentsTest, KnownFilesAreNotReadAgain) {
+  const Path file = directory / "file";
+  write_file(file, "text");
+  FileState state = *file_state(file);
+  state.id = "sha256:as remembered";
+  EXPECT_EQ(contents({{file.string(), state}}).id(file), "sha256:as remembered");
+  write_file(file, "other");
+  EXPECT_NE(contents({{file.string(), state}}).id(file), "sha256:as remembered");
+}
+
+TEST(CheckRecords, NamesTheDamagedRecord) {
+  const TemporaryDirectory directory;
+  const Path copy = directory / "copy.th";
+  fs::copy_file(kCheckpoint, copy);
+  EXPECT_GT(check_records(InputFile(copy), Cancellation::never()), 100u);
+  damage(copy);
+  testing::expect_error(ErrorKind::input, "zip.crc", HasSubstr("copy.th: record 'data/"),
+                        [&] { check_records(InputFile(copy), Cancellation::never()); });
+}
+
+}  // namespace
+}  // namespace bundlecraft
