@@ -26,22 +26,10 @@ void write_error_text(std::string_view text) {
 
 void write_line(std::string_view text) { write_error_text(std::string(text) + "\n"); }
 
-std::size_t terminal_width() {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
-
 std::string percent(const Progress& progress) {
   return std::to_string(static_cast<int>(100.0 * static_cast<double>(progress.done) /
                                          static_cast<double>(progress.total))) +
          "%";
-}
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<std::uint64_t>(seconds);
-  const std::string rest = std::to_string(whole % 60);
-  return std::to_string(whole / 60) + ":" + (rest.size() < 2 ? "0" : "") + rest;
 }
 
 std::string_view to_string(LogLevel level) {
@@ -58,18 +46,29 @@ std::string_view to_string(LogLevel level) {
 
 }  // namespace
 
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<std::uint64_t>(seconds);
+  const std::string rest = std::to_string(whole % 60);
+  return std::to_string(whole / 60) + ":" + (rest.size() < 2 ? "0" : "") + rest;
+}
+
+std::string bar_text(std::uint64_t done, std::uint64_t total, std::size_t width) {
+  const double share = std::min(
+      1.0, static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(1, total)));
+  const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));
+  return "[" + std::string(filled, '#') + std::string(width - filled, '.') + "] " +
+         std::to_string(static_cast<int>(100 * share)) + "%";
+}
+
 Console::Console(const ConsoleOptions& options)
     : options_(options), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void Console::log(LogLevel level, std::string_view message) noexcept try {
   if (options_.quiet || (level == LogLevel::debug && !options_.verbose)) return;
-  const std::lock_guard lock(mutex_);
-  erase_bar();
-  if (options_.format == LogFormat::json) {
-    write_line(dump_line({{"event", "log"}, {"level", to_string(level)}, {"message", message}}));
-  } else {
-    write_line(std::string(to_string(level)) + ": " + std::string(message));
+  if (is_json()) {
+    return event({{"event", "log"}, {"level", to_string(level)}, {"message", message}});
   }
+  line(std::string(to_string(level)) + ": " + std::string(message));
 } catch (...) {
   // Out of memory: the line is lost, the work goes on.
 }
@@ -130,26 +129,75 @@ void Console::draw_bar(const Progress& progress, Clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - task_start_).count();
   const double rate = seconds > 0 ? static_cast<double>(progress.done) / seconds : 0;
   std::string line = printable(progress.task, 40);
-  if (progress.total > 0) {
-    const double share =
-        std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
-    const auto filled = static_cast<std::size_t>(share * static_cast<double>(kBarWidth));
-    line += " [" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " +
-            percent(progress);
-  }
+  if (progress.total > 0) line += " " + bar_text(progress.done, progress.total, kBarWidth);
   line += " " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
   if (rate > 0 && progress.total > progress.done) {
     line += " ETA " + clock_text(static_cast<double>(progress.total - progress.done) / rate);
   }
-  // A line that wraps cannot be drawn over.
-  line.resize(std::min(line.size(), terminal_width() - 1));
-  write_error_text(std::string(kEraseLine) + line);
-  bar_shown_ = true;
+  erase_bar();
+  shown_ = {std::move(line)};
+  redraw();
 }
 
 void Console::erase_bar() noexcept {
-  if (bar_shown_) write_error_text(kEraseLine);
-  bar_shown_ = false;
+  if (drawn_) {
+    std::string text(kEraseLine);
+    for (std::size_t i = 1; i < shown_.size(); ++i) text += "\x1b[A" + std::string(kEraseLine);
+    write_error_text(text);
+  }
+  drawn_ = false;
+}
+
+void Console::redraw() noexcept {
+  std::string text;
+  for (const std::string& line : shown_) {
+    // A line that wraps cannot be drawn over.
+    text += (text.empty() ? "" : "\n") + line.substr(0, width() - 1);
+  }
+  if (text.empty()) return;
+  write_error_text(text);
+  drawn_ = true;
+}
+
+std::size_t Console::width() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+void Console::show(std::vector<std::string> lines) noexcept try {
+  if (!is_live()) return;
+  const std::lock_guard lock(mutex_);
+  erase_bar();
+  shown_ = std::move(lines);
+  redraw();
+} catch (...) {
+  // As in log().
+}
+
+void Console::problem(std::string_view text) noexcept try {
+  const std::lock_guard lock(mutex_);
+  erase_bar();
+  write_line(text);
+} catch (...) {
+  // As in log().
+}
+
+void Console::line(std::string_view text) noexcept try {
+  if (options_.quiet) return;
+  const std::lock_guard lock(mutex_);
+  const bool was_drawn = drawn_;
+  erase_bar();
+  write_line(text);
+  if (was_drawn) redraw();
+} catch (...) {
+  // As in log().
+}
+
+void Console::event(const Json& json) noexcept try {
+  if (!options_.quiet) line(dump_line(json));
+} catch (...) {
+  // As in log().
 }
 
 }  // namespace bundlecraft::app

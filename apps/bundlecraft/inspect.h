@@ -4,6 +4,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "json.h"
 
 namespace bundlecraft::app {
 
@@ -19,6 +20,10 @@ int inspect_source(const InspectArguments& arguments, Session& session);
 
 // The configuration text alone.
 int inspect_config(const InspectArguments& arguments, Session& session);
+
+// The same as JSON, for other places than standard output.
+Json source_findings(const Source& source, const Host& host);
+Json bundle_findings(const Path& directory, const Host& host);
 
 // A directory of components.
 int inspect_bundle(const InspectArguments& arguments, Session& session);

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <boost/filesystem.hpp>
 #include <optional>
 
 #include "bundlecraft/base/text.h"
+#include "bundlecraft/bundle/verify.h"
 #include "bundlecraft/io/input_file.h"
 #include "inspect.h"
 #include "report.h"
@@ -11,64 +11,41 @@
 namespace bundlecraft::app {
 namespace {
 
-namespace fs = boost::filesystem;
-
-struct ComponentFile {
-  std::string role;
-  std::string file;
+struct SizedFile {
+  ComponentFile component;
   std::uint64_t size = 0;
-  std::optional<std::uint64_t> stated_size;  // by the manifest
 };
 
 struct Findings {
   Path directory;
   std::optional<Manifest> manifest;  // as read
-  std::vector<ComponentFile> files;
+  std::vector<SizedFile> files;
   Manifest described;  // of what is really there
   std::vector<std::string> problems;
 };
 
-std::vector<ComponentFile> find_components(const Path& directory,
-                                           const std::optional<Manifest>& manifest) {
-  std::vector<ComponentFile> files;
-  const auto add = [&](const std::string& role, const std::string& file,
-                       std::optional<std::uint64_t> stated) {
-    files.push_back({role, file, InputFile(directory / file).size(), stated});
-  };
-  if (manifest) {
-    for (const ManifestComponent& component : manifest->components) {
-      add(component.role, component.file, component.size);
-    }
-    return files;
+// Of the last file, with what the manifest says.
+void compare_size(Findings& findings) {
+  if (!findings.manifest) return;
+  const SizedFile& file = findings.files.back();
+  for (const ManifestComponent& stated : findings.manifest->components) {
+    if (stated.file != file.component.file || stated.size == file.size) continue;
+    findings.problems.push_back(stated.file + " has " + grouped(file.size) +
+                                " bytes, the manifest says " + grouped(stated.size));
   }
-  boost::system::error_code ignored;
-  for (const Layout::File& file : audiocraft_layout().files) {
-    if (fs::exists(directory / file.file, ignored)) add(file.role, file.file, std::nullopt);
-  }
-  if (files.empty()) {
-    throw Error(ErrorKind::input, "bundle.none",
-                path_text(directory) + ": no bundle: neither " + std::string(kManifestFile) +
-                    " nor " + audiocraft_layout().files[0].file + " nor " +
-                    audiocraft_layout().files[1].file + " nor checkpoint.th is there",
-                "name the directory of a bundle, or a checkpoint file");
-  }
-  return files;
 }
 
-Findings find_out(const InspectArguments& arguments, Session& session) {
+Findings find_out(const Path& directory, const Host& host) {
   Findings findings;
-  findings.directory = arguments.source;
-  findings.manifest = read_manifest(findings.directory);
-  findings.files = find_components(findings.directory, findings.manifest);
+  findings.directory = directory;
+  findings.manifest = read_manifest(directory);
   std::vector<PreparedComponent> components;
-  for (const ComponentFile& file : findings.files) {
-    const std::string path = (findings.directory / file.file).string();
-    components.push_back(session.host().prepare(
-        {Source::of_checkpoint(path, session.host().open(path)), file.role, std::nullopt, {}}));
-    if (file.stated_size && *file.stated_size != file.size) {
-      findings.problems.push_back(file.file + " has " + grouped(file.size) +
-                                  " bytes, the manifest says " + grouped(*file.stated_size));
-    }
+  for (const ComponentFile& file : component_files(directory, findings.manifest)) {
+    const std::string path = (directory / file.file).string();
+    components.push_back(
+        host.prepare({Source::of_checkpoint(path, host.open(path)), file.role, std::nullopt, {}}));
+    findings.files.push_back({file, InputFile(path).size()});
+    compare_size(findings);
   }
   findings.described = describe_bundle(components);
   for (const FitCheck& check : findings.described.fit) {
@@ -100,8 +77,9 @@ std::string manifest_text(const Findings& findings) {
 
 std::string to_text(const Findings& findings) {
   Table files({"file", "role", "size"});
-  for (const ComponentFile& file : findings.files) {
-    files.add({printable(file.file), printable(file.role), human_bytes(file.size)});
+  for (const SizedFile& file : findings.files) {
+    files.add(
+        {printable(file.component.file), printable(file.component.role), human_bytes(file.size)});
   }
   std::string text = path_text(findings.directory) + ": bundle of " +
                      std::to_string(findings.files.size()) + " components\n" + files.text();
@@ -121,8 +99,9 @@ Json to_json(const Findings& findings) {
   Json json;
   json["directory"] = findings.directory.string();
   json["files"] = Json::array();
-  for (const ComponentFile& file : findings.files) {
-    json["files"].push_back({{"file", file.file}, {"role", file.role}, {"size", file.size}});
+  for (const SizedFile& file : findings.files) {
+    json["files"].push_back(
+        {{"file", file.component.file}, {"role", file.component.role}, {"size", file.size}});
   }
   const Json described = manifest_json(findings.described);
   json["components"] = described["components"];
@@ -134,8 +113,12 @@ Json to_json(const Findings& findings) {
 
 }  // namespace
 
+Json bundle_findings(const Path& directory, const Host& host) {
+  return to_json(find_out(directory, host));
+}
+
 int inspect_bundle(const InspectArguments& arguments, Session& session) {
-  const Findings findings = find_out(arguments, session);
+  const Findings findings = find_out(arguments.source, session.host());
   session.print(arguments.json ? dump_pretty(to_json(findings)) : to_text(findings));
   return findings.problems.empty() ? kExitDone : kExitMismatch;
 }

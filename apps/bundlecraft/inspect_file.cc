@@ -38,13 +38,13 @@ struct Findings {
   std::optional<Contents> contents;            // of a checkpoint
 };
 
-Findings find_out(const Source& source, Session& session) {
-  Findings findings{source, session.host().probe(source), {}, {}, {}};
+Findings find_out(const Source& source, const Host& host) {
+  Findings findings{source, host.probe(source), {}, {}, {}};
   if (source.kind() == AcceptedSource::Kind::checkpoint) {
     findings.contents = look_into(source.checkpoint());
   }
   try {
-    findings.component = describe_component(session.host().prepare({source, {}, {}, {}}));
+    findings.component = describe_component(host.prepare({source, {}, {}, {}}));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     findings.refusal = error;
@@ -207,9 +207,13 @@ Json to_json(const Findings& findings) {
 
 }  // namespace
 
+Json source_findings(const Source& source, const Host& host) {
+  return to_json(find_out(source, host));
+}
+
 int inspect_source(const InspectArguments& arguments, Session& session) {
   const Source source = arguments.how.resolve(arguments.source, session);
-  const Findings findings = find_out(source, session);
+  const Findings findings = find_out(source, session.host());
   session.print(arguments.json ? dump_pretty(to_json(findings)) : to_text(findings));
   return kExitDone;
 }

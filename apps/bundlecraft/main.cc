@@ -20,6 +20,7 @@ Examples:
   bundlecraft bundle --lm xps/9f2c/checkpoint.th --compression xps/77aa/checkpoint.th -o my_model
   bundlecraft export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
   bundlecraft inspect my_model
+  bundlecraft run release.yaml
 
 Exit codes: 0 done, 1 export failed, 2 usage, 3 input refused (malformed or unsafe),
 4 verification failed, 130 interrupted.)";
@@ -107,6 +108,8 @@ int main(int argc, char** argv) {
   add_export(app, command);
   add_bundle(app, command);
   add_inspect(app, command);
+  add_run(app, command);
+  add_explain(app, command);
   add_plugins(app, command);
   add_completion(app, command);
   try {

@@ -18,6 +18,29 @@ Examples:
   bundlecraft plugins info NAME
   bundlecraft plugins dirs)";
 
+Json options_json(const std::vector<OptionSpec>& options) {
+  Json json = Json::array();
+  for (const OptionSpec& option : options) {
+    json.push_back({{"name", option.name},
+                    {"type", to_string(option.type)},
+                    {"default", option.default_value},
+                    {"doc", option.doc},
+                    {"choices", option.choices}});
+  }
+  return json;
+}
+
+Json stage_json(const StageKindInfo& info) {
+  Json json;
+  json["name"] = info.name;
+  json["summary"] = info.summary;
+  json["revision"] = info.revision;
+  json["inputs"] = info.inputs;
+  json["output"] = to_string(info.output);
+  json["options"] = options_json(info.options);
+  return json;
+}
+
 Json exporter_json(const ExporterInfo& info) {
   Json json;
   json["name"] = info.name;
@@ -29,14 +52,7 @@ Json exporter_json(const ExporterInfo& info) {
     json["accepts"].push_back(
         {{"kind", to_string(source.kind)}, {"what", source.what}, {"names", source.names}});
   }
-  json["options"] = Json::array();
-  for (const OptionSpec& option : info.options) {
-    json["options"].push_back({{"name", option.name},
-                               {"type", to_string(option.type)},
-                               {"default", option.default_value},
-                               {"doc", option.doc},
-                               {"choices", option.choices}});
-  }
+  json["options"] = options_json(info.options);
   return json;
 }
 
@@ -50,6 +66,8 @@ Json plugin_json(const FoundPlugin& plugin) {
   for (const ExporterInfo& info : plugin.info.exporters) {
     json["exporters"].push_back(exporter_json(info));
   }
+  json["stages"] = Json::array();
+  for (const StageKindInfo& info : plugin.info.stages) json["stages"].push_back(stage_json(info));
   return json;
 }
 
@@ -70,6 +88,17 @@ int list_json(Session& session) {
   return kExitDone;
 }
 
+std::string stages_text(const Host& host) {
+  Table table({"stage", "leaves", "plugin", "version", "library"});
+  for (const FoundPlugin& plugin : host.plugins()) {
+    for (const StageKindInfo& info : plugin.info.stages) {
+      table.add({info.name, std::string(to_string(info.output)), plugin.info.name,
+                 printable(plugin.info.version), path_text(plugin.library)});
+    }
+  }
+  return host.stage_kinds().empty() ? std::string() : table.text();
+}
+
 int list(bool json, Session& session) {
   if (json) return list_json(session);
   Table table({"exporter", "makes", "plugin", "version", "library"});
@@ -82,7 +111,7 @@ int list(bool json, Session& session) {
   std::string text =
       session.host().plugins().empty()
           ? "no plugins; 'bundlecraft plugins dirs' shows where they are looked for\n"
-          : table.text();
+          : table.text() + stages_text(session.host());
   if (!session.host().refused().empty()) text += "refused\n";
   for (const RefusedPlugin& refused : session.host().refused()) {
     text += "  " + path_text(refused.library) + ": " + refused.reason + " [" + refused.code + "]\n";
@@ -118,9 +147,22 @@ std::string exporter_text(const FoundPlugin& plugin, const ExporterInfo& info) {
   return text;
 }
 
+std::string stage_text(const FoundPlugin& plugin, const StageKindInfo& info) {
+  Table table;
+  table.add({"stage that reads", printable(info.inputs)});
+  table.add({"leaves", std::string(to_string(info.output))});
+  table.add({"revision", std::to_string(info.revision)});
+  table.add({"plugin", plugin.info.name + " " + printable(plugin.info.version)});
+  table.add({"library", path_text(plugin.library) + " (" + plugin.origin + ")"});
+  std::string text = info.name + ": " + printable(info.summary) + "\n" + table.text();
+  if (!info.options.empty()) text += "options\n" + options_text(info.options);
+  return text;
+}
+
 int info(const std::string& name, bool json, Session& session) {
   std::string text;
   Json found = Json::array();
+  Json stages = Json::array();
   std::vector<std::string> names;
   for (const FoundPlugin& plugin : session.host().plugins()) {
     for (const ExporterInfo& exporter : plugin.info.exporters) {
@@ -129,15 +171,21 @@ int info(const std::string& name, bool json, Session& session) {
       text += exporter_text(plugin, exporter);
       found.push_back(exporter_json(exporter));
     }
+    for (const StageKindInfo& stage : plugin.info.stages) {
+      names.push_back(stage.name);
+      if (stage.name != name && plugin.info.name != name) continue;
+      text += stage_text(plugin, stage);
+      stages.push_back(stage_json(stage));
+    }
   }
-  if (found.empty()) {
+  if (found.empty() && stages.empty()) {
     const auto near = nearest(name, names);
     throw Error(ErrorKind::usage, "exporter.unknown",
                 "no exporter or plugin is named " + bundlecraft::quoted(name),
                 near ? "did you mean " + bundlecraft::quoted(*near) + "?"
                      : "'bundlecraft plugins list' shows what there is");
   }
-  session.print(json ? dump_pretty({{"exporters", found}}) : text);
+  session.print(json ? dump_pretty({{"exporters", found}, {"stages", stages}}) : text);
   return kExitDone;
 }
 

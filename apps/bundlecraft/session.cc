@@ -39,6 +39,12 @@ PluginSearch Session::search() const {
   return search;
 }
 
+std::vector<std::string> Session::search_directories() const {
+  std::vector<std::string> directories;
+  for (const Path& directory : search().directories) directories.push_back(directory.string());
+  return directories;
+}
+
 const Host& Session::host() {
   if (!host_) {
     Host::Options options;

@@ -39,6 +39,8 @@ class Session {
   // Scans for plugins when first used.
   const Host& host();
   PluginSearch search() const;
+  // As --plugin-dir gave them, absolute.
+  std::vector<std::string> search_directories() const;
 
   // Writes to standard output. A reader that went away is no error.
   void print(std::string_view text);
