@@ -6,10 +6,10 @@
 //                       "--- errors" and its standard error, then "--- exit <code>"
 //   # <text>            a comment
 //
-// Every transcript runs in an empty directory with `data` and `errors` (golden checkpoints) and
-// `broken` (damaged ones) in it. $DIR stands for that directory and $PLUGINS for the plugins of the
-// build. With BUNDLECRAFT_UPDATE_TRANSCRIPTS=1 in the environment the files are rewritten: look at
-// the difference before you commit it.
+// Every transcript runs in an empty directory with `data` and `errors` (golden checkpoints),
+// `broken` (damaged ones) and `scripts` (faulty run scripts) in it. $DIR stands for that directory
+// and $PLUGINS for the plugins of the build. With BUNDLECRAFT_UPDATE_TRANSCRIPTS=1 in the
+// environment the files are rewritten: look at the difference before you commit it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,6 +41,8 @@ class Stage {
   Stage() {
     fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", directory_ / "data");
     fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "cli/data", directory_ / "broken");
+    fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "cli/scripts",
+                                 directory_ / "scripts");
     fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "golden/errors",
                                  directory_ / "errors");
   }
