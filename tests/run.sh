@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Passes all tests: installs the Debian packages, builds with warnings as errors, runs ctest.
-#   tests/run.sh [--sanitizers] [CTEST_ARGUMENT...]
-# --sanitizers first runs the tests of core under AddressSanitizer+UBSan and ThreadSanitizer.
+#   tests/run.sh [--full] [CTEST_ARGUMENT...]
+# --full installs Slurm too, for the test that needs one, and first runs the tests of core under
+# AddressSanitizer+UBSan and ThreadSanitizer.
 # BUNDLECRAFT_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+packages=(cmake/packages-build.txt cmake/packages-test.txt)
 sanitizers=()
-if [ "${1:-}" = --sanitizers ]; then
+if [ "${1:-}" = --full ]; then
+  packages+=(cmake/packages-slurm.txt)
   sanitizers=(asan tsan)
   shift
 fi
 
-cmake/install_packages.sh cmake/packages-build.txt cmake/packages-test.txt
+cmake/install_packages.sh "${packages[@]}"
 for preset in ${sanitizers[@]+"${sanitizers[@]}"}; do
   echo "== core under $preset"
   /usr/bin/cmake --preset "$preset" --log-level=WARNING
