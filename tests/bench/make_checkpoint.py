@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a training checkpoint of any size with MusicGen's geometry, as torch.save would write it.
 
-  make_checkpoint.py OUT_FILE [--size small|medium|large] [--optimizer-copies N] [--sparse]
+  make_checkpoint.py OUT_FILE [--size mini|small|medium|large] [--optimizer-copies N] [--sparse]
 
 Needs Debian's python3-torch and python3-omegaconf. 'small' with the default optimizer (two copies, as Adam keeps)
 is about 6.7 GB. --optimizer-copies makes the part that is not exported larger or smaller. --sparse leaves the data
@@ -20,7 +20,8 @@ import zlib
 import torch
 from omegaconf import OmegaConf
 
-GEOMETRY = {"small": (1024, 16, 24), "medium": (1536, 24, 48), "large": (2048, 32, 48)}  # dim, heads, layers
+# dim, heads, layers; 'mini' is half as wide as MusicGen's smallest.
+GEOMETRY = {"mini": (512, 8, 24), "small": (1024, 16, 24), "medium": (1536, 24, 48), "large": (2048, 32, 48)}
 CODEBOOKS, CARD, T5_DIM = 4, 2048, 768
 BLOCK = 16 << 20
 
