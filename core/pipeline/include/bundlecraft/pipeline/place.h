@@ -21,7 +21,8 @@ std::uint64_t publish_file(const Path& path, const StageRun& run,
 std::uint64_t publish_text(std::string_view text, const Path& path, const StageRun& run);
 
 // Publishes a directory at `path` whose files `fill` makes in the staging directory it is given; it
-// appears complete or not at all, and what is there is replaced when the run may.
+// appears complete or not at all, and what is there is replaced when the run may. What a killed run
+// left beside it is removed. Throws Error(system, "target.busy") while another run does the same.
 void publish_directory(const Path& path, const StageRun& run,
                        const std::function<void(const Path& staged)>& fill);
 
