@@ -4,8 +4,9 @@
 //   FAIL_ERRNO=28    with this errno (default ENOSPC)
 //   FAIL_REPORT=FILE the number of counted calls is written there at exit
 //
-// Counted are calls on files that the program wants to keep: write, pwrite and fsync on regular files, copy_file_range, fallocate,
-// ftruncate, rename, linkat, mkdir. Once a call failed, the following ones work again, so that clean-up is tested too.
+// Counted are calls on files that the program wants to keep: write, pwrite and fsync on regular
+// files, copy_file_range, fallocate, ftruncate, rename, linkat, mkdir. Once a call failed, the
+// following ones work again, so that clean-up is tested too.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,7 +36,7 @@ static int is_regular(int fd) {
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-#define NEXT(result, name, ...) \
+#define NEXT(result, name, ...)              \
   static result (*next)(__VA_ARGS__) = NULL; \
   if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, #name)
 
@@ -57,7 +58,8 @@ ssize_t writev(int fd, const struct iovec* parts, int count) {
   return next(fd, parts, count);
 }
 
-ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t length, unsigned flags) {
+ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t length,
+                        unsigned flags) {
   NEXT(ssize_t, copy_file_range, int, off64_t*, int, off64_t*, size_t, unsigned);
   if (fails()) return -1;
   return next(from, from_offset, to, to_offset, length, flags);
@@ -105,7 +107,8 @@ int renameat(int from_directory, const char* from, int to_directory, const char*
   return next(from_directory, from, to_directory, to);
 }
 
-int renameat2(int from_directory, const char* from, int to_directory, const char* to, unsigned flags) {
+int renameat2(int from_directory, const char* from, int to_directory, const char* to,
+              unsigned flags) {
   NEXT(int, renameat2, int, const char*, int, const char*, unsigned);
   if (fails()) return -1;
   return next(from_directory, from, to_directory, to, flags);
