@@ -145,6 +145,28 @@ Config Config::from_yaml(std::string text) {
 
 const std::string& Config::text() const { return *text_; }
 
+Config Config::with(std::string_view key, std::string value) const {
+  auto root = std::make_shared<ConfigNode>(*root_);
+  ConfigNode* node = root.get();
+  for (const std::string& part : omegaconf::split_key(key)) {
+    auto* mapping = std::get_if<ConfigNode::Mapping>(&node->value);
+    node = nullptr;
+    if (mapping == nullptr) break;
+    for (ConfigEntry& entry : *mapping) {
+      if (key_text(entry.key) == part) node = &entry.value;
+    }
+    if (node == nullptr) break;
+  }
+  if (node == nullptr || node == root.get()) {
+    if (!contains(key)) throw_missing(*this, key);
+    throw Error(ErrorKind::input, "config.missing",
+                "config key " + quoted(key) + " lies in a list or behind an interpolation");
+  }
+  node->value = std::move(value);
+  std::string text = to_yaml(*root);
+  return Config(std::move(root), std::move(text));
+}
+
 bool Config::contains(std::string_view key) const {
   Lookup lookup(*root_);
   return about_key(key, [&] { return !lookup.find(key).empty(); });

@@ -82,6 +82,11 @@ class Config {
   std::string require_string(std::string_view key) const;
   std::vector<std::int64_t> require_int_list(std::string_view key) const;
 
+  // A copy in which `key`, a path through mappings ("model.norm") that exists, holds the text
+  // `value`; text() is what OmegaConf.to_yaml gives for it. Interpolations on the way are not
+  // followed. Throws Error(input, "config.missing") when there is no such key.
+  Config with(std::string_view key, std::string value) const;
+
   const ConfigNode& root() const { return *root_; }
 
  private:
