@@ -1,5 +1,6 @@
 #include "bundlecraft/checkpoint/package.h"
 
+#include "bundlecraft/tensor/convert.h"
 #include "package_stream.h"
 
 namespace bundlecraft {
@@ -11,12 +12,36 @@ WriteSummary summarize(const PackagePlan& plan) {
   summary.storages = plan.storages().size();
   for (const PlannedStorage& storage : plan.storages()) {
     summary.data_bytes += storage.bytes;
-    summary.compacted_bytes += storage.source.bytes - storage.bytes;
+    if (!storage.is_computed()) summary.compacted_bytes += storage.source.bytes - storage.bytes;
   }
   return summary;
 }
 
+// What a ComputedTensor will hold once it is rounded to its type.
+class RoundedElements final : public Elements {
+ public:
+  explicit RoundedElements(ComputedTensor tensor) : tensor_(std::move(tensor)) {}
+  const std::vector<std::int64_t>& shape() const override { return tensor_.elements->shape(); }
+  DType dtype() const override { return tensor_.dtype; }
+  std::vector<Storage> sources() const override { return tensor_.elements->sources(); }
+  void read(std::uint64_t first, std::span<double> out) const override {
+    tensor_.elements->read(first, out);
+    std::vector<std::byte> rounded(out.size() * item_size(tensor_.dtype));
+    encode(tensor_.dtype, out, rounded);
+    decode(tensor_.dtype, rounded, out);
+  }
+
+ private:
+  ComputedTensor tensor_;
+};
+
 }  // namespace
+
+ElementsPtr elements_of(const Value& value) {
+  if (const auto* tensor = value.get_if<Tensor>()) return elements_of(*tensor);
+  const auto* computed = value.get_if<ComputedTensor>();
+  return computed == nullptr ? nullptr : std::make_shared<RoundedElements>(*computed);
+}
 
 const Value* Value::find(std::string_view key) const {
   const auto* dict = get_if<Dict>();

@@ -13,14 +13,15 @@ namespace {
 // to_value() never goes beyond half of this; exporters put what it gives into dicts of their own.
 constexpr std::size_t kDeepest = 2 * limits::kExportedDepth;
 
-// Calls `visit` with every tensor, in the order in which they are pickled.
-void for_each_tensor(const Value& value, const std::function<void(const Tensor&)>& visit,
-                     std::size_t depth = 0) {
+// Calls `visit` with every tensor, computed or not, in the order in which they are pickled.
+template <typename Visit>
+void for_each_tensor(const Value& value, const Visit& visit, std::size_t depth = 0) {
   if (depth > kDeepest) {
     throw Error(ErrorKind::internal, "package.depth",
                 "a package nests deeper than " + std::to_string(kDeepest) + " levels");
   }
   if (const auto* tensor = value.get_if<Tensor>()) return visit(*tensor);
+  if (const auto* tensor = value.get_if<ComputedTensor>()) return visit(*tensor);
   if (const auto* list = value.get_if<Value::List>()) {
     for (const Value& item : *list) for_each_tensor(item, visit, depth + 1);
   } else if (const auto* dict = value.get_if<Value::Dict>()) {
@@ -74,6 +75,7 @@ struct Uses {
   }
 
   void settle(PlannedStorage& storage) {
+    if (storage.is_computed()) return;
     // Whole units, so that every offset stays a multiple of its tensor's element size.
     for (ByteRange& range : ranges) {
       range.begin = range.begin / unit * unit;
@@ -94,12 +96,27 @@ PackagePlan::Key PackagePlan::key_of(const Storage& storage) {
   return {storage.checkpoint.get(), storage.key};
 }
 
+PackagePlan::Key PackagePlan::key_of(const ComputedTensor& tensor) {
+  return {tensor.elements.get(), std::string(name(tensor.dtype))};
+}
+
 PackagePlan::PackagePlan(const Value& root) {
   std::vector<Uses> uses;
-  for_each_tensor(root, [&](const Tensor& tensor) {
+  const auto add_computed = [&](const ComputedTensor& tensor) {
+    ++tensors_;
+    if (!numbers_.try_emplace(key_of(tensor), storages_.size()).second) return;
+    PlannedStorage& storage = storages_.emplace_back();
+    storage.computed = tensor.elements;
+    storage.rounded_to = tensor.dtype;
+    storage.name = tensor.name;
+    storage.bytes = tensor.elements->size() * item_size(tensor.dtype);
+    if (!storage_class(tensor.dtype).empty()) storage.dtype = tensor.dtype;
+    uses.emplace_back(storage.source);
+  };
+  const auto add_stored = [&](const Tensor& tensor) {
     const auto [place, is_new] = numbers_.try_emplace(key_of(tensor.storage), storages_.size());
     if (is_new) {
-      storages_.push_back({tensor.storage, {}, 0, std::nullopt});
+      storages_.emplace_back().source = tensor.storage;
       uses.emplace_back(tensor.storage);
     }
     if (storages_[place->second].source.bytes != tensor.storage.bytes) {
@@ -110,12 +127,23 @@ PackagePlan::PackagePlan(const Value& root) {
     }
     uses[place->second].add(tensor);
     ++tensors_;
+  };
+  for_each_tensor(root, [&](const auto& tensor) {
+    if constexpr (std::is_same_v<decltype(tensor), const Tensor&>) {
+      add_stored(tensor);
+    } else {
+      add_computed(tensor);
+    }
   });
   for (std::size_t i = 0; i < storages_.size(); ++i) uses[i].settle(storages_[i]);
 }
 
 std::size_t PackagePlan::storage_of(const Tensor& tensor) const {
   return numbers_.at(key_of(tensor.storage));
+}
+
+std::size_t PackagePlan::storage_of(const ComputedTensor& tensor) const {
+  return numbers_.at(key_of(tensor));
 }
 
 std::uint64_t PackagePlan::offset_of(const Tensor& tensor) const {

@@ -24,7 +24,10 @@ struct ByteRange {
 
 // A storage of the package.
 struct PlannedStorage {
-  Storage source;
+  Storage source;  // meaningless when computed
+  ElementsPtr computed;
+  DType rounded_to = DType::float32;  // when computed
+  std::string name;                   // of the first tensor, when computed
   // Parts of the source that are written, back to back; ascending, apart from each other.
   std::vector<ByteRange> used;
   std::uint64_t bytes = 0;  // sum of the parts
@@ -32,6 +35,7 @@ struct PlannedStorage {
   std::optional<DType> dtype;
 
   bool is_whole() const { return bytes == source.bytes; }
+  bool is_computed() const { return computed != nullptr; }
 };
 
 // Storages are numbered by first use.
@@ -44,12 +48,14 @@ class PackagePlan {
 
   // Number of the storage that `tensor`, a tensor of the root, lies in.
   std::size_t storage_of(const Tensor& tensor) const;
+  std::size_t storage_of(const ComputedTensor& tensor) const;
   // Its offset there, in elements of the tensor.
   std::uint64_t offset_of(const Tensor& tensor) const;
 
  private:
-  using Key = std::pair<const Checkpoint*, std::string>;
+  using Key = std::pair<const void*, std::string>;
   static Key key_of(const Storage& storage);
+  static Key key_of(const ComputedTensor& tensor);
 
   std::vector<PlannedStorage> storages_;
   std::map<Key, std::size_t> numbers_;

@@ -1,11 +1,15 @@
 #include "package_stream.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <set>
 
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
 #include "bundlecraft/io/crc32.h"
+#include "bundlecraft/tensor/convert.h"
 #include "pickler.h"
 #include "verifier.h"
 
@@ -24,6 +28,11 @@ constexpr std::size_t kSkipSize = 256 << 10;
 // Elements are never split between two buffers, so that they can be swapped in place.
 constexpr std::size_t kLargestElement = 16;
 
+std::string number_text(double number) {
+  std::array<char, 32> buffer{};
+  return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
+}
+
 std::uint32_t crc_of(std::string_view text) { return crc32(0, std::as_bytes(std::span(text))); }
 
 void swap_elements(std::span<std::byte> bytes, std::size_t size) {
@@ -39,8 +48,8 @@ constexpr std::uint64_t kWorthCopying = 256 << 10;
 // Whether the bytes can go from file to file without passing through here: they are written as they
 // are, and their CRC-32, which the record needs, is known. Such storages are checked beside.
 bool is_copied(const PlannedStorage& storage) {
-  return storage.is_whole() && storage.bytes >= kWorthCopying && storage.source.crc &&
-         !storage.source.swapped && !storage.source.deflated;
+  return !storage.is_computed() && storage.is_whole() && storage.bytes >= kWorthCopying &&
+         storage.source.crc && !storage.source.swapped && !storage.source.deflated;
 }
 
 // Copies the used parts of one storage, in little-endian order, and checks all of it.
@@ -111,6 +120,47 @@ class StorageCopy {
   std::uint32_t written_crc_ = 0;
 };
 
+// Throws when rounding made a number infinite.
+void require_range(const PlannedStorage& storage, DType dtype, std::span<const double> numbers,
+                   std::span<const std::byte> rounded) {
+  ValueCounts counts;
+  count_values(dtype, rounded, counts);
+  if (counts.infinite == 0) return;
+  std::vector<double> written(numbers.size());
+  decode(dtype, rounded, written);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (!std::isinf(written[i]) || std::isinf(numbers[i])) continue;
+    throw Error(
+        ErrorKind::input, "tensor.range",
+        "tensor " + quoted(storage.name) + " has the element " + number_text(numbers[i]) +
+            ", too large for " + std::string(name(dtype)),
+        dtype == DType::float16
+            ? "let the tensor keep its type, or use bfloat16, which has the range of float32"
+            : "let the tensor keep its type");
+  }
+}
+
+// Computes a storage. Its sources are checked beside.
+std::uint32_t append_computed(const PlannedStorage& storage, Appender& out) {
+  const DType dtype = storage.rounded_to;
+  const std::size_t size = item_size(dtype);
+  const std::uint64_t count = storage.computed->size();
+  std::vector<double> numbers;
+  std::uint32_t crc = 0;
+  for (std::uint64_t done = 0; done < count;) {
+    const std::span<std::byte> room = out.room(kLargestElement);
+    numbers.resize(std::min<std::uint64_t>(room.size() / size, count - done));
+    storage.computed->read(done, numbers);
+    const std::span<std::byte> bytes = room.first(numbers.size() * size);
+    encode(dtype, numbers, bytes);
+    require_range(storage, dtype, numbers, bytes);
+    crc = crc32(crc, bytes);
+    out.filled(bytes.size());
+    done += numbers.size();
+  }
+  return crc;
+}
+
 // Appends record after record of a layout.
 class RecordWriter {
  public:
@@ -124,7 +174,10 @@ class RecordWriter {
   }
 
   void storage(const PlannedStorage& storage) {
-    record([&] { return StorageCopy(storage, out_).run(); });
+    record([&] {
+      return storage.is_computed() ? append_computed(storage, out_)
+                                   : StorageCopy(storage, out_).run();
+    });
   }
 
   void finish() { out_.append(layout_.directory(crcs_)); }
@@ -157,12 +210,31 @@ PackageStream::PackageStream(const Value& root)
   layout_.add(std::string(kVersionRecord), kVersion.size());
 }
 
-void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
-  std::vector<const Storage*> copied;
+std::vector<Storage> PackageStream::sources_of_computed() const {
+  std::vector<Storage> all;
+  std::set<std::pair<const Checkpoint*, std::string>> seen;
   for (const PlannedStorage& storage : plan_.storages()) {
-    if (is_copied(storage)) copied.push_back(&storage.source);
+    if (!storage.is_computed()) continue;
+    for (Storage& source : storage.computed->sources()) {
+      if (seen.emplace(source.checkpoint.get(), source.key).second)
+        all.push_back(std::move(source));
+    }
   }
-  Verifier verifier(std::move(copied));
+  return all;
+}
+
+void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
+  // What does not pass through StorageCopy, which checks on the way.
+  std::vector<const Storage*> checked;
+  const std::vector<Storage> read = sources_of_computed();
+  for (const Storage& storage : read) {
+    // Inflating compares the rest with their CRC-32.
+    if (storage.crc && !storage.deflated) checked.push_back(&storage);
+  }
+  for (const PlannedStorage& storage : plan_.storages()) {
+    if (is_copied(storage)) checked.push_back(&storage.source);
+  }
+  Verifier verifier(std::move(checked));
   Appender out(file, file_size(), options);
   RecordWriter writer(layout_, out);
   writer.text(pickle_);
@@ -170,9 +242,16 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   std::set<const Checkpoint*> sources;
   for (const PlannedStorage& storage : plan_.storages()) {
     if (verifier.failed()) break;
-    writer.storage(storage);
-    sources.insert(storage.source.checkpoint.get());
+    try {
+      writer.storage(storage);
+    } catch (const Error& error) {
+      // Damaged bytes can be any number: the damage is what there is to say.
+      if (error.code() == "tensor.range") verifier.finish();
+      throw;
+    }
+    if (!storage.is_computed()) sources.insert(storage.source.checkpoint.get());
   }
+  for (const Storage& storage : read) sources.insert(storage.checkpoint.get());
   verifier.finish();
   writer.text(kVersion);
   // Before the directory makes it a zip: a copy of two versions of a file is none of either.

@@ -113,19 +113,29 @@ class Pickler {
   }
 
   void put(const Tensor& tensor) {
-    const std::size_t number = plan_.storage_of(tensor);
+    put_tensor(plan_.storage_of(tensor), plan_.offset_of(tensor), tensor.layout.shape,
+               tensor.layout.strides, tensor.dtype, tensor.requires_grad);
+  }
+
+  void put(const ComputedTensor& tensor) {
+    const std::vector<std::int64_t>& shape = tensor.elements->shape();
+    put_tensor(plan_.storage_of(tensor), 0, shape, contiguous_strides(shape), tensor.dtype, false);
+  }
+
+  void put_tensor(std::size_t number, std::uint64_t offset, const std::vector<std::int64_t>& shape,
+                  const std::vector<std::int64_t>& strides, DType dtype, bool requires_grad) {
     const bool untyped = !plan_.storages()[number].dtype;
     global("torch._utils", untyped ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2");
     op(kMark);
     storage(number);
-    put(static_cast<std::int64_t>(plan_.offset_of(tensor)));
-    tuple(tensor.layout.shape);
-    tuple(tensor.layout.strides);
-    put(tensor.requires_grad);
+    put(static_cast<std::int64_t>(offset));
+    tuple(shape);
+    tuple(strides);
+    put(requires_grad);
     global("collections", "OrderedDict");  // the backward hooks: none
     op(kEmptyTuple);
     op(kReduce);
-    if (untyped) global("torch", name(tensor.dtype));
+    if (untyped) global("torch", name(dtype));
     op(kTuple);
     op(kReduce);
   }

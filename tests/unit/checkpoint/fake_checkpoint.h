@@ -1,6 +1,7 @@
 // A checkpoint without a pickle: storages over a plain file, for tests of the writer.
 #pragma once
 
+#include <atomic>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -51,14 +52,19 @@ class FakeCheckpoint final : public Checkpoint {
     throw std::logic_error("not for this test");
   }
   Tensor tensor(Object) const override { throw std::logic_error("not for this test"); }
-  void read(const Storage&, std::uint64_t, std::span<std::byte>) const override {
-    throw std::logic_error("not for this test");
+  void read(const Storage& storage, std::uint64_t offset,
+            std::span<std::byte> buffer) const override {
+    file_.read(storage.file_offset + offset, buffer);
+    bytes_read_ += buffer.size();
   }
+  // By read(), so far.
+  std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   explicit FakeCheckpoint(const Path& path) : file_(path) {}
 
   InputFile file_;
+  mutable std::atomic<std::uint64_t> bytes_read_ = 0;
 };
 
 inline Tensor make_tensor(Storage storage, std::vector<std::int64_t> shape,
@@ -73,6 +79,12 @@ inline Tensor make_tensor(Storage storage, std::vector<std::int64_t> shape,
 // All of `storage` as one dimension.
 inline Tensor make_tensor(const Storage& storage) {
   return make_tensor(storage, {static_cast<std::int64_t>(storage.elements)}, {1});
+}
+
+// Numbers as the bytes of a file.
+template <typename T>
+std::string raw(const std::vector<T>& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(T)};
 }
 
 // `size` bytes that differ from place to place.

@@ -11,6 +11,7 @@
 
 #include "bundlecraft/base/sink.h"
 #include "bundlecraft/checkpoint/checkpoint.h"
+#include "bundlecraft/checkpoint/elements.h"
 #include "bundlecraft/io/output_file.h"
 
 namespace bundlecraft {
@@ -31,6 +32,7 @@ class Value {
   Value(List value) : data_(std::move(value)) {}
   Value(Dict value) : data_(std::move(value)) {}
   Value(Tensor value) : data_(std::move(value)) {}
+  Value(ComputedTensor value) : data_(std::move(value)) {}
 
   bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
   template <typename T>
@@ -48,8 +50,14 @@ class Value {
   }
 
  private:
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Dict, Tensor> data_;
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Dict, Tensor,
+               ComputedTensor>
+      data_;
 };
+
+// The elements of a Tensor or ComputedTensor, rounded as they will be written; nullptr for any
+// other value. Throws as elements_of().
+ElementsPtr elements_of(const Value& value);
 
 // The inert object as a value. Throws Error(input, "package.*" or "tensor.*") naming the place when
 // it holds anything but None, bool, int64, float, str, list, tuple (becomes a list), dict with
@@ -87,8 +95,11 @@ std::uint64_t package_size(const Value& root);
 // * The same value gives the same bytes: no times, no names of files, storages numbered by first
 // use.
 // * Foreign byte order is swapped; the result is little-endian.
+// * Computed tensors are computed piece by piece and written contiguous. What they are made from is
+//   checked as well.
 // * Memory: below 16 MiB plus the pickle.
-// Throws Error(interrupted) on cancellation; `file` then holds a part and must be dropped.
+// Throws Error(interrupted) on cancellation, and Error(input, "tensor.range") when a computed
+// element is too large for its type; `file` then holds a part and must be dropped.
 WriteSummary write_package(const Value& root, OutputFile& file, const WriteOptions& options);
 
 }  // namespace bundlecraft
