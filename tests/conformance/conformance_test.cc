@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <map>
+#include <optional>
+#include <set>
 #include <stdexcept>
 
-#include "bundlecraft/host/elf.h"
+#include "bundlecraft/bundle/codec_run.h"
+#include "bundlecraft/checkpoint/package.h"
+#include "bundlecraft/host/host.h"
 #include "bundlecraft/host/scan.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
@@ -77,18 +81,16 @@ TEST(Conformance, EveryPluginPasses) {
   }
 }
 
-TEST(Conformance, NoPluginNeedsLibTorch) {
-  for (const Path& plugin : plugins()) {
-    for (const std::string& needed : read_elf_names(plugin).needed) {
-      EXPECT_FALSE(needed.starts_with("libtorch") || needed.starts_with("libc10")) << plugin;
-    }
-  }
-}
-
 TEST(Conformance, GoodFixturesPass) {
   EXPECT_THAT(failures(good("fixture_codecs")), IsEmpty());
   EXPECT_THAT(failures(good("fixture_twins")), IsEmpty());
   EXPECT_THAT(failures(good("fixture_stages")), IsEmpty());
+  TemporaryDirectory directory;
+  // What the exporter of the plugin makes of it is a codec that runs.
+  OutputFile file(directory.path(), Durability::no_sync);
+  write_package(Value::Dict{{"hum", std::int64_t{50}}}, file, {});
+  file.publish(directory / "hum.th", false);
+  EXPECT_THAT(failures(good("fixture_runners"), {directory / "hum.th"}), IsEmpty());
 }
 
 TEST(Conformance, LeakedSymbolsFail) {
@@ -122,6 +124,72 @@ TEST(Conformance, ThrowingExportersFail) {
                                     "std::exception; expected an Error of kind input")));
 }
 
+TEST(Conformance, CodecsThatMakeSomethingElseThanTheyStateFail) {
+  EXPECT_THAT(failures(good("fixture_runner_faults")),
+              ElementsAre("codecs: codec 'hollow', a package of no exporter: the codec: "
+                          "encode_latent() returned vectors of 1 x 1 x 9 in 0 numbers for 1 inputs "
+                          "and a dimension of 1"));
+}
+
+std::optional<PreparedComponent> prepare_if_sound(const Host& host, const Path& file) {
+  try {
+    return host.prepare(
+        {Source::of_checkpoint(file.string(), host.open(file)), std::nullopt, std::nullopt, {}});
+  } catch (const Error& error) {
+    EXPECT_EQ(to_string(error.kind()), to_string(ErrorKind::input)) << error.what();
+    return std::nullopt;
+  }
+}
+
+// A package of an exporter in another library cannot be checked with the loader alone.
+TEST(Conformance, CodecsRunWhatTheirExportersExport) {
+  Host::Options options;
+  options.search = {{Path(BUNDLECRAFT_PLUGINS)}, false, false, false};
+  const Host host(std::move(options));
+  std::set<std::string> offered;
+  std::set<std::string> run;
+  for (const FoundPlugin& plugin : host.plugins()) {
+    for (const ExporterInfo& info : plugin.info.exporters) offered.insert(info.name);
+    for (const CodecLoaderInfo& info : plugin.info.codecs) {
+      run.insert(info.exporters.begin(), info.exporters.end());
+    }
+  }
+  if (run.empty()) GTEST_SKIP() << "no plugin of this build runs codecs";
+  EXPECT_TRUE(std::ranges::includes(offered, run));
+  std::set<std::string> ran;
+  for (const Path& file :
+       files_in(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"})) {
+    SCOPED_TRACE(file.string());
+    const std::optional<PreparedComponent> prepared = prepare_if_sound(host, file);
+    if (!prepared || !host.can_run(prepared->exporter.name)) continue;
+    std::unique_ptr<Codec> codec;
+    try {
+      codec = host.load_codec(*prepared);
+    } catch (const Error& error) {
+      EXPECT_EQ(to_string(error.kind()), to_string(ErrorKind::input)) << error.what();
+      EXPECT_EQ(error.code(), "codec.unsupported") << error.what();
+      continue;
+    }
+    const CodecProperties& properties = codec->properties();
+    const std::map<std::string, FactValue> stated = {{"codebooks", properties.codebooks},
+                                                     {"cardinality", properties.cardinality},
+                                                     {"sample_rate", properties.sample_rate},
+                                                     {"frame_rate", properties.frame_rate},
+                                                     {"channels", properties.channels}};
+    for (const FitFact& fact : prepared->component.provides) {
+      if (!stated.contains(fact.name)) continue;
+      EXPECT_EQ(to_string(stated.at(fact.name)), to_string(fact.value)) << fact.name;
+    }
+    const auto signal = test_signal(properties.sample_rate, properties.channels, 0.3);
+    const CodecRun done = run_codec(*codec, *signal, {});
+    EXPECT_EQ(done.samples, signal->samples());
+    EXPECT_EQ(done.codebooks, properties.codebooks);
+    EXPECT_GT(done.frames, 0);
+    ran.insert(prepared->exporter.name);
+  }
+  EXPECT_EQ(ran, run);
+}
+
 TEST(Conformance, EveryBadFixtureFailsToLoad) {
   for (const char* name : {"bad_magic",
                            "newer_abi",
@@ -151,7 +219,9 @@ TEST(Conformance, EveryBadFixtureFailsToLoad) {
                            "info_same_name",
                            "info_bad_default",
                            "stage_null",
-                           "stage_reserved_name"}) {
+                           "stage_reserved_name",
+                           "codec_null",
+                           "codec_no_exporters"}) {
     EXPECT_THAT(failures(bad(name)), Contains(HasSubstr("loads: "))) << name;
   }
 }

@@ -8,6 +8,7 @@
 #include "bundlecraft/checkpoint/package.h"
 #include "bundlecraft/host/elf.h"
 #include "bundlecraft/host/library.h"
+#include "remote_codec.h"
 #include "sidecar_file.h"
 
 namespace bundlecraft {
@@ -40,6 +41,44 @@ const std::vector<std::string>& odd_names() {
                                                  "\u202eevil",
                                                  std::string(5'000, 'a')};
   return names;
+}
+
+// Things where exporters look for their own, with values that are none.
+std::vector<Value> odd_values() {
+  const auto dict = [](Value::Dict entries) { return Value(std::move(entries)); };
+  const Value empty = dict({});
+  Value deep = "end";
+  for (int i = 0; i < 40; ++i) deep = dict({{"best_state", std::move(deep)}});
+  Value::Dict many;
+  for (int i = 0; i < 5'000; ++i)
+    many.emplace_back("key" + std::to_string(i), Value(std::int64_t{i}));
+  const std::string large_numbers =
+      "sample_rate: 99999999999999999999\nchannels: -1\ndim: 1000000000\nn_q: 0\n";
+  return {
+      Value(),
+      Value(std::int64_t{1}),
+      Value("text"),
+      Value(Value::List{}),
+      Value(Value::List{empty, Value("best_state")}),
+      empty,
+      dict({{"", dict({{"", empty}})}}),
+      dict({{"best_state", Value()}}),
+      dict({{"best_state", empty}, {"xp.cfg", ""}}),
+      dict({{"best_state", empty}, {"xp.cfg", "a: [1, 2"}, {"version", "1"}, {"exported", true}}),
+      dict({{"best_state", dict({{"model", empty}})}, {"xp.cfg", empty}}),
+      dict({{"best_state", dict({{"model", "x"}})}, {"xp.cfg", large_numbers}}),
+      dict({{"best_state", Value(Value::List{})}, {"xp.cfg", Value(std::int64_t{3})}}),
+      dict({{"best_state", dict({{"a", Value(std::int64_t{1})}})},
+            {"xp.cfg", large_numbers},
+            {"version", "1"},
+            {"exported", true}}),
+      dict({{"pretrained", Value(std::int64_t{5})}, {"exported", true}, {"version", "1"}}),
+      dict({{"pretrained", std::string(5'000, 'a')}, {"exported", true}, {"version", "1"}}),
+      dict({{"state_dict", "x"}, {"metadata", dict({{"kwargs", Value()}})}}),
+      dict({{"state_dict", empty}, {"metadata", dict({{"kwargs", empty}})}}),
+      Value(std::move(many)),
+      std::move(deep),
+  };
 }
 
 // Every source that this exporter's kinds allow: made-up names, its own names, and the files that
@@ -128,6 +167,14 @@ CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*f
       return "stage " + quoted(again.name) + " describes itself in another way each time";
     }
   }
+  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
+    LineFailure failure;
+    const CodecLoaderInfo again = loaded->codecs()[i]->info(failure);
+    if (failure.failed) failure.raise();
+    if (!(again == loaded->info().codecs[i])) {
+      return "codec " + quoted(again.name) + " describes itself in another way each time";
+    }
+  }
   return std::nullopt;
 }
 
@@ -151,29 +198,130 @@ CheckOutcome check_probe(const Path& library, const std::vector<std::string>& fi
       });
 }
 
+Component prepare_by_default(const LineExporter& exporter, const ExporterInfo& info,
+                             const Source& source, LineFailure& failure) {
+  ExportRequest request{source, {}};
+  for (const OptionSpec& option : info.options) {
+    request.options.push_back({option.name, option.default_value});
+  }
+  CheckContext context;
+  return exporter.prepare(request, context, failure);
+}
+
+// What a failure says when it is not about the input, as it should be.
+CheckOutcome problem_of(const LineFailure& failure, const std::string& function) {
+  if (!failure.failed || (failure.kind != ErrorKind::plugin &&
+                          failure.kind != ErrorKind::internal && !failure.message.empty())) {
+    return std::nullopt;
+  }
+  return function + " threw " + quoted(failure.code) + ": " + failure.message +
+         "; expected an Error of kind input";
+}
+
 CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& files) {
-  return for_each_source(
-      library, files,
-      [](const LineExporter& exporter, const ExporterInfo& info,
-         const Source& source) -> CheckOutcome {
-        ExportRequest request{source, {}};
-        for (const OptionSpec& option : info.options) {
-          request.options.push_back({option.name, option.default_value});
-        }
-        CheckContext context;
-        LineFailure failure;
-        const Component component = exporter.prepare(request, context, failure);
-        if (!failure.failed && component.role != info.component) {
-          return "prepare() makes the role " + quoted(component.role) + ", expected " +
-                 quoted(info.component);
-        }
-        if (failure.failed && (failure.kind == ErrorKind::plugin ||
-                               failure.kind == ErrorKind::internal || failure.message.empty())) {
-          return "prepare() threw " + quoted(failure.code) + ": " + failure.message +
-                 "; expected an Error of kind input";
-        }
-        return std::nullopt;
-      });
+  return for_each_source(library, files,
+                         [](const LineExporter& exporter, const ExporterInfo& info,
+                            const Source& source) -> CheckOutcome {
+                           LineFailure failure;
+                           const Component component =
+                               prepare_by_default(exporter, info, source, failure);
+                           if (!failure.failed && component.role != info.component) {
+                             return "prepare() makes the role " + quoted(component.role) +
+                                    ", expected " + quoted(info.component);
+                           }
+                           return problem_of(failure, "prepare()");
+                         });
+}
+
+// Runs `action`, which must throw an Error of this kind and code.
+template <typename Action>
+CheckOutcome expect_refusal(ErrorKind kind, const std::string& code, const std::string& what,
+                            Action&& action) {
+  std::string found = "none was thrown";
+  try {
+    action();
+  } catch (const Error& error) {
+    if (error.kind() == kind && error.code() == code) return std::nullopt;
+    found = "found " + quoted(error.code()) + ": " + error.message();
+  }
+  return what + ": expected an Error of kind " + std::string(to_string(kind)) + " and code " +
+         quoted(code) + ", " + found;
+}
+
+Audio made_up_audio(std::int64_t channels, std::int64_t samples) {
+  Audio audio{1, channels, samples, {}};
+  for (std::int64_t i = 0; i < channels * samples; ++i) {
+    audio.data.push_back(static_cast<float>(i * 7919 % 2003) / 2003 - 0.5f);
+  }
+  return audio;
+}
+
+// RemoteCodec holds what comes back against the properties.
+CheckOutcome try_codec(const Codec& codec) {
+  constexpr std::int64_t kFrames = 20;
+  const CodecProperties& properties = codec.properties();
+  const std::int64_t samples = kFrames * properties.hop_length + properties.hop_length / 2;
+  const Audio audio = made_up_audio(properties.channels, samples);
+  codec.encode_latent(audio);
+  Codes codes = codec.encode(audio, 0);
+  codec.encode(audio, 1);
+  codec.decode_latent(codes);
+  codec.decode(codes);
+  const auto misshapen = made_up_audio(properties.channels + 1, samples);
+  if (CheckOutcome outcome = expect_refusal(ErrorKind::usage, "codec.shape",
+                                            "encode() of audio with a channel too many",
+                                            [&] { codec.encode(misshapen, 0); })) {
+    return outcome;
+  }
+  if (codes.data.empty())
+    return "encode() makes no codes of " + std::to_string(samples) + " samples";
+  codes.data.front() = properties.cardinality;
+  return expect_refusal(ErrorKind::input, "codec.code", "decode() of a code that is none",
+                        [&] { codec.decode(codes); });
+}
+
+// What is loaded must work; what is not must be refused for a reason.
+CheckOutcome try_package(const LineCodecLoader& loader, const Value& package) {
+  LineFailure failure;
+  std::unique_ptr<LineCodec> codec = loader.load(package, {}, failure);
+  if (failure.failed) return problem_of(failure, "load()");
+  try {
+    const RemoteCodec remote(std::move(codec), "the codec");
+    if (CheckOutcome outcome = try_codec(remote)) return outcome;
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return expect_refusal(ErrorKind::usage, "codec.device", "load() for a device that is none", [&] {
+    CodecOptions options;
+    options.device = "no-such-device:7";
+    LineFailure refused;
+    loader.load(package, options, refused);
+    if (refused.failed) refused.raise();
+  });
+}
+
+CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& files) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
+    const CodecLoaderInfo& info = loaded->info().codecs[i];
+    const LineCodecLoader& loader = *loaded->codecs()[i];
+    for (const Value& package : odd_values()) {
+      if (CheckOutcome outcome = try_package(loader, package)) {
+        return "codec " + quoted(info.name) + ", a package of no exporter: " + *outcome;
+      }
+    }
+    const CheckOutcome outcome = for_each_source(
+        library, files,
+        [&](const LineExporter& exporter, const ExporterInfo& made_by,
+            const Source& source) -> CheckOutcome {
+          if (std::ranges::count(info.exporters, made_by.name) == 0) return std::nullopt;
+          LineFailure failure;
+          const Component component = prepare_by_default(exporter, made_by, source, failure);
+          return failure.failed ? std::nullopt : try_package(loader, component.package);
+        });
+    if (outcome) return "codec " + quoted(info.name) + ", " + *outcome;
+  }
+  return std::nullopt;
 }
 
 struct Check {
@@ -198,45 +346,12 @@ constexpr Check kChecks[] = {
     {"prepare",
      "prepare() makes the role it announced, or refuses with an Error that is about the source.",
      &check_prepare},
+    {"codecs",
+     "load() makes a codec whose results are what its properties state, or refuses with an Error "
+     "that "
+     "is about the package.",
+     &check_codecs},
 };
-
-// Things where exporters look for their own, with values that are none.
-std::vector<Value> odd_values() {
-  const auto dict = [](Value::Dict entries) { return Value(std::move(entries)); };
-  const Value empty = dict({});
-  Value deep = "end";
-  for (int i = 0; i < 40; ++i) deep = dict({{"best_state", std::move(deep)}});
-  Value::Dict many;
-  for (int i = 0; i < 5'000; ++i)
-    many.emplace_back("key" + std::to_string(i), Value(std::int64_t{i}));
-  const std::string large_numbers =
-      "sample_rate: 99999999999999999999\nchannels: -1\ndim: 1000000000\nn_q: 0\n";
-  return {
-      Value(),
-      Value(std::int64_t{1}),
-      Value("text"),
-      Value(Value::List{}),
-      Value(Value::List{empty, Value("best_state")}),
-      empty,
-      dict({{"", dict({{"", empty}})}}),
-      dict({{"best_state", Value()}}),
-      dict({{"best_state", empty}, {"xp.cfg", ""}}),
-      dict({{"best_state", empty}, {"xp.cfg", "a: [1, 2"}, {"version", "1"}, {"exported", true}}),
-      dict({{"best_state", dict({{"model", empty}})}, {"xp.cfg", empty}}),
-      dict({{"best_state", dict({{"model", "x"}})}, {"xp.cfg", large_numbers}}),
-      dict({{"best_state", Value(Value::List{})}, {"xp.cfg", Value(std::int64_t{3})}}),
-      dict({{"best_state", dict({{"a", Value(std::int64_t{1})}})},
-            {"xp.cfg", large_numbers},
-            {"version", "1"},
-            {"exported", true}}),
-      dict({{"pretrained", Value(std::int64_t{5})}, {"exported", true}, {"version", "1"}}),
-      dict({{"pretrained", std::string(5'000, 'a')}, {"exported", true}, {"version", "1"}}),
-      dict({{"state_dict", "x"}, {"metadata", dict({{"kwargs", Value()}})}}),
-      dict({{"state_dict", empty}, {"metadata", dict({{"kwargs", empty}})}}),
-      Value(std::move(many)),
-      std::move(deep),
-  };
-}
 
 }  // namespace
 

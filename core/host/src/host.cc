@@ -12,6 +12,7 @@
 #include "bundlecraft/host/scan.h"
 #include "bundlecraft/plugin/plugin.h"
 #include "plugin_info.h"
+#include "remote_codec.h"
 #include "sidecar_file.h"
 
 namespace bundlecraft {
@@ -125,6 +126,23 @@ std::vector<OptionValue> check_options(const std::string& what,
   return values;
 }
 
+// Throws when `plugin` offers a name that `earlier` offers: `what` names the kind of thing.
+template <typename Info>
+void refuse_duplicates(const FoundPlugin& earlier, const std::vector<Info>& taken,
+                       const FoundPlugin& plugin, const std::vector<Info>& offered,
+                       const std::string& what) {
+  for (const Info& first : taken) {
+    for (const Info& second : offered) {
+      if (first.name != second.name) continue;
+      throw Error(ErrorKind::plugin, "plugin.duplicate",
+                  path_text(plugin.library) + ": offers " + what + " " + quoted(second.name) +
+                      ", which " + path_text(earlier.library) + " (" + earlier.origin +
+                      ") offers already",
+                  "remove one of the two");
+    }
+  }
+}
+
 }  // namespace
 
 // An exporter, by its place in found_.
@@ -189,28 +207,10 @@ bool Host::scan(const Path& library, const std::string& origin) {
 
 void Host::add(FoundPlugin plugin) {
   for (const FoundPlugin& earlier : found_) {
-    for (const ExporterInfo& taken : earlier.info.exporters) {
-      for (const ExporterInfo& info : plugin.info.exporters) {
-        if (info.name != taken.name) continue;
-        throw Error(ErrorKind::plugin, "plugin.duplicate",
-                    path_text(plugin.library) + ": offers exporter " + quoted(info.name) +
-                        ", which " + path_text(earlier.library) + " (" + earlier.origin +
-                        ") offers already",
-                    "remove one of the two");
-      }
-    }
-  }
-  for (const FoundPlugin& earlier : found_) {
-    for (const StageKindInfo& taken : earlier.info.stages) {
-      for (const StageKindInfo& info : plugin.info.stages) {
-        if (info.name != taken.name) continue;
-        throw Error(ErrorKind::plugin, "plugin.duplicate",
-                    path_text(plugin.library) + ": offers the kind of stage " + quoted(info.name) +
-                        ", which " + path_text(earlier.library) + " (" + earlier.origin +
-                        ") offers already",
-                    "remove one of the two");
-      }
-    }
+    const PluginInfo& taken = earlier.info;
+    refuse_duplicates(earlier, taken.exporters, plugin, plugin.info.exporters, "exporter");
+    refuse_duplicates(earlier, taken.stages, plugin, plugin.info.stages, "the kind of stage");
+    refuse_duplicates(earlier, taken.codecs, plugin, plugin.info.codecs, "the loader of codecs");
   }
   found_.push_back(std::move(plugin));
 }
@@ -368,10 +368,7 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
   const auto culprit = [&] {
     return path_text(plugin.library) + ": exporter " + quoted(entry.info->name);
   };
-  // An Error that the exporter threw is about the source; everything else is about the exporter.
-  if (failure.failed && failure.code.starts_with("plugin."))
-    with_context(culprit, [&] { failure.raise(); });
-  if (failure.failed) failure.raise();
+  if (failure.failed) raise_failure(failure, culprit());
   if (component.role != entry.info->component) {
     throw Error(ErrorKind::plugin, "plugin.component",
                 culprit() + " made a component " + quoted(component.role) + ", it announced " +
@@ -406,16 +403,41 @@ StageOutcome Host::run_stage(const std::string& kind, const StageRequest& reques
       if (plugin.info.stages[i].name != kind) continue;
       LineFailure failure;
       StageOutcome outcome = load(plugin).stages()[i]->run(request, context, failure);
-      // An Error that the stage threw is about its inputs; everything else is about the plugin.
-      if (failure.failed && failure.code.starts_with("plugin.")) {
-        with_context([&] { return path_text(plugin.library) + ": stage " + quoted(kind); },
-                     [&] { failure.raise(); });
+      if (failure.failed) {
+        raise_failure(failure, path_text(plugin.library) + ": stage " + quoted(kind));
       }
-      if (failure.failed) failure.raise();
       return outcome;
     }
   }
   throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
+}
+
+bool Host::can_run(const std::string& exporter) const {
+  return std::ranges::any_of(found_, [&](const FoundPlugin& plugin) {
+    return std::ranges::any_of(plugin.info.codecs, [&](const CodecLoaderInfo& info) {
+      return std::ranges::count(info.exporters, exporter) != 0;
+    });
+  });
+}
+
+std::unique_ptr<Codec> Host::load_codec(const PreparedComponent& component,
+                                        const CodecOptions& options) const {
+  for (const FoundPlugin& plugin : found_) {
+    for (std::size_t i = 0; i < plugin.info.codecs.size(); ++i) {
+      const CodecLoaderInfo& info = plugin.info.codecs[i];
+      if (std::ranges::count(info.exporters, component.exporter.name) == 0) continue;
+      const std::string culprit = path_text(plugin.library) + ": codec " + quoted(info.name);
+      LineFailure failure;
+      std::unique_ptr<LineCodec> codec =
+          load(plugin).codecs()[i]->load(component.component.package, options, failure);
+      if (failure.failed) raise_failure(failure, culprit);
+      return std::make_unique<RemoteCodec>(std::move(codec), culprit);
+    }
+  }
+  throw Error(ErrorKind::plugin, "codec.none",
+              "no plugin runs components of exporter " + quoted(component.exporter.name),
+              refused_.empty() ? "'bundlecraft plugins list' shows what there is"
+                               : std::string(kRefusedHint));
 }
 
 std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {

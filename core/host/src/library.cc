@@ -131,8 +131,12 @@ class Collector final : public LineRegistrar {
   void add(std::unique_ptr<LineStageKind> kind) noexcept override {
     stages.push_back(std::move(kind));
   }
+  void add(std::unique_ptr<LineCodecLoader> loader) noexcept override {
+    codecs.push_back(std::move(loader));
+  }
   std::vector<std::unique_ptr<LineExporter>> exporters;
   std::vector<std::unique_ptr<LineStageKind>> stages;
+  std::vector<std::unique_ptr<LineCodecLoader>> codecs;
 };
 
 [[noreturn]] void entry_failed(const Path& library, const std::string& reason) {
@@ -161,11 +165,15 @@ class MappedLibrary final : public PluginLibrary {
     Collector offered = run_entry(path_, descriptor);
     exporters_ = std::move(offered.exporters);
     stages_ = std::move(offered.stages);
+    codecs_ = std::move(offered.codecs);
     for (const auto& exporter : exporters_) {
       info_.exporters.push_back(described<ExporterInfo>(exporter, "an exporter"));
     }
     for (const auto& stage : stages_) {
       info_.stages.push_back(described<StageKindInfo>(stage, "a kind of stage"));
+    }
+    for (const auto& codec : codecs_) {
+      info_.codecs.push_back(described<CodecLoaderInfo>(codec, "a loader of codecs"));
     }
     if (const std::optional<std::string> problem = find_problem(info_)) {
       throw plugin_error("plugin.info", path_, "the plugin " + *problem);
@@ -178,6 +186,7 @@ class MappedLibrary final : public PluginLibrary {
     return exporters_;
   }
   const std::vector<std::unique_ptr<LineStageKind>>& stages() const override { return stages_; }
+  const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const override { return codecs_; }
 
  private:
   template <typename Info, typename Offered>
@@ -194,6 +203,7 @@ class MappedLibrary final : public PluginLibrary {
   PluginInfo info_;
   std::vector<std::unique_ptr<LineExporter>> exporters_;
   std::vector<std::unique_ptr<LineStageKind>> stages_;
+  std::vector<std::unique_ptr<LineCodecLoader>> codecs_;
 };
 
 // What became of a library that was mapped. Kept for ever: its code must outlive everything that

@@ -125,6 +125,18 @@ Problem problem_of(const StageKindInfo& info) {
   return problem_of(info.options);
 }
 
+Problem problem_of(const CodecLoaderInfo& info) {
+  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
+  if (info.exporters.empty()) return "names no exporter whose components it runs";
+  if (info.exporters.size() > kMaxExporters) return "names too many exporters";
+  for (const std::string& exporter : info.exporters) {
+    if (!is_name(exporter)) {
+      return "names the exporter " + quoted(exporter) + ", expected a lower-case name";
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool is_name(std::string_view text) {
@@ -153,7 +165,9 @@ Problem find_problem(const PluginInfo& info) {
       !is_clean(info.interface_id)) {
     return "has the interface id " + quoted(info.interface_id);
   }
-  if (info.exporters.empty() && info.stages.empty()) return "offers no exporter";
+  if (info.exporters.empty() && info.stages.empty() && info.codecs.empty()) {
+    return "offers no exporter";
+  }
   if (info.exporters.size() > kMaxExporters) {
     return "offers " + std::to_string(info.exporters.size()) + " exporters, expected at most " +
            std::to_string(kMaxExporters);
@@ -189,6 +203,22 @@ Problem find_problem(const PluginInfo& info) {
       return "offers the kind of stage " + quoted(stage.name) + ", which " + *problem;
     }
   }
+  if (info.codecs.size() > kMaxExporters) {
+    return "offers " + std::to_string(info.codecs.size()) +
+           " loaders of codecs, expected at most " + std::to_string(kMaxExporters);
+  }
+  names.clear();
+  for (const CodecLoaderInfo& codec : info.codecs) {
+    if (!is_name(codec.name)) {
+      return "offers a loader of codecs " + quoted(codec.name) + ", expected a lower-case name";
+    }
+    if (!names.insert(codec.name).second) {
+      return "offers two loaders of codecs " + quoted(codec.name);
+    }
+    if (Problem problem = problem_of(codec)) {
+      return "offers the loader of codecs " + quoted(codec.name) + ", which " + *problem;
+    }
+  }
   return std::nullopt;
 }
 
@@ -217,6 +247,7 @@ Problem find_problem(const OptionSpec& option, const std::string& value) {
       }
       break;
     case OptionSpec::Type::text:
+    case OptionSpec::Type::files:
       if (!is_utf8(value)) return "expected UTF-8";
       break;
   }

@@ -57,6 +57,7 @@ void emit(YAML::Emitter& out, const OptionSpec& option) {
 
 void emit(YAML::Emitter& out, const ExporterInfo& info);
 void emit(YAML::Emitter& out, const StageKindInfo& info);
+void emit(YAML::Emitter& out, const CodecLoaderInfo& info);
 
 template <typename T>
 void emit_all(YAML::Emitter& out, std::string_view key, const std::vector<T>& values) {
@@ -85,6 +86,14 @@ void emit(YAML::Emitter& out, const StageKindInfo& info) {
   emit(out, "inputs", info.inputs);
   emit(out, "output", std::string(to_string(info.output)));
   emit_all(out, "options", info.options);
+  out << YAML::EndMap;
+}
+
+void emit(YAML::Emitter& out, const CodecLoaderInfo& info) {
+  out << YAML::BeginMap;
+  emit(out, "name", info.name);
+  emit(out, "summary", info.summary);
+  emit(out, "exporters", info.exporters);
   out << YAML::EndMap;
 }
 
@@ -187,7 +196,8 @@ AcceptedSource read_source(const YamlNode& node, const Path& file) {
 
 OptionSpec read_option(const YamlNode& node, const Path& file) {
   constexpr std::array kTypes = {OptionSpec::Type::boolean, OptionSpec::Type::integer,
-                                 OptionSpec::Type::real, OptionSpec::Type::text};
+                                 OptionSpec::Type::real, OptionSpec::Type::text,
+                                 OptionSpec::Type::files};
   const Fields fields(node, file, {"name", "type", "default", "doc", "choices"});
   return {fields.text("name"), fields.word("type", kTypes), fields.optional_text("default"),
           fields.text("doc"), fields.texts("choices")};
@@ -223,6 +233,11 @@ StageKindInfo read_stage(const YamlNode& node, const Path& file) {
   return info;
 }
 
+CodecLoaderInfo read_codec(const YamlNode& node, const Path& file) {
+  const Fields fields(node, file, {"name", "summary", "exporters"});
+  return {fields.text("name"), fields.text("summary"), fields.texts("exporters")};
+}
+
 }  // namespace
 
 Path sidecar_path(const Path& library) {
@@ -240,6 +255,7 @@ std::string to_sidecar(const PluginInfo& info) {
   emit(out, "interface", info.interface_id);
   emit_all(out, "exporters", info.exporters);
   emit_all(out, "stages", info.stages);
+  emit_all(out, "codecs", info.codecs);
   out << YAML::EndMap << YAML::Newline;
   return out.c_str();
 }
@@ -251,7 +267,7 @@ PluginInfo parse_sidecar(std::string_view text, const Path& file) {
   };
   const YamlNode root = parse_yaml(text, options);
   const Fields fields(root, file,
-                      {"format", "name", "version", "interface", "exporters", "stages"});
+                      {"format", "name", "version", "interface", "exporters", "stages", "codecs"});
   if (const int format = fields.number("format"); format != kFormat) {
     fields.fail(fields.at("format", YamlNode::Type::text),
                 "has format " + std::to_string(format) + ", expected " + std::to_string(kFormat));
@@ -266,6 +282,7 @@ PluginInfo parse_sidecar(std::string_view text, const Path& file) {
   for (const YamlNode& item : fields.items("stages")) {
     info.stages.push_back(read_stage(item, file));
   }
+  for (const YamlNode& item : fields.items("codecs")) info.codecs.push_back(read_codec(item, file));
   if (const std::optional<std::string> problem = find_problem(info)) {
     fields.fail(root, "the plugin " + *problem);
   }

@@ -18,6 +18,8 @@ std::string_view to_string(OptionSpec::Type type) {
       return "real";
     case OptionSpec::Type::text:
       return "text";
+    case OptionSpec::Type::files:
+      return "files";
   }
   return "text";
 }
@@ -58,6 +60,30 @@ std::string to_string(const FactValue& value) {
     std::string operator()(const std::string& text) const { return text; }
   };
   return std::visit(Visitor{}, value);
+}
+
+std::vector<Path> files_of(std::string_view value) {
+  std::vector<Path> files;
+  while (!value.empty()) {
+    const std::size_t comma = value.find(',');
+    const std::string_view file = value.substr(0, comma);
+    if (!file.empty()) files.emplace_back(std::string(file));
+    value.remove_prefix(comma == std::string_view::npos ? value.size() : comma + 1);
+  }
+  return files;
+}
+
+std::string files_value(const std::vector<Path>& files) {
+  std::string value;
+  for (const Path& file : files) {
+    if (file.string().find(',') != std::string::npos) {
+      throw Error(ErrorKind::usage, "option.value",
+                  path_text(file) + " has a comma in its path, which separates files in options",
+                  "give it another name, for example with a symbolic link");
+    }
+    value += (value.empty() ? "" : ",") + file.string();
+  }
+  return value;
 }
 
 const std::string& option_value(const std::vector<OptionValue>& options, std::string_view name) {

@@ -95,23 +95,26 @@ TEST_F(Scanning, OutlivesEveryBadPlugin) {
   EXPECT_THAT(
       refusals(host),
       ElementsAre(
-          "bad_magic.so plugin.descriptor", "crash.so plugin.crash", "entry_fails.so plugin.entry",
-          "entry_throws_exception.so plugin.entry", "entry_throws_int.so plugin.entry",
-          "exit.so plugin.exit", "false_answer.so plugin.exit", "hang.so plugin.hang",
-          "info_bad_choice.so plugin.info", "info_bad_default.so plugin.info",
-          "info_bad_name.so plugin.info", "info_bad_option_name.so plugin.info",
-          "info_bad_pattern.so plugin.info", "info_empty.so plugin.info",
-          "info_info_throws.so plugin.info", "info_names_for_files.so plugin.info",
-          "info_no_names.so plugin.info", "info_no_source.so plugin.info",
-          "info_no_summary.so plugin.info", "info_null.so plugin.entry",
-          "info_option_twice.so plugin.info", "info_revision_zero.so plugin.info",
-          "info_same_name.so plugin.info", "leave_child.so plugin.exit",
-          "long_name.so plugin.descriptor", "missing_dependency.so plugin.missing_dependency",
-          "newer_abi.so plugin.abi", "no_entry.so plugin.no_entry",
-          "not_utf8_name.so plugin.descriptor", "null_entry.so plugin.descriptor",
-          "null_interface.so plugin.descriptor", "null_name.so plugin.descriptor",
-          "null_version.so plugin.descriptor", "older_abi.so plugin.abi",
-          "slow.so plugin.duplicate", "stage_bad_default.so plugin.info",
+          "bad_magic.so plugin.descriptor", "codec_bad_exporter.so plugin.info",
+          "codec_bad_name.so plugin.info", "codec_info_throws.so plugin.info",
+          "codec_no_exporters.so plugin.info", "codec_no_summary.so plugin.info",
+          "codec_null.so plugin.entry", "codec_same_name.so plugin.info", "crash.so plugin.crash",
+          "entry_fails.so plugin.entry", "entry_throws_exception.so plugin.entry",
+          "entry_throws_int.so plugin.entry", "exit.so plugin.exit", "false_answer.so plugin.exit",
+          "hang.so plugin.hang", "info_bad_choice.so plugin.info",
+          "info_bad_default.so plugin.info", "info_bad_name.so plugin.info",
+          "info_bad_option_name.so plugin.info", "info_bad_pattern.so plugin.info",
+          "info_empty.so plugin.info", "info_info_throws.so plugin.info",
+          "info_names_for_files.so plugin.info", "info_no_names.so plugin.info",
+          "info_no_source.so plugin.info", "info_no_summary.so plugin.info",
+          "info_null.so plugin.entry", "info_option_twice.so plugin.info",
+          "info_revision_zero.so plugin.info", "info_same_name.so plugin.info",
+          "leave_child.so plugin.exit", "long_name.so plugin.descriptor",
+          "missing_dependency.so plugin.missing_dependency", "newer_abi.so plugin.abi",
+          "no_entry.so plugin.no_entry", "not_utf8_name.so plugin.descriptor",
+          "null_entry.so plugin.descriptor", "null_interface.so plugin.descriptor",
+          "null_name.so plugin.descriptor", "null_version.so plugin.descriptor",
+          "older_abi.so plugin.abi", "slow.so plugin.duplicate", "stage_bad_default.so plugin.info",
           "stage_bad_name.so plugin.info", "stage_no_inputs.so plugin.info",
           "stage_null.so plugin.entry", "stage_reserved_name.so plugin.info",
           "stage_revision_zero.so plugin.info", "stage_same_name.so plugin.info",
@@ -255,7 +258,7 @@ TEST_F(Probing, AsksEveryExporterAndPutsTheBestFirst) {
   const Host host(only_good());
   const std::vector<std::string> found =
       answers(host, checkpoint(host, {{"voice", std::int64_t{80}}, {"tone", std::int64_t{30}}}));
-  ASSERT_EQ(found.size(), 9u);
+  ASSERT_EQ(found.size(), 10u);
   EXPECT_EQ(found[0], "voice 80 has the key 'voice'");
   EXPECT_EQ(found[1], "tone 30 has the key 'tone'");
   EXPECT_THAT(found, ::testing::Contains("castor 0 no twins are in it"));

@@ -24,6 +24,7 @@ PluginInfo full_info() {
                       {AcceptedSource::Kind::pretrained, "a name", {"true", "~", "a/b_*", "*"}}};
   exporter.options = {{"fast", OptionSpec::Type::boolean, "false", "Whether.", {}},
                       {"rate", OptionSpec::Type::integer, "", "Hz.", {"1", "2"}},
+                      {"more", OptionSpec::Type::files, "", "Further ones.", {}},
                       {"state", OptionSpec::Type::text, "no", "No: really.", {"no", "null"}}};
   StageKindInfo stage;
   stage.name = "join";
@@ -32,7 +33,8 @@ PluginInfo full_info() {
   stage.inputs = "files";
   stage.output = StageKindInfo::Output::directory;
   stage.options = {{"times", OptionSpec::Type::integer, "1", "How often.", {"1", "2"}}};
-  return {"plug", "1.2.3", "id-1", {exporter}, {stage}};
+  const CodecLoaderInfo codec = {"runner", "Runs: \"tones\".", {"tone", "true"}};
+  return {"plug", "1.2.3", "id-1", {exporter}, {stage}, {codec}};
 }
 
 // The smallest sidecar, with one line replaced.
@@ -94,6 +96,43 @@ TEST(Sidecar, DescribesKindsOfStage) {
   expect_refused(
       with("name: join", "name: needs"),
       "1:1: the plugin offers a kind of stage 'needs', a name that scripts have already");
+}
+
+TEST(Sidecar, DescribesLoadersOfCodecs) {
+  const std::string text =
+      "format: 1\nname: plug\nversion: 1.0.0\ninterface: id-1\ncodecs:\n  - name: runner\n"
+      "    summary: Runs.\n    exporters: [tone, hum]\n";
+  const PluginInfo info = parse_sidecar(text, kFile);
+  EXPECT_TRUE(info.exporters.empty());
+  ASSERT_EQ(info.codecs.size(), 1u);
+  EXPECT_EQ(info.codecs[0], (CodecLoaderInfo{"runner", "Runs.", {"tone", "hum"}}));
+  const auto with = [&](const std::string& line, const std::string& replacement) {
+    std::string changed = text;
+    return changed.replace(changed.find(line), line.size(), replacement);
+  };
+  expect_refused(with("    summary: Runs.\n", ""), "6:5: key 'summary' is missing");
+  expect_refused(with("exporters: [tone, hum]", "exporter: tone"),
+                 "8:5: unknown key 'exporter', did you mean 'exporters'?");
+  expect_refused(with("exporters: [tone, hum]", "exporters: tone"),
+                 "8:16: found text, expected a list");
+  const auto rule = [&](const std::string& line, const std::string& replacement,
+                        const std::string& message) {
+    expect_refused(with(line, replacement), "1:1: the plugin offers " + message);
+  };
+  rule("name: runner", "name: my codec",
+       "a loader of codecs 'my codec', expected a lower-case name");
+  rule("summary: Runs.", "summary: ''", "the loader of codecs 'runner', which gives no summary");
+  rule("[tone, hum]", "[]",
+       "the loader of codecs 'runner', which names no exporter whose components it runs");
+  rule("[tone, hum]", "[tone, Hum]",
+       "the loader of codecs 'runner', which names the exporter 'Hum', expected a lower-case name");
+  const std::string one = text.substr(text.find("  - name"));
+  rule(one, one + one, "two loaders of codecs 'runner'");
+  std::string many;
+  for (int i = 0; i < 65; ++i) {
+    many += with("runner", "r" + std::to_string(i)).substr(text.find("  - name"));
+  }
+  rule(one, many, "65 loaders of codecs, expected at most 64");
 }
 
 TEST(Sidecar, RefusesEveryCut) {

@@ -5,6 +5,7 @@
 
 #include "bundlecraft/plugin/plugin.h"
 #include "support/error_matchers.h"
+#include "support/temporary_directory.h"
 
 namespace bundlecraft {
 namespace {
@@ -46,6 +47,20 @@ class Counting final : public StageKind {
   }
 };
 
+// Loads what `load` makes.
+class Loading final : public CodecLoader {
+ public:
+  explicit Loading(std::unique_ptr<Codec> (*make)()) : make_(make) {}
+  CodecLoaderInfo info() const override { return {"loading", "Loads.", {"tone"}}; }
+  std::unique_ptr<Codec> load(const Value& /*package*/,
+                              const CodecOptions& /*options*/) const override {
+    return make_();
+  }
+
+ private:
+  std::unique_ptr<Codec> (*make_)();
+};
+
 LineFailure failure_of(void (*what)()) {
   const detail::GuardedExporter exporter(std::make_unique<Throwing>(what));
   LineFailure failure;
@@ -85,8 +100,10 @@ class Counter final : public LineRegistrar {
  public:
   void add(std::unique_ptr<LineExporter> exporter) noexcept override { count += exporter ? 1 : 0; }
   void add(std::unique_ptr<LineStageKind> kind) noexcept override { kinds += kind ? 1 : 0; }
+  void add(std::unique_ptr<LineCodecLoader> loader) noexcept override { codecs += loader ? 1 : 0; }
   int count = 0;
   int kinds = 0;
+  int codecs = 0;
 };
 
 TEST(Registrar, RefusesNothing) {
@@ -104,6 +121,12 @@ TEST(Registrar, RefusesNothing) {
                ::testing::HasSubstr("kind of stage that is null"),
                [&] { registrar.add(std::unique_ptr<const StageKind>()); });
   EXPECT_EQ(counter.kinds, 1);
+  registrar.add(std::make_unique<Loading>([]() -> std::unique_ptr<Codec> { return nullptr; }));
+  EXPECT_EQ(counter.codecs, 1);
+  expect_error(ErrorKind::plugin, "plugin.entry",
+               ::testing::Eq("a loader of codecs that is null was added"),
+               [&] { registrar.add(std::unique_ptr<const CodecLoader>()); });
+  EXPECT_EQ(counter.codecs, 1);
 }
 
 TEST(GuardedStageKind, TurnsWhatItThrowsIntoValues) {
@@ -129,6 +152,76 @@ TEST(GuardedStageKind, TurnsWhatItThrowsIntoValues) {
   ASSERT_TRUE(failure.failed);
   expect_error(ErrorKind::mismatch, "count.wrong", ::testing::Eq("there are not two"),
                [&] { failure.raise(); });
+}
+
+// A codec of one property that throws whatever it is asked to do.
+class Stubborn final : public Codec {
+ public:
+  const CodecProperties& properties() const override {
+    static const CodecProperties properties = [] {
+      CodecProperties stated;
+      stated.engine = "stubbornness";
+      return stated;
+    }();
+    return properties;
+  }
+  Latent encode_latent(const Audio& /*audio*/) const override { throw std::runtime_error("a"); }
+  Codes encode(const Audio& /*audio*/, std::int64_t codebooks) const override {
+    throw std::runtime_error("b" + std::to_string(codebooks));
+  }
+  Latent decode_latent(const Codes& /*codes*/) const override { throw std::runtime_error("c"); }
+  Audio decode(const Codes& /*codes*/) const override { throw std::runtime_error("d"); }
+  void save(OutputFile& /*file*/) const override {
+    throw Error(ErrorKind::usage, "codec.save", "will not");
+  }
+};
+
+TEST(GuardedCodecLoader, TurnsWhatItThrowsIntoValues) {
+  const auto failure_of_load = [](std::unique_ptr<Codec> (*load)()) {
+    LineFailure failure;
+    const detail::GuardedCodecLoader loader(std::make_unique<Loading>(load));
+    EXPECT_EQ(loader.info(failure).name, "loading");
+    EXPECT_FALSE(failure.failed);
+    EXPECT_EQ(loader.load(Value(), {}, failure), nullptr);
+    EXPECT_TRUE(failure.failed);
+    return failure;
+  };
+  const LineFailure null = failure_of_load([]() -> std::unique_ptr<Codec> { return nullptr; });
+  expect_error(ErrorKind::plugin, "plugin.codec", ::testing::Eq("a codec that is null was made"),
+               [&] { null.raise(); });
+  const LineFailure refused = failure_of_load([]() -> std::unique_ptr<Codec> {
+    throw Error(ErrorKind::input, "codec.unsupported", "not this one");
+  });
+  expect_error(ErrorKind::input, "codec.unsupported", ::testing::Eq("not this one"),
+               [&] { refused.raise(); });
+  const LineFailure number = failure_of_load([]() -> std::unique_ptr<Codec> { throw 7; });
+  expect_error(ErrorKind::plugin, "plugin.exception",
+               ::testing::Eq("an exception that is no std::exception"), [&] { number.raise(); });
+}
+
+TEST(GuardedCodec, TurnsWhatItThrowsIntoValues) {
+  LineFailure failure;
+  const detail::GuardedCodecLoader loader(std::make_unique<Loading>(
+      []() -> std::unique_ptr<Codec> { return std::make_unique<Stubborn>(); }));
+  const std::unique_ptr<LineCodec> codec = loader.load(Value(), {}, failure);
+  ASSERT_NE(codec, nullptr);
+  EXPECT_EQ(codec->properties(failure).engine, "stubbornness");
+  EXPECT_FALSE(failure.failed);
+  const auto message_of = [](auto&& call) {
+    LineFailure thrown;
+    call(thrown);
+    EXPECT_TRUE(thrown.failed);
+    return thrown.code + ": " + thrown.message;
+  };
+  EXPECT_EQ(message_of([&](LineFailure& f) { codec->encode_latent({}, f); }),
+            "plugin.exception: a");
+  EXPECT_EQ(message_of([&](LineFailure& f) { codec->encode({}, 5, f); }), "plugin.exception: b5");
+  EXPECT_EQ(message_of([&](LineFailure& f) { codec->decode_latent({}, f); }),
+            "plugin.exception: c");
+  EXPECT_EQ(message_of([&](LineFailure& f) { codec->decode({}, f); }), "plugin.exception: d");
+  const testing::TemporaryDirectory directory;
+  OutputFile file(directory.path(), Durability::no_sync);
+  EXPECT_EQ(message_of([&](LineFailure& f) { codec->save(file, f); }), "codec.save: will not");
 }
 
 TEST(InterfaceId, NamesVersionHeadersAndRuntime) {

@@ -14,6 +14,7 @@
 #include "bundlecraft/base/sink.h"
 #include "bundlecraft/host/sidecar.h"
 #include "bundlecraft/io/output_file.h"
+#include "bundlecraft/plugin/codec.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "bundlecraft/plugin/stage_kind.h"
 
@@ -132,6 +133,16 @@ class Host {
   // REQUIRES: the kind is one of stage_kinds().
   StageOutcome run_stage(const std::string& kind, const StageRequest& request,
                          StageContext& context) const;
+
+  // Whether a plugin offers to run components of this exporter.
+  bool can_run(const std::string& exporter) const;
+  // The codec that `component` holds, ready to run; maps the library that runs it, which may take a
+  // second. Errors of the codec itself leave its functions as they are; what it returns is held
+  // against its properties. Throws Error: plugin "codec.none" (no plugin runs components of this
+  // exporter), "plugin.codec" (properties that no codec has; also from functions of the codec) and
+  // as PluginLibrary::load, and whatever the loader throws. The codec may outlive the host.
+  std::unique_ptr<Codec> load_codec(const PreparedComponent& component,
+                                    const CodecOptions& options = {}) const;
 
   // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;

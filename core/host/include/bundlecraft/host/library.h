@@ -30,6 +30,8 @@ class PluginLibrary {
   virtual const PluginInfo& info() const = 0;
   // Same order as info().stages.
   virtual const std::vector<std::unique_ptr<LineStageKind>>& stages() const = 0;
+  // Same order as info().codecs.
+  virtual const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const = 0;
   // Same order as info().exporters.
   virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
 };

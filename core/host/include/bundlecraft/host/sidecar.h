@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bundlecraft/io/path.h"
+#include "bundlecraft/plugin/codec.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "bundlecraft/plugin/stage_kind.h"
 
@@ -20,6 +21,7 @@ struct PluginInfo {
   std::string interface_id;
   std::vector<ExporterInfo> exporters;
   std::vector<StageKindInfo> stages = {};
+  std::vector<CodecLoaderInfo> codecs = {};
 
   friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
 };

@@ -24,7 +24,13 @@ inline constexpr std::string_view kCompressionRole = "compression";
 
 // An option an exporter accepts, declared so that the host can check and print it.
 struct OptionSpec {
-  enum class Type { boolean, integer, real, text };
+  enum class Type {
+    boolean,
+    integer,
+    real,
+    text,
+    files,  // paths of checkpoints, separated by commas; manifests keep their names only
+  };
   std::string name;  // lower case, words joined by '-'
   Type type = Type::text;
   std::string default_value;         // as text; empty: no default
@@ -121,6 +127,14 @@ struct SummaryItem {
   std::string value;
 };
 
+// Whether a program that people use can load the component, once it is written.
+struct LoaderAnswer {
+  std::string loader;  // "AudioCraft 1.2 and later", "transformers"
+  bool loads = false;
+  bool needs_network = false;  // fetches something when it loads
+  std::string words;           // one clause: how, what is fetched, or why not
+};
+
 // A checked component, ready to be written.
 struct Component {
   std::string role;  // == ExporterInfo::component
@@ -132,6 +146,7 @@ struct Component {
       checks;  // what was checked, one clause each ("116 tensors match the shapes xp.cfg implies")
   std::vector<std::string>
       warnings;  // what the user should know ("loads only with network access")
+  std::vector<LoaderAnswer> loaders = {};  // most important first; PyTorch itself is the host's
 };
 
 // An option with its value, as the host has checked it against OptionSpec (defaults filled in).
@@ -139,6 +154,11 @@ struct OptionValue {
   std::string name;
   std::string value;
 };
+
+// The paths in the value of an option of type `files`, and the reverse. Throws Error(usage,
+// "option.value") for a path with a comma.
+std::vector<Path> files_of(std::string_view value);
+std::string files_value(const std::vector<Path>& files);
 
 // The value of a declared option; throws Error(internal) for one that is not declared.
 const std::string& option_value(const std::vector<OptionValue>& options, std::string_view name);

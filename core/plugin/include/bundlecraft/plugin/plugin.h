@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "bundlecraft/base/error.h"
+#include "bundlecraft/plugin/codec.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "bundlecraft/plugin/interface_id.h"
 #include "bundlecraft/plugin/stage_kind.h"
@@ -60,12 +61,34 @@ class LineStageKind {
                            LineFailure& failure) const noexcept = 0;
 };
 
+// The same of a codec, and of what loads one.
+class LineCodec {
+ public:
+  virtual ~LineCodec() = default;
+  virtual CodecProperties properties(LineFailure& failure) const noexcept = 0;
+  virtual Latent encode_latent(const Audio& audio, LineFailure& failure) const noexcept = 0;
+  virtual Codes encode(const Audio& audio, std::int64_t codebooks,
+                       LineFailure& failure) const noexcept = 0;
+  virtual Latent decode_latent(const Codes& codes, LineFailure& failure) const noexcept = 0;
+  virtual Audio decode(const Codes& codes, LineFailure& failure) const noexcept = 0;
+  virtual void save(OutputFile& file, LineFailure& failure) const noexcept = 0;
+};
+
+class LineCodecLoader {
+ public:
+  virtual ~LineCodecLoader() = default;
+  virtual CodecLoaderInfo info(LineFailure& failure) const noexcept = 0;
+  virtual std::unique_ptr<LineCodec> load(const Value& package, const CodecOptions& options,
+                                          LineFailure& failure) const noexcept = 0;
+};
+
 // Given to the entry function; collects what the library offers. Implemented by the host.
 class LineRegistrar {
  public:
   virtual ~LineRegistrar() = default;
   virtual void add(std::unique_ptr<LineExporter> exporter) noexcept = 0;
   virtual void add(std::unique_ptr<LineStageKind> kind) noexcept = 0;
+  virtual void add(std::unique_ptr<LineCodecLoader> loader) noexcept = 0;
 };
 
 namespace detail {
@@ -122,6 +145,56 @@ class GuardedStageKind final : public LineStageKind {
   std::unique_ptr<const StageKind> kind_;
 };
 
+class GuardedCodec final : public LineCodec {
+ public:
+  explicit GuardedCodec(std::unique_ptr<const Codec> codec) : codec_(std::move(codec)) {}
+  CodecProperties properties(LineFailure& failure) const noexcept override {
+    return guard<CodecProperties>(failure, [&] { return codec_->properties(); });
+  }
+  Latent encode_latent(const Audio& audio, LineFailure& failure) const noexcept override {
+    return guard<Latent>(failure, [&] { return codec_->encode_latent(audio); });
+  }
+  Codes encode(const Audio& audio, std::int64_t codebooks,
+               LineFailure& failure) const noexcept override {
+    return guard<Codes>(failure, [&] { return codec_->encode(audio, codebooks); });
+  }
+  Latent decode_latent(const Codes& codes, LineFailure& failure) const noexcept override {
+    return guard<Latent>(failure, [&] { return codec_->decode_latent(codes); });
+  }
+  Audio decode(const Codes& codes, LineFailure& failure) const noexcept override {
+    return guard<Audio>(failure, [&] { return codec_->decode(codes); });
+  }
+  void save(OutputFile& file, LineFailure& failure) const noexcept override {
+    guard<int>(failure, [&] {
+      codec_->save(file);
+      return 0;
+    });
+  }
+
+ private:
+  std::unique_ptr<const Codec> codec_;
+};
+
+class GuardedCodecLoader final : public LineCodecLoader {
+ public:
+  explicit GuardedCodecLoader(std::unique_ptr<const CodecLoader> loader)
+      : loader_(std::move(loader)) {}
+  CodecLoaderInfo info(LineFailure& failure) const noexcept override {
+    return guard<CodecLoaderInfo>(failure, [&] { return loader_->info(); });
+  }
+  std::unique_ptr<LineCodec> load(const Value& package, const CodecOptions& options,
+                                  LineFailure& failure) const noexcept override {
+    return guard<std::unique_ptr<LineCodec>>(failure, [&]() -> std::unique_ptr<LineCodec> {
+      std::unique_ptr<const Codec> codec = loader_->load(package, options);
+      if (!codec) throw Error(ErrorKind::plugin, "plugin.codec", "a codec that is null was made");
+      return std::make_unique<GuardedCodec>(std::move(codec));
+    });
+  }
+
+ private:
+  std::unique_ptr<const CodecLoader> loader_;
+};
+
 }  // namespace detail
 
 // What a plugin's entry sees.
@@ -137,6 +210,11 @@ class Registrar {
     if (!kind)
       throw Error(ErrorKind::plugin, "plugin.entry", "a kind of stage that is null was added");
     line_.add(std::make_unique<detail::GuardedStageKind>(std::move(kind)));
+  }
+  void add(std::unique_ptr<const CodecLoader> loader) {
+    if (!loader)
+      throw Error(ErrorKind::plugin, "plugin.entry", "a loader of codecs that is null was added");
+    line_.add(std::make_unique<detail::GuardedCodecLoader>(std::move(loader)));
   }
 
  private:
@@ -158,8 +236,8 @@ struct PluginDescriptor {
   const char* interface_id;  // kInterfaceId of the headers the plugin was compiled with
   const char* name;          // "^[a-z][a-z0-9_-]*$"
   const char* version;       // of the plugin, "1.2.3"
-  // Registers exporters and kinds of stage. Never throws; on failure sets *failure and nothing it
-  // added is used. Called once, from one thread.
+  // Registers exporters, kinds of stage and loaders of codecs. Never throws; on failure sets
+  // *failure and nothing it added is used. Called once, from one thread.
   void (*entry)(LineRegistrar* registrar, LineFailure* failure);
 };
 
