@@ -11,10 +11,29 @@
 namespace bundlecraft {
 namespace {
 
-void add_source_file(const PreparedComponent& component, SourceFiles& files) {
+void add_file(const Checkpoint& checkpoint, SourceFiles& files) {
+  if (std::ranges::count(files, &checkpoint.file()) == 0) files.push_back(&checkpoint.file());
+}
+
+// The files whose bytes `value` is made from.
+void add_source_files(const Value& value, SourceFiles& files) {
+  if (const auto* tensor = value.get_if<Tensor>()) {
+    add_file(*tensor->storage.checkpoint, files);
+  } else if (const auto* computed = value.get_if<ComputedTensor>()) {
+    for (const Storage& storage : computed->elements->sources()) {
+      add_file(*storage.checkpoint, files);
+    }
+  } else if (const auto* list = value.get_if<Value::List>()) {
+    for (const Value& item : *list) add_source_files(item, files);
+  } else if (const auto* dict = value.get_if<Value::Dict>()) {
+    for (const auto& [key, item] : *dict) add_source_files(item, files);
+  }
+}
+
+void add_source_files(const PreparedComponent& component, SourceFiles& files) {
   const Source& source = component.source;
-  if (source.kind() != AcceptedSource::Kind::checkpoint) return;
-  files.push_back(&source.checkpoint().file());
+  if (source.kind() == AcceptedSource::Kind::checkpoint) add_file(source.checkpoint(), files);
+  add_source_files(component.component.package, files);
 }
 
 // Roles become file names.
@@ -54,6 +73,43 @@ WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::str
                    const PublishOptions& options) {
   return write_package(prepared.component.package, file,
                        {std::move(task), options.sink, options.cancellation});
+}
+
+// Writes a file with `fill`, which is given its name; it appears at `target` complete.
+template <typename Fill>
+void publish_file(const PreparedComponent& component, const Path& target,
+                  const PublishOptions& options, Fill&& fill) {
+  const Place place = place_of(target);
+  if (target.string().back() == '/') {
+    throw Error(ErrorKind::usage, "target.directory",
+                quoted_path(place.given) + " names a directory, a component is a file",
+                "name a file in it");
+  }
+  SourceFiles sources;
+  add_source_files(component, sources);
+  check_file_target(place, sources, options.force);
+  ParentDirectories parents(place, options.durability);
+  OutputFile file(place.parent, options.durability);
+  fill(file, place.name);
+  options.cancellation->check();
+  file.publish(place.path(), options.force);
+  parents.keep();
+}
+
+// Files by their names: where they lie decides nothing.
+std::vector<OptionValue> recorded_options(const PreparedComponent& prepared) {
+  std::vector<OptionValue> options = prepared.options;
+  for (OptionValue& option : options) {
+    for (const OptionSpec& spec : prepared.exporter.options) {
+      if (spec.name != option.name || spec.type != OptionSpec::Type::files) continue;
+      std::string names;
+      for (const Path& file : files_of(option.value)) {
+        names += (names.empty() ? "" : ",") + file.filename().string();
+      }
+      option.value = names;
+    }
+  }
+  return options;
 }
 
 }  // namespace
@@ -100,7 +156,7 @@ ManifestComponent describe_component(const PreparedComponent& prepared) {
   entry.exporter = prepared.exporter.name;
   entry.exporter_revision = prepared.exporter.revision;
   entry.exporter_version = prepared.plugin_version;
-  entry.options = prepared.options;
+  entry.options = recorded_options(prepared);
   entry.summary = component.summary;
   entry.provides = component.provides;
   entry.requires_ = component.requires_;
@@ -125,24 +181,21 @@ Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
 
 ExportReport write_component(const PreparedComponent& component, const Path& target,
                              const PublishOptions& options) {
-  const Place place = place_of(target);
-  if (target.string().back() == '/') {
-    throw Error(ErrorKind::usage, "target.directory",
-                quoted_path(place.given) + " names a directory, a component is a file",
-                "name a file in it");
-  }
-  SourceFiles sources;
-  add_source_file(component, sources);
-  check_file_target(place, sources, options.force);
-  ParentDirectories parents(place, options.durability);
-  OutputFile file(place.parent, options.durability);
-  file.reserve(package_size(component.component.package));
-  ExportReport report;
-  report.written = write(component, file, place.name, options);
-  report.file = target;
-  options.cancellation->check();
-  file.publish(place.path(), options.force);
-  parents.keep();
+  ExportReport report{target, {}};
+  publish_file(component, target, options, [&](OutputFile& file, const std::string& name) {
+    file.reserve(package_size(component.component.package));
+    report.written = write(component, file, name, options);
+  });
+  return report;
+}
+
+ExportReport write_program(const PreparedComponent& component, const Host& host, const Path& target,
+                           const PublishOptions& options) {
+  ExportReport report{target, {}};
+  publish_file(component, target, options, [&](OutputFile& file, const std::string&) {
+    host.load_codec(component)->save(file);
+    report.written.bytes = file.size();
+  });
   return report;
 }
 
@@ -157,7 +210,7 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
 
   const Place place = place_of(target);
   SourceFiles sources;
-  for (const PreparedComponent& component : components) add_source_file(component, sources);
+  for (const PreparedComponent& component : components) add_source_files(component, sources);
   check_directory_target(place, sources, options.force, options.disposable);
   ParentDirectories parents(place, options.durability);
   const TargetLock lock(place);

@@ -130,6 +130,31 @@ TEST(WriteComponent, NeverReplacesItsSource) {
   EXPECT_EQ(read_file(directory / "x.bin"), before);
 }
 
+// The files that weights are averaged from are sources too.
+TEST(WriteComponent, NeverReplacesAFileItComputesFrom) {
+  const TemporaryDirectory directory;
+  const Path golden = Path(BUNDLECRAFT_TEST_DATA) / "golden/data/yaml_cases_exported.bin";
+  const auto weight = [&](const char* name) {
+    fs::copy_file(golden, directory / name);
+    const auto checkpoint = Checkpoint::open(directory / name);
+    const Object state = checkpoint->root().at("best_state");
+    return elements_of(checkpoint->tensor((*state.entries().begin()).value));
+  };
+  PreparedComponent prepared = component("lm");
+  prepared.component.package = Value::Dict{
+      {"best_state",
+       Value::Dict{{"w", ComputedTensor{DType::float32, average({weight("a.bin"), weight("b.bin")}),
+                                        "w"}}}}};
+  const std::string before = read_file(directory / "b.bin");
+  for (const char* target : {"a.bin", "b.bin"}) {
+    expect_error(ErrorKind::usage, "target.is_source",
+                 HasSubstr(std::string(target) + "' would replace the source"),
+                 [&] { write_component(prepared, directory / target, component_force()); });
+  }
+  EXPECT_EQ(read_file(directory / "b.bin"), before);
+  write_component(prepared, directory / "c.bin", {});
+}
+
 TEST(WriteComponent, RemovesCreatedParentsWhenItFails) {
   const TemporaryDirectory directory;
   Cancellation cancellation;
@@ -139,6 +164,23 @@ TEST(WriteComponent, RemovesCreatedParentsWhenItFails) {
   expect_error(ErrorKind::interrupted, "run.interrupted", HasSubstr("interrupted"),
                [&] { write_component(component("lm"), directory / "a/b/x.bin", options); });
   EXPECT_THAT(directory.names(), IsEmpty());
+}
+
+// Where files lie decides nothing, and is nobody's business.
+TEST(DescribeComponent, RecordsFilesByTheirNames) {
+  PreparedComponent prepared = component("lm");
+  using Type = OptionSpec::Type;
+  prepared.exporter.options = {{"average", Type::files, "", "Further ones.", {}},
+                               {"more", Type::files, "", "More.", {}},
+                               {"state", Type::text, "best", "Which.", {}}};
+  prepared.options = {
+      {"average", "/home/me/runs/a.th,../b.th,c.th"}, {"more", ""}, {"state", "/x/y,z"}};
+  const std::vector<OptionValue> recorded = describe_component(prepared).options;
+  ASSERT_EQ(recorded.size(), 3u);
+  EXPECT_EQ(recorded[0].value, "a.th,b.th,c.th");
+  EXPECT_EQ(recorded[1].value, "");
+  EXPECT_EQ(recorded[2].value, "/x/y,z");
+  EXPECT_EQ(prepared.options[0].value, "/home/me/runs/a.th,../b.th,c.th");
 }
 
 TEST(WriteBundle, HoldsComponentsAndManifest) {

@@ -31,6 +31,12 @@ struct ExportReport {
 ExportReport write_component(const PreparedComponent& component, const Path& target,
                              const PublishOptions& options);
 
+// Writes the network of `component`, a codec, with its weights: a program that other software runs
+// without the code of the model (Codec::save; TorchScript for codecs of LibTorch). Throws as
+// write_component(), Host::load_codec() and Codec::save(). Of report.written only `bytes` is set.
+ExportReport write_program(const PreparedComponent& component, const Host& host, const Path& target,
+                           const PublishOptions& options);
+
 struct BundleOptions : PublishOptions {
   bool allow_mismatch = false;
   // Further files that a replaced bundle may hold and that go with it, by their names.
