@@ -26,7 +26,7 @@ foreach(file IN LISTS trained)
 endforeach()
 
 # Files that were exported already pass through.
-foreach(name encodec_nf4 encodec_causal_24khz encodec_renorm encodec_outer_nonorm jasco)
+foreach(name encodec encodec_causal_24khz encodec_renorm encodec_outer_nonorm jasco)
   file(MAKE_DIRECTORY "${OUT}/again")
   export_to("again/${name}.bin" "${DATA}/${name}_exported.bin")
 endforeach()
