@@ -9,6 +9,7 @@
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
 #include "dac/spec.h"
+#include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
 namespace bundlecraft::dac {
@@ -100,11 +101,14 @@ void describe_pretrained(const std::string& name, Component& component) {
   component.warnings.push_back(
       "a reference: the descript-audio-codec package must be installed where the bundle is loaded, "
       "and fetches the weights then");
+  component.loaders =
+      audiocraft::loader_answers("1.1", "with descript-audio-codec installed", {}, {name});
 }
 
 void describe_embedded(const Config& config, const audiocraft::State& state, Component& component) {
   const Spec spec = read_spec(config);
   audiocraft::append(component.checks, check_state(state, spec.expected));
+  audiocraft::append(component.checks, state.notes);
   component.provides = provided_facts(spec.figures, "dac in xp.cfg");
   component.summary = {{"family", "DAC"}};
   add_summary(spec.figures, component.summary);
@@ -112,9 +116,15 @@ void describe_embedded(const Config& config, const audiocraft::State& state, Com
   component.warnings.push_back(
       "AudioCraft cannot load a DAC from tensors, only by the names dac_44khz and dac_24khz: this "
       "file is for loaders of your own");
+  component.loaders = {
+      {"AudioCraft", false, false, "it loads a DAC by name only"},
+      {"transformers", false, false, "it has files of its own (model.safetensors, config.json)"}};
 }
 
+constexpr std::string_view kReference = "a reference to a pretrained DAC";
+
 void prepare_name(const std::string& name, const ExportRequest& request, Component& component) {
+  audiocraft::require_nothing_computed(request, kReference);
   describe_pretrained(name, component);
   component.package =
       audiocraft::reference_package(name, request.option(audiocraft::kVersionOption));
@@ -127,47 +137,77 @@ void prepare_reference(const Checkpoint& checkpoint, Component& component) {
   audiocraft::append(component.warnings, reference.warnings);
 }
 
-void prepare_weights(const ExportRequest& request, Component& component) {
-  audiocraft::require_single_state(request);
-  const Checkpoint& checkpoint = request.source.checkpoint();
+// What the options ask to compute, and the configuration that goes with it.
+Config compute(const ExportRequest& request, const Config& config, audiocraft::State& state) {
+  Config result = config;
+  if (request.option_is(audiocraft::kFoldOption, "true")) {
+    audiocraft::fold_weight_norm(state);
+    result = Config::from_yaml(config.text() + std::string(kWeightNormKey) + ": false\n");
+    reorder(state, read_spec(result).expected);
+  }
+  cast(state, request);
+  return result;
+}
+
+struct Weights {
+  Config config;
+  audiocraft::State state;
+};
+
+Weights read_weights(const Checkpoint& checkpoint) {
   const Object metadata = checkpoint.root().at("metadata");
   if (!metadata.is(Kind::dict) || !metadata.contains("kwargs")) {
     throw Error(ErrorKind::input, "config.missing",
                 "metadata is " + describe(metadata) + " without 'kwargs', the settings of the DAC",
                 "save the weights with model.save(\"weights.pth\", package=False)");
   }
-  const Config config = Config::from_yaml(config_text(metadata.at("kwargs")));
-  const audiocraft::State state =
-      audiocraft::read_state(checkpoint.root().at("state_dict"), checkpoint, "state_dict");
-  describe_embedded(config, state, component);
-  component.checks.push_back("xp.cfg written from metadata['kwargs']");
-  component.package =
-      audiocraft::model_package(state, config.text(), request.option(audiocraft::kVersionOption));
+  return {Config::from_yaml(config_text(metadata.at("kwargs"))),
+          audiocraft::read_state(checkpoint.root().at("state_dict"), checkpoint, "state_dict")};
 }
 
-void prepare_package(const ExportRequest& request, Component& component) {
-  audiocraft::Opened opened = audiocraft::open_model(request);
+void prepare_weights(const ExportRequest& request, ExportContext& context, Component& component) {
+  audiocraft::require_single_state(request);
+  Weights weights = read_weights(request.source.checkpoint());
+  average_with(weights.state, request, context, [](const ExportRequest& further) {
+    const Checkpoint& checkpoint = further.source.checkpoint();
+    const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
+    if (file.layout != Layout::weights) {
+      throw audiocraft::wrong_layout(file, "weights.pth of a DAC, as the first");
+    }
+    return read_weights(checkpoint).state;
+  });
+  const Config config = compute(request, weights.config, weights.state);
+  describe_embedded(config, weights.state, component);
+  component.checks.push_back("xp.cfg written from metadata['kwargs']");
+  component.package = audiocraft::model_package(weights.state, config.text(),
+                                                request.option(audiocraft::kVersionOption));
+}
+
+void prepare_package(const ExportRequest& request, ExportContext& context, Component& component) {
+  audiocraft::Opened opened = audiocraft::open_model(request, context);
   const audiocraft::ModelName model = audiocraft::model_name(opened.config);
   if (model.name != "dac") {
     throw Error(ErrorKind::input, "package.family", model.words + ", not a DAC");
   }
+  opened.config = compute(request, opened.config, opened.state);
   describe_embedded(opened.config, opened.state, component);
-  component.package = std::move(opened.package);
+  component.package = opened.package();
   audiocraft::append(component.checks, opened.checks);
   audiocraft::append(component.warnings, opened.warnings);
 }
 
-void prepare_file(const ExportRequest& request, Component& component) {
+void prepare_file(const ExportRequest& request, ExportContext& context, Component& component) {
   const Checkpoint& checkpoint = request.source.checkpoint();
   const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
   switch (file.layout) {
     case Layout::reference:
+      audiocraft::require_nothing_computed(request, kReference);
       return prepare_reference(checkpoint, component);
     case Layout::weights:
-      return prepare_weights(request, component);
+      return prepare_weights(request, context, component);
     case Layout::training:
     case Layout::exported:
-      return prepare_package(request, component);
+      return prepare_package(request, context, component);
     case Layout::other:
       break;
   }
@@ -185,7 +225,8 @@ ExporterInfo DacExporter::info() const {
           {{Kind::checkpoint, "weights.pth of descript-audio-codec", {}},
            {Kind::checkpoint, "exported DAC (compression_state_dict.bin)", {}},
            {Kind::pretrained, "name of a DAC", {"dac_44khz", "dac_24khz", "dac_*", "descript/*"}}},
-          {audiocraft::state_option(), audiocraft::version_option()}};
+          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+           audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
 }
 
 Probe DacExporter::probe(const Source& source) const {
@@ -193,14 +234,14 @@ Probe DacExporter::probe(const Source& source) const {
                                                            : probe_checkpoint(source.checkpoint());
 }
 
-Component DacExporter::prepare(const ExportRequest& request, ExportContext&) const {
+Component DacExporter::prepare(const ExportRequest& request, ExportContext& context) const {
   Component component;
   component.role = kCompressionRole;
   if (request.source.kind() == AcceptedSource::Kind::pretrained) {
     prepare_name(request.source.name(), request, component);
     return component;
   }
-  audiocraft::naming_file(request, [&] { prepare_file(request, component); });
+  audiocraft::naming_file(request, [&] { prepare_file(request, context, component); });
   return component;
 }
 

@@ -24,18 +24,6 @@ constexpr std::size_t kMaxRates = 16;
 constexpr std::int64_t kMaxHop = 1LL << 31;
 constexpr std::size_t kMaxTextItems = 256;
 
-struct Settings {
-  std::int64_t encoder_dim;
-  std::vector<std::int64_t> encoder_rates;
-  std::int64_t latent_dim;
-  std::int64_t decoder_dim;
-  std::vector<std::int64_t> decoder_rates;
-  std::int64_t codebooks;
-  std::int64_t codebook_size;
-  std::vector<std::int64_t> codebook_dims;  // one per codebook
-  std::int64_t sample_rate;
-};
-
 // One number for all codebooks, or a list with one for each.
 std::vector<std::int64_t> codebook_dims(const Config& config, const Section& section,
                                         std::int64_t codebooks) {
@@ -65,6 +53,7 @@ Settings read_settings(const Config& config) {
   settings.codebook_size = section.integer("codebook_size", kSizeRange);
   settings.codebook_dims = codebook_dims(config, section, settings.codebooks);
   settings.sample_rate = section.integer("sample_rate", kSampleRateRange);
+  settings.weight_norm = config.get_bool(kWeightNormKey).value_or(true);
   if (settings.decoder_dim >> settings.decoder_rates.size() == 0) {
     throw bad_value("dac.decoder_dim " + std::to_string(settings.decoder_dim) +
                     " cannot be halved " + std::to_string(settings.decoder_rates.size()) +
@@ -73,78 +62,85 @@ Settings read_settings(const Config& config) {
   return settings;
 }
 
-std::int64_t hop_length(const Settings& settings) {
-  std::int64_t hop = 1;
-  for (const std::int64_t rate : settings.encoder_rates) {
-    hop *= rate;  // at most 2^31 * 2^12
-    if (hop > kMaxHop) throw bad_value("the product of dac.encoder_rates is above 2^31");
+// The tensors of a DAC, in the order of its state dict.
+class Expectation {
+ public:
+  Expectation(ExpectedState& expected, const Settings& settings)
+      : expected_(expected), settings_(settings) {}
+
+  void encoder() {
+    std::int64_t width = settings_.encoder_dim;
+    std::size_t index = 0;
+    const auto next = [&] { return "encoder.block." + std::to_string(index++); };
+    conv(next(), width, 1, 7);
+    for (const std::int64_t rate : settings_.encoder_rates) {
+      const std::string block = next() + ".block";
+      residual_units(block, 0, width);
+      snake(block + ".3", width);
+      conv(block + ".4", 2 * width, width, 2 * rate);
+      width *= 2;
+    }
+    snake(next(), width);
+    conv(next(), settings_.latent_dim, width, 3);
   }
-  return hop;
-}
 
-void add_conv(ExpectedState& expected, const std::string& name, std::int64_t out, std::int64_t in,
-              std::int64_t kernel) {
-  expected.add_weight_norm(name, {out, in, kernel}, out);
-}
-
-void add_snake(ExpectedState& expected, const std::string& name, std::int64_t width) {
-  expected.add(name + ".alpha", {1, width, 1});
-}
-
-// Three residual units, at the indices `first` and following of `block`.
-void add_residual_units(ExpectedState& expected, const std::string& block, int first,
-                        std::int64_t width) {
-  for (int i = first; i < first + 3; ++i) {
-    const std::string unit = block + "." + std::to_string(i) + ".block.";
-    add_snake(expected, unit + "0", width);
-    add_conv(expected, unit + "1", width, width, 7);
-    add_snake(expected, unit + "2", width);
-    add_conv(expected, unit + "3", width, width, 1);
+  void quantizers() {
+    for (std::size_t i = 0; i < settings_.codebook_dims.size(); ++i) {
+      const std::string name = "quantizer.quantizers." + std::to_string(i);
+      const std::int64_t dim = settings_.codebook_dims[i];
+      conv(name + ".in_proj", dim, settings_.latent_dim, 1);
+      conv(name + ".out_proj", settings_.latent_dim, dim, 1);
+      expected_.add(name + ".codebook.weight", {settings_.codebook_size, dim});
+    }
   }
-}
 
-void add_encoder(ExpectedState& expected, const Settings& settings) {
-  std::int64_t width = settings.encoder_dim;
-  std::size_t index = 0;
-  const auto next = [&] { return "encoder.block." + std::to_string(index++); };
-  add_conv(expected, next(), width, 1, 7);
-  for (const std::int64_t rate : settings.encoder_rates) {
-    const std::string block = next() + ".block";
-    add_residual_units(expected, block, 0, width);
-    add_snake(expected, block + ".3", width);
-    add_conv(expected, block + ".4", 2 * width, width, 2 * rate);
-    width *= 2;
+  void decoder() {
+    std::int64_t width = settings_.decoder_dim;
+    std::size_t index = 0;
+    const auto next = [&] { return "decoder.model." + std::to_string(index++); };
+    conv(next(), width, settings_.latent_dim, 7);
+    for (std::size_t i = 0; i < settings_.decoder_rates.size(); ++i) {
+      const std::int64_t half = settings_.decoder_dim >> (i + 1);
+      const std::string block = next() + ".block";
+      snake(block + ".0", width);
+      weights(block + ".1", {width, half, 2 * settings_.decoder_rates[i]}, half);
+      residual_units(block, 2, half);
+      width = half;
+    }
+    snake(next(), width);
+    conv(next(), 1, width, 7);
   }
-  add_snake(expected, next(), width);
-  add_conv(expected, next(), settings.latent_dim, width, 3);
-}
 
-void add_quantizers(ExpectedState& expected, const Settings& settings) {
-  for (std::size_t i = 0; i < settings.codebook_dims.size(); ++i) {
-    const std::string name = "quantizer.quantizers." + std::to_string(i);
-    const std::int64_t dim = settings.codebook_dims[i];
-    add_conv(expected, name + ".in_proj", dim, settings.latent_dim, 1);
-    add_conv(expected, name + ".out_proj", settings.latent_dim, dim, 1);
-    expected.add(name + ".codebook.weight", {settings.codebook_size, dim});
+ private:
+  // Of a convolution with `out` output channels.
+  void weights(const std::string& name, const std::vector<std::int64_t>& shape, std::int64_t out) {
+    if (settings_.weight_norm) return expected_.add_weight_norm(name, shape, out);
+    expected_.add(name + ".weight", shape);
+    expected_.add(name + ".bias", {out});
   }
-}
 
-void add_decoder(ExpectedState& expected, const Settings& settings) {
-  std::int64_t width = settings.decoder_dim;
-  std::size_t index = 0;
-  const auto next = [&] { return "decoder.model." + std::to_string(index++); };
-  add_conv(expected, next(), width, settings.latent_dim, 7);
-  for (std::size_t i = 0; i < settings.decoder_rates.size(); ++i) {
-    const std::int64_t half = settings.decoder_dim >> (i + 1);
-    const std::string block = next() + ".block";
-    add_snake(expected, block + ".0", width);
-    expected.add_weight_norm(block + ".1", {width, half, 2 * settings.decoder_rates[i]}, half);
-    add_residual_units(expected, block, 2, half);
-    width = half;
+  void conv(const std::string& name, std::int64_t out, std::int64_t in, std::int64_t kernel) {
+    weights(name, {out, in, kernel}, out);
   }
-  add_snake(expected, next(), width);
-  add_conv(expected, next(), 1, width, 7);
-}
+
+  void snake(const std::string& name, std::int64_t width) {
+    expected_.add(name + ".alpha", {1, width, 1});
+  }
+
+  // Three, at the indices `first` and following of `block`.
+  void residual_units(const std::string& block, int first, std::int64_t width) {
+    for (int i = first; i < first + 3; ++i) {
+      const std::string unit = block + "." + std::to_string(i) + ".block.";
+      snake(unit + "0", width);
+      conv(unit + "1", width, width, 7);
+      snake(unit + "2", width);
+      conv(unit + "3", width, width, 1);
+    }
+  }
+
+  ExpectedState& expected_;
+  const Settings& settings_;
+};
 
 Error bad_kwargs(const std::string& message) {
   return Error(ErrorKind::input, "config.type", "metadata['kwargs']" + message);
@@ -181,11 +177,20 @@ std::string scalar_text(Object value, const std::string& where) {
 
 }  // namespace
 
+std::int64_t Settings::hop_length() const {
+  std::int64_t hop = 1;
+  for (const std::int64_t rate : encoder_rates) {
+    hop *= rate;  // at most 2^31 * 2^12
+    if (hop > kMaxHop) throw bad_value("the product of dac.encoder_rates is above 2^31");
+  }
+  return hop;
+}
+
 Spec read_spec(const Config& config) {
   audiocraft::require_key(config, "dac", "a DAC");
-  const Settings settings = read_settings(config);
-  const std::int64_t hop = hop_length(settings);
-  Spec spec;
+  Spec spec{read_settings(config), {}, {}};
+  const Settings& settings = spec.settings;
+  const std::int64_t hop = settings.hop_length();
   spec.figures.codebooks = settings.codebooks;
   spec.figures.cardinality = settings.codebook_size;
   spec.figures.sample_rate = settings.sample_rate;
@@ -193,9 +198,10 @@ Spec read_spec(const Config& config) {
   spec.figures.channels = 1;
   spec.figures.latent_dimension = settings.latent_dim;
   spec.figures.codec_class = audiocraft::kDacClass;
-  add_encoder(spec.expected, settings);
-  add_quantizers(spec.expected, settings);
-  add_decoder(spec.expected, settings);
+  Expectation expectation(spec.expected, settings);
+  expectation.encoder();
+  expectation.quantizers();
+  expectation.decoder();
   return spec;
 }
 

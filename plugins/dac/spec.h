@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bundlecraft/checkpoint/object.h"
@@ -12,7 +13,28 @@
 
 namespace bundlecraft::dac {
 
+// Beside `dac` in a configuration; absent: true.
+inline constexpr std::string_view kWeightNormKey = "weight_norm";
+
+// Arguments of dac.DAC.
+struct Settings {
+  std::int64_t encoder_dim;
+  std::vector<std::int64_t> encoder_rates;
+  std::int64_t latent_dim;
+  std::int64_t decoder_dim;
+  std::vector<std::int64_t> decoder_rates;
+  std::int64_t codebooks;
+  std::int64_t codebook_size;
+  std::vector<std::int64_t> codebook_dims;  // one per codebook
+  std::int64_t sample_rate;
+  bool weight_norm = true;  // false: folded into the weights, which no argument of dac.DAC says
+
+  // Samples per frame.
+  std::int64_t hop_length() const;
+};
+
 struct Spec {
+  Settings settings;
   audiocraft::CodecFigures figures;
   audiocraft::ExpectedState expected;
 };

@@ -7,6 +7,7 @@
 #include "bundlecraft/base/text.h"
 #include "encodec/pretrained.h"
 #include "encodec/spec.h"
+#include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
 namespace bundlecraft::encodec {
@@ -57,6 +58,8 @@ Probe probe_checkpoint(const Checkpoint& checkpoint) {
   return {};
 }
 
+constexpr const char* kLoadedBy = "CompressionModel.get_pretrained(FILE)";
+
 // Facts, summary and warnings of a codec that a loader fetches by name.
 void describe_pretrained(const std::string& name, Component& component) {
   const NameVerdict verdict = judge_name(name);
@@ -79,6 +82,10 @@ void describe_pretrained(const std::string& name, Component& component) {
     component.warnings.push_back("a reference: " + quoted(name) +
                                  " is fetched from Hugging Face when the bundle is loaded");
   }
+  const bool local = name == "debug_compression_model";
+  component.loaders = audiocraft::loader_answers(
+      "1.0", "with its language model", {},
+      local ? std::vector<std::string>() : std::vector<std::string>{name});
 }
 
 // Which key of xp.cfg a figure comes from.
@@ -91,6 +98,16 @@ std::string key_of(std::string_view fact) {
   if (fact == audiocraft::kLatentDimension) return "seanet.dimension";
   if (fact == audiocraft::kRenormalize) return "encodec.renormalize";
   return "compression_model";
+}
+
+// AudioCraft builds plain convolutions where the configuration names no norm.
+void fold(audiocraft::Opened& opened) {
+  audiocraft::fold_weight_norm(opened.state);
+  for (const char* section : {"seanet", "seanet.encoder", "seanet.decoder"}) {
+    const std::string key = std::string(section) + ".norm";
+    if (opened.config.contains(key)) opened.config = opened.config.with(key, "none");
+  }
+  reorder(opened.state, read_spec(opened.config).expected);
 }
 
 void describe_model(const audiocraft::Opened& opened, Component& component) {
@@ -120,6 +137,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.summary = {{"family", "EnCodec"}};
   add_summary(spec.figures, component.summary);
   component.warnings = std::move(spec.warnings);
+  component.loaders = audiocraft::loader_answers("1.0", kLoadedBy, spec.unknown_keys, {});
 }
 
 Component prepare_reference(const Checkpoint& checkpoint) {
@@ -132,7 +150,10 @@ Component prepare_reference(const Checkpoint& checkpoint) {
   return component;
 }
 
+constexpr std::string_view kReference = "a reference to a pretrained codec";
+
 Component prepare_pretrained(const ExportRequest& request) {
+  audiocraft::require_nothing_computed(request, kReference);
   Component component;
   component.role = kCompressionRole;
   const std::string& name = request.source.name();
@@ -142,23 +163,27 @@ Component prepare_pretrained(const ExportRequest& request) {
   return component;
 }
 
-Component prepare_model(const ExportRequest& request) {
-  audiocraft::Opened opened = audiocraft::open_model(request);
+Component prepare_model(const ExportRequest& request, ExportContext& context) {
+  audiocraft::Opened opened = audiocraft::open_model(request, context);
   Component component;
   component.role = kCompressionRole;
+  if (request.option_is(audiocraft::kFoldOption, "true")) fold(opened);
   describe_model(opened, component);
+  cast(opened.state, request);
   add_summary(opened.state, component.summary);
   audiocraft::append(component.checks, opened.checks);
   audiocraft::append(component.checks, opened.state.notes);
   audiocraft::append(component.warnings, opened.warnings);
-  component.package = std::move(opened.package);
+  component.package = opened.package();
   return component;
 }
 
-Component prepare_file(const ExportRequest& request) {
+Component prepare_file(const ExportRequest& request, ExportContext& context) {
   const Checkpoint& checkpoint = request.source.checkpoint();
   const bool reference = audiocraft::file_kind(checkpoint.root()).layout == Layout::reference;
-  return reference ? prepare_reference(checkpoint) : prepare_model(request);
+  if (!reference) return prepare_model(request, context);
+  audiocraft::require_nothing_computed(request, kReference);
+  return prepare_reference(checkpoint);
 }
 
 }  // namespace
@@ -175,7 +200,8 @@ ExporterInfo EncodecExporter::info() const {
       {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
        {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},
        {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)}},
-      {audiocraft::state_option(), audiocraft::version_option()}};
+      {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+       audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
 }
 
 Probe EncodecExporter::probe(const Source& source) const {
@@ -187,9 +213,9 @@ Probe EncodecExporter::probe(const Source& source) const {
           verdict.hint.empty() ? verdict.reason : verdict.reason + "; " + verdict.hint};
 }
 
-Component EncodecExporter::prepare(const ExportRequest& request, ExportContext&) const {
+Component EncodecExporter::prepare(const ExportRequest& request, ExportContext& context) const {
   if (request.source.kind() == AcceptedSource::Kind::pretrained) return prepare_pretrained(request);
-  return audiocraft::naming_file(request, [&] { return prepare_file(request); });
+  return audiocraft::naming_file(request, [&] { return prepare_file(request, context); });
 }
 
 }  // namespace bundlecraft::encodec

@@ -5,14 +5,18 @@
 #include <vector>
 
 #include "bundlecraft/omegaconf/config.h"
+#include "encodec/seanet.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/state.h"
 
 namespace bundlecraft::encodec {
 
 struct Spec {
+  Seanet encoder;
+  Seanet decoder;
   audiocraft::CodecFigures figures;
   audiocraft::ExpectedState expected;
+  std::vector<std::string> unknown_keys;  // AudioCraft stops at them
   std::vector<std::string> warnings;
 };
 

@@ -6,6 +6,7 @@
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
 #include "language_model/spec.h"
+#include "support/audiocraft/compute.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/package.h"
 
@@ -65,18 +66,22 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.requires_.insert(component.requires_.end(), of_tensors.begin(), of_tensors.end());
   component.summary = std::move(spec.summary);
   component.warnings = std::move(spec.warnings);
+  const std::string family = spec.family.substr(0, spec.family.find(' '));
+  component.loaders = audiocraft::loader_answers(spec.since, family + ".get_pretrained(DIR)",
+                                                 spec.unknown_keys, spec.downloads);
 }
 
-Component prepare_model(const ExportRequest& request) {
-  audiocraft::Opened opened = audiocraft::open_model(request);
+Component prepare_model(const ExportRequest& request, ExportContext& context) {
+  audiocraft::Opened opened = audiocraft::open_model(request, context);
   Component component;
   component.role = kLanguageModelRole;
   describe_model(opened, component);
+  cast(opened.state, request);
   add_summary(opened.state, component.summary);
   audiocraft::append(component.checks, opened.checks);
   audiocraft::append(component.checks, opened.state.notes);
   audiocraft::append(component.warnings, opened.warnings);
-  component.package = std::move(opened.package);
+  component.package = opened.package();
   return component;
 }
 
@@ -90,7 +95,8 @@ ExporterInfo LanguageModelExporter::info() const {
           std::string(kLanguageModelRole),
           {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
            {Kind::checkpoint, "exported language model (state_dict.bin)", {}}},
-          {audiocraft::state_option(), audiocraft::version_option()}};
+          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+           audiocraft::dtype_of_option(), audiocraft::average_option()}};
 }
 
 Probe LanguageModelExporter::probe(const Source& source) const {
@@ -108,8 +114,9 @@ Probe LanguageModelExporter::probe(const Source& source) const {
   return {};
 }
 
-Component LanguageModelExporter::prepare(const ExportRequest& request, ExportContext&) const {
-  return audiocraft::naming_file(request, [&] { return prepare_model(request); });
+Component LanguageModelExporter::prepare(const ExportRequest& request,
+                                         ExportContext& context) const {
+  return audiocraft::naming_file(request, [&] { return prepare_model(request, context); });
 }
 
 }  // namespace bundlecraft::language_model

@@ -85,6 +85,13 @@ Kind kind_of(const std::string& lm_model) {
   return lm_model == kMaskedModel ? Kind::masked : Kind::flow;
 }
 
+// From AudioCraft's CHANGELOG.
+std::string first_release(Kind kind, const Conditioners& conditioners, bool stereo) {
+  if (kind == Kind::flow || conditioners.has("style")) return "1.4";
+  if (kind == Kind::masked) return "1.3";
+  return stereo ? "1.2" : "1.0";
+}
+
 std::string family_name(Kind kind, const Config& config, const Conditioners& conditioners,
                         bool stereo) {
   const std::string solver = config.get_string("solver").value_or(std::string());
@@ -134,6 +141,7 @@ void warn_of_unknown_keys(const Config& config, Kind kind, Spec& spec) {
   const std::vector<std::string> unknown =
       audiocraft::unknown_keys(config, "transformer_lm", known);
   if (unknown.empty()) return;
+  spec.unknown_keys = unknown;
   spec.warnings.push_back("AudioCraft 1.4 does not know " + list_text(unknown) +
                           " and stops at it when it builds the model");
 }
@@ -262,6 +270,7 @@ void add_conditioner_findings(const Conditioners& conditioners, Spec& spec) {
     spec.summary.push_back({"conditioners", text});
   }
   audiocraft::append(spec.warnings, conditioners.warnings);
+  spec.downloads = conditioners.downloads;
   if (!conditioners.downloads.empty()) {
     spec.warnings.push_back("not part of the bundle, fetched when it is loaded unless cached: " +
                             list_text(conditioners.downloads));
@@ -369,6 +378,7 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
   }
   require_audio(config, interleaving, spec);
   add_conditioner_findings(conditioners, spec);
+  spec.since = first_release(kind, conditioners, interleaving.stereo);
   const std::string loader = spec.family.substr(0, spec.family.find(' '));
   spec.summary.push_back({"load with", loader + ".get_pretrained('{bundle}')"});
   warn_of_unknown_keys(config, kind, spec);
@@ -381,7 +391,7 @@ std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec
   for (const audiocraft::NamedTensor& named : state.tensors) {
     if (!named.name.starts_with("emb.") || named.name == "emb.weight") continue;
     ++embeddings;
-    entries = named.tensor.layout.shape.front() - 1;
+    entries = named.shape().front() - 1;
   }
   std::vector<FitFact> facts;
   for (const FitFact& required : spec.requires_) {

@@ -17,6 +17,9 @@ struct Spec {
   audiocraft::ExpectedState expected;
   std::vector<FitFact> requires_;
   std::vector<SummaryItem> summary;
+  std::vector<std::string> unknown_keys;  // AudioCraft stops at them
+  std::vector<std::string> downloads;     // fetched when it is loaded
+  std::string since;                      // first release of AudioCraft that loads it
   std::vector<std::string> warnings;
 };
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "bundlecraft/base/text.h"
+
 namespace bundlecraft::audiocraft {
 
 FitFact fact(std::string_view name, FactValue value, std::string origin) {
@@ -35,11 +37,37 @@ void add_summary(const CodecFigures& figures, std::vector<SummaryItem>& summary)
   }
 }
 
+CodecProperties codec_properties(const CodecFigures& figures) {
+  CodecProperties properties;
+  properties.sample_rate = figures.sample_rate;
+  properties.channels = figures.channels;
+  properties.codebooks = figures.codebooks.value_or(0);
+  properties.cardinality = figures.cardinality.value_or(0);
+  properties.latent_dimension = figures.latent_dimension;
+  properties.frame_rate = figures.frame_rate;
+  return properties;
+}
+
 void add_summary(const State& state, std::vector<SummaryItem>& summary) {
   summary.push_back({"parameters", parameter_count(state)});
   summary.push_back({"element type", element_types(state)});
   summary.push_back({"tensors", std::to_string(state.tensors.size())});
   summary.push_back({"state", state.where});
+}
+
+std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::string& how,
+                                         const std::vector<std::string>& unknown_keys,
+                                         const std::vector<std::string>& downloads) {
+  LoaderAnswer audiocraft{"AudioCraft " + since + " and later", unknown_keys.empty(),
+                          !downloads.empty(), how};
+  if (!unknown_keys.empty()) {
+    audiocraft.words = "it stops at " + list_text(unknown_keys) + " of xp.cfg";
+  } else if (!downloads.empty()) {
+    audiocraft.words += (how.empty() ? "fetches " : "; fetches ") + list_text(downloads);
+  }
+  return {
+      std::move(audiocraft),
+      {"transformers", false, false, "it has files of its own (model.safetensors, config.json)"}};
 }
 
 std::string hertz_text(double hertz) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bundlecraft/plugin/codec.h"
 #include "bundlecraft/plugin/exporter.h"
 #include "support/audiocraft/state.h"
 
@@ -46,8 +47,17 @@ struct CodecFigures {
 std::vector<FitFact> provided_facts(const CodecFigures& figures, const std::string& origin);
 // The same for people, most important first.
 void add_summary(const CodecFigures& figures, std::vector<SummaryItem>& summary);
+// The same for whoever runs the codec; hop length, context and engine are for it to fill in.
+CodecProperties codec_properties(const CodecFigures& figures);
 // Parameters, element types and the state they come from.
 void add_summary(const State& state, std::vector<SummaryItem>& summary);
+
+// What can load a model of AudioCraft: AudioCraft itself from release `since` on, unless it stops
+// at `unknown_keys` of the configuration; `downloads` are fetched when it loads. And transformers,
+// which has files of its own.
+std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::string& how,
+                                         const std::vector<std::string>& unknown_keys,
+                                         const std::vector<std::string>& downloads);
 
 // "50 Hz", "44.1 kHz".
 std::string hertz_text(double hertz);

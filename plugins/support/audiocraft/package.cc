@@ -5,6 +5,7 @@
 
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
+#include "support/audiocraft/compute.h"
 
 namespace bundlecraft::audiocraft {
 namespace {
@@ -116,14 +117,37 @@ void refuse_duplicate_keys(Object root) {
               "the file has the key " + quoted(*twice) + " twice");
 }
 
+constexpr std::string_view kBestState = "best_state";
+constexpr std::string_view kConfig = "xp.cfg";
+
+// In AudioCraft's order.
+Value::Dict package_frame(const std::string& version) {
+  return {{std::string(kBestState), {}},
+          {std::string(kConfig), {}},
+          {"version", version},
+          {"exported", true}};
+}
+
+Value::Dict filled(Value::Dict frame, const State& state, const std::string& config_text) {
+  for (auto& [key, value] : frame) {
+    if (key == kBestState) value = state.to_dict();
+    if (key == kConfig) value = config_text;
+  }
+  return frame;
+}
+
 Opened open_training(const ExportRequest& request) {
   const Checkpoint& checkpoint = request.source.checkpoint();
   const Object root = checkpoint.root();
   refuse_duplicate_keys(root);
   Config config = training_config(root);
   State state = choose_state(checkpoint, config, state_choice(request.option(kStateOption)));
-  Value::Dict package = model_package(state, config.text(), request.option(kVersionOption));
-  return {Layout::training, std::move(config), std::move(state), std::move(package), {}, {}};
+  return {Layout::training,
+          std::move(config),
+          std::move(state),
+          package_frame(request.option(kVersionOption)),
+          {},
+          {}};
 }
 
 Opened open_exported(const ExportRequest& request) {
@@ -141,10 +165,8 @@ Opened open_exported(const ExportRequest& request) {
   for (const DictView::Entry entry : root.entries()) {
     const std::string_view key =
         entry.key.is(Kind::string) ? entry.key.as_string() : std::string_view();
-    if (key == "best_state") {
-      package.emplace_back("best_state", state.to_dict());
-    } else if (key == "xp.cfg") {
-      package.emplace_back("xp.cfg", config.text());
+    if (key == kBestState || key == kConfig) {
+      package.emplace_back(std::string(key), Value());
     } else {
       keep_extra(checkpoint, entry, package, warnings);
     }
@@ -162,6 +184,13 @@ Opened open_exported(const ExportRequest& request) {
           std::move(package),
           {"the package has best_state, xp.cfg, version and exported"},
           std::move(warnings)};
+}
+
+Opened open_single(const ExportRequest& request) {
+  const FileKind file = file_kind(request.source.checkpoint().root());
+  if (file.layout == Layout::training) return open_training(request);
+  if (file.layout == Layout::exported) return open_exported(request);
+  throw wrong_layout(file, "a training checkpoint or an exported package of AudioCraft");
 }
 
 bool has_best_state(Object root) {
@@ -232,11 +261,33 @@ Glance glance(const Checkpoint& checkpoint) {
   return result;
 }
 
-Opened open_model(const ExportRequest& request) {
-  const FileKind file = file_kind(request.source.checkpoint().root());
-  if (file.layout == Layout::training) return open_training(request);
-  if (file.layout == Layout::exported) return open_exported(request);
-  throw wrong_layout(file, "a training checkpoint or an exported package of AudioCraft");
+Value::Dict Opened::package() const { return filled(frame, state, config.text()); }
+
+Opened open_model(const ExportRequest& request, ExportContext& context) {
+  Opened opened = open_single(request);
+  average_with(opened.state, request, context, [&](const ExportRequest& further) {
+    Opened other = open_single(further);
+    if (other.config.text() != opened.config.text()) {
+      opened.warnings.push_back("xp.cfg of " + printable(further.source.given()) +
+                                " is another: that of the first checkpoint is written");
+    }
+    return std::move(other.state);
+  });
+  return opened;
+}
+
+void average_with(State& state, const ExportRequest& request, ExportContext& context,
+                  const std::function<State(const ExportRequest&)>& read) {
+  std::vector<const Checkpoint*> seen = {&request.source.checkpoint()};
+  std::vector<State> others;
+  for (const Path& path : files_of(request.option(kAverageOption))) {
+    ExportRequest further = request;
+    further.source = Source::of_checkpoint(path.filename().string(), context.open(path));
+    if (std::ranges::count(seen, &further.source.checkpoint()) != 0) continue;
+    seen.push_back(&further.source.checkpoint());
+    others.push_back(naming_file(further, [&] { return read(further); }));
+  }
+  average(state, others);
 }
 
 void require_single_state(const ExportRequest& request) {
@@ -249,10 +300,26 @@ void require_single_state(const ExportRequest& request) {
 
 Value::Dict model_package(const State& state, const std::string& config_text,
                           const std::string& version) {
-  return {{"best_state", state.to_dict()},
-          {"xp.cfg", config_text},
-          {"version", version},
-          {"exported", true}};
+  return filled(package_frame(version), state, config_text);
+}
+
+ModelPackage read_package(const Value& package) {
+  if (const Value* name = package.find("pretrained")) {
+    const auto* text = name->get_if<std::string>();
+    throw Error(ErrorKind::input, "codec.unsupported",
+                "the component is a reference to " +
+                    quoted(text == nullptr ? std::string("?") : *text) + " and holds no weights",
+                "give the weights themselves: a training checkpoint or an exported codec");
+  }
+  const Value* state = package.find("best_state");
+  const Value* config = package.find("xp.cfg");
+  const auto* tensors = state == nullptr ? nullptr : state->get_if<Value::Dict>();
+  const auto* text = config == nullptr ? nullptr : config->get_if<std::string>();
+  if (tensors == nullptr || text == nullptr) {
+    throw Error(ErrorKind::input, "package.layout",
+                "the package has no 'best_state' and 'xp.cfg' to build a network from");
+  }
+  return {with_context("xp.cfg", [&] { return Config::from_yaml(*text); }), *tensors};
 }
 
 Value::Dict reference_package(const std::string& name, const std::string& version) {

@@ -1,6 +1,7 @@
 // Files of AudioCraft: what lies in a checkpoint, and the packages that its loaders read.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,20 +53,29 @@ struct Glance {
 };
 Glance glance(const Checkpoint& checkpoint);
 
-// A training checkpoint or an exported package, opened: config, the state dict asked for, and the
-// package to write, not yet checked against each other.
+// A training checkpoint or an exported package, opened: config and the state dict asked for, not
+// yet checked against each other.
 struct Opened {
   Layout layout;
   Config config;
   State state;
-  Value::Dict package;
+  Value::Dict frame;  // the package in its order, best_state and xp.cfg still empty
   std::vector<std::string> checks;
   std::vector<std::string> warnings;
+
+  // The package to write.
+  Value::Dict package() const;
 };
 
-// Options used: state, audiocraft-version. Throws Error(input): "package.layout" for files of
-// another kind, "config.*", "state.*", "package.*".
-Opened open_model(const ExportRequest& request);
+// Options used: state, audiocraft-version, average. Throws Error(input): "package.layout" for files
+// of another kind, "config.*", "state.*", "package.*", "average.*".
+Opened open_model(const ExportRequest& request, ExportContext& context);
+
+// Calls `read` with a request for each further file that option average names, and averages `state`
+// with what it returns. A file that is named twice, or is the source itself, counts once. Errors
+// name the file.
+void average_with(State& state, const ExportRequest& request, ExportContext& context,
+                  const std::function<State(const ExportRequest&)>& read);
 
 // Throws Error(usage, "option.state") when the state option asks for one of several states.
 // Called for files that hold one state only.
@@ -74,6 +84,14 @@ void require_single_state(const ExportRequest& request);
 // {best_state, xp.cfg, version, exported}, in AudioCraft's order.
 Value::Dict model_package(const State& state, const std::string& config_text,
                           const std::string& version);
+
+// What model_package() made, taken apart again. `state` lies in `package`. Throws Error(input,
+// "codec.unsupported") for a reference, which holds no weights, and "package.layout".
+struct ModelPackage {
+  Config config;
+  const Value::Dict& state;
+};
+ModelPackage read_package(const Value& package);
 
 // {pretrained, exported, version}, in AudioCraft's order.
 Value::Dict reference_package(const std::string& name, const std::string& version);

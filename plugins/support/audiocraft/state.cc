@@ -129,9 +129,7 @@ bool is_flattened(const State& state) {
   const auto flat_name = [](const NamedTensor& named) {
     return named.name.ends_with("flat_param");
   };
-  const auto flat_shape = [](const NamedTensor& named) {
-    return named.tensor.layout.shape.size() <= 1;
-  };
+  const auto flat_shape = [](const NamedTensor& named) { return named.shape().size() <= 1; };
   return std::any_of(state.tensors.begin(), state.tensors.end(), flat_name) ||
          (state.tensors.size() > 1 &&
           std::all_of(state.tensors.begin(), state.tensors.end(), flat_shape));
@@ -224,7 +222,7 @@ State ema_state(const Checkpoint& checkpoint) {
   for (const NamedTensor& named : state.tensors) averaged.insert(named.name);
   std::vector<NamedTensor> added;
   for (NamedTensor& named : read_state(*last.dict, checkpoint, "model").tensors) {
-    if (!is_floating(named.tensor.dtype) && !averaged.contains(named.name)) {
+    if (!is_floating(named.dtype()) && !averaged.contains(named.name)) {
       added.push_back(std::move(named));
     }
   }
@@ -297,10 +295,21 @@ std::string mismatch_hint(const State& state) {
 
 }  // namespace
 
+DType NamedTensor::dtype() const {
+  return std::visit([](const auto& held) { return held.dtype; }, tensor);
+}
+
+const std::vector<std::int64_t>& NamedTensor::shape() const {
+  const auto* computed = std::get_if<ComputedTensor>(&tensor);
+  return computed != nullptr ? computed->elements->shape() : std::get<Tensor>(tensor).layout.shape;
+}
+
 Value::Dict State::to_dict() const {
   Value::Dict dict;
   dict.reserve(tensors.size());
-  for (const NamedTensor& named : tensors) dict.emplace_back(named.name, named.tensor);
+  for (const NamedTensor& named : tensors) {
+    std::visit([&](const auto& tensor) { dict.emplace_back(named.name, tensor); }, named.tensor);
+  }
   return dict;
 }
 
@@ -438,14 +447,14 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
     }
     seen.insert(named.name);
     const ExpectedTensor& want = *found->second;
-    const std::vector<std::int64_t>& shape = named.tensor.layout.shape;
+    const std::vector<std::int64_t>& shape = named.shape();
     if (!shape_fits(shape, want.shape)) {
       reshaped.add(named.name,
                    " is " + shape_text(shape) + ", expected " + expected_text(want.shape));
     }
-    if (want.floating && !is_floating(named.tensor.dtype)) {
+    if (want.floating && !is_floating(named.dtype())) {
       retyped.add(named.name,
-                  " is " + std::string(name(named.tensor.dtype)) + ", expected floating point");
+                  " is " + std::string(name(named.dtype())) + ", expected floating point");
     }
   }
   for (const ExpectedTensor& tensor : expected.tensors()) {
@@ -482,8 +491,8 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
 std::string parameter_count(const State& state) {
   double count = 0;
   for (const NamedTensor& named : state.tensors) {
-    if (!is_floating(named.tensor.dtype)) continue;
-    count += static_cast<double>(element_count(named.tensor.layout.shape).value_or(0));
+    if (!is_floating(named.dtype())) continue;
+    count += static_cast<double>(element_count(named.shape()).value_or(0));
   }
   constexpr std::array<std::pair<double, const char*>, 3> kScales = {
       {{1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}}};
@@ -499,7 +508,7 @@ std::string parameter_count(const State& state) {
 
 std::string element_types(const State& state) {
   std::set<std::string> types;
-  for (const NamedTensor& named : state.tensors) types.emplace(name(named.tensor.dtype));
+  for (const NamedTensor& named : state.tensors) types.emplace(name(named.dtype()));
   std::string text;
   std::size_t left = types.size();
   for (const std::string& type : types) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "bundlecraft/checkpoint/checkpoint.h"
@@ -15,7 +16,10 @@ namespace bundlecraft::audiocraft {
 
 struct NamedTensor {
   std::string name;
-  Tensor tensor;
+  std::variant<Tensor, ComputedTensor> tensor;
+
+  DType dtype() const;
+  const std::vector<std::int64_t>& shape() const;
 };
 
 // A flat state dict, in the order of the file. Names are distinct.

@@ -27,12 +27,15 @@ using ::testing::SizeIs;
 
 NamedTensor tensor(const std::string& name, std::vector<std::int64_t> shape,
                    DType dtype = DType::float32) {
-  NamedTensor named;
-  named.name = name;
-  named.tensor.dtype = dtype;
-  named.tensor.layout.strides = contiguous_strides(shape);
-  named.tensor.layout.shape = std::move(shape);
-  return named;
+  Tensor tensor;
+  tensor.dtype = dtype;
+  tensor.layout.strides = contiguous_strides(shape);
+  tensor.layout.shape = std::move(shape);
+  return {name, std::move(tensor)};
+}
+
+const Storage& storage_of(const NamedTensor& named) {
+  return std::get<Tensor>(named.tensor).storage;
 }
 
 State state_of(std::vector<NamedTensor> tensors) { return {"best_state", std::move(tensors), {}}; }
@@ -126,14 +129,14 @@ TEST(ChooseState, BestEmaAndLastDiffer) {
   EXPECT_EQ(ema.where, "ema['state']['model']");
   EXPECT_EQ(last.where, "model");
   for (const State* state : {&best, &ema, &last}) EXPECT_THAT(state->tensors, SizeIs(116));
-  EXPECT_FALSE(best.tensors[0].tensor.storage == last.tensors[0].tensor.storage);
-  EXPECT_FALSE(ema.tensors[0].tensor.storage == last.tensors[0].tensor.storage);
+  EXPECT_FALSE(storage_of(best.tensors[0]) == storage_of(last.tensors[0]));
+  EXPECT_FALSE(storage_of(ema.tensors[0]) == storage_of(last.tensors[0]));
 }
 
 TEST(ChooseState, ShardedTrainingHasItsFullStateApart) {
   const State best = chosen(golden("musicgen_fsdp_train.th"), StateChoice::best);
   EXPECT_EQ(best.where, "fsdp_best_state['model']");
-  EXPECT_EQ(best.tensors[2].tensor.layout.shape, (std::vector<std::int64_t>{33, 32}));
+  EXPECT_EQ(best.tensors[2].shape(), (std::vector<std::int64_t>{33, 32}));
 }
 
 TEST(ChooseState, PiecesOfAShardedTrainingAreRefused) {
