@@ -1,0 +1,15 @@
+// Runs DAC models (descript-audio-codec) with LibTorch.
+#pragma once
+
+#include "bundlecraft/plugin/codec.h"
+
+namespace bundlecraft::dac {
+
+// As audiocraft.models.DAC: no padding of the input, so the output may be shorter.
+class DacLoader final : public CodecLoader {
+ public:
+  CodecLoaderInfo info() const override;
+  std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const override;
+};
+
+}  // namespace bundlecraft::dac

@@ -1,0 +1,15 @@
+// Runs EnCodec models with LibTorch.
+#pragma once
+
+#include "bundlecraft/plugin/codec.h"
+
+namespace bundlecraft::encodec {
+
+// As audiocraft.models.EncodecModel in eval mode.
+class EncodecLoader final : public CodecLoader {
+ public:
+  CodecLoaderInfo info() const override;
+  std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const override;
+};
+
+}  // namespace bundlecraft::encodec

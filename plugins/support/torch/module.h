@@ -1,0 +1,17 @@
+// What Module is made of: for the files that include LibTorch.
+#pragma once
+
+#include <torch/script.h>
+
+#include "support/torch/network.h"
+
+namespace bundlecraft::network {
+
+struct Module::Impl {
+  torch::jit::Module script;
+};
+
+// A new module of class __torch__.bundlecraft.<name>.
+torch::jit::Module new_module(const std::string& name);
+
+}  // namespace bundlecraft::network

@@ -1,0 +1,128 @@
+// Networks in LibTorch, without its headers: the layers that codecs are made of.
+//
+// A network is a TorchScript module. The same module is run here and saved for other programs, so
+// what is checked is what is shipped. Weights are folded (weight norm, spectral norm) and kept in
+// float32.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "bundlecraft/checkpoint/package.h"
+#include "bundlecraft/plugin/codec.h"
+
+namespace bundlecraft::network {
+
+// The tensors of a state dict by name. Borrows the dict.
+class StateDict {
+ public:
+  explicit StateDict(const Value::Dict& state) : state_(state) {}
+  bool contains(std::string_view name) const;
+  // Throws Error(input, "codec.weights") when it is missing or no tensor.
+  ElementsPtr at(std::string_view name) const;
+
+ private:
+  const Value::Dict& state_;
+};
+
+// A finished TorchScript module. A handle: copies are the same module.
+class Module {
+ public:
+  struct Impl;
+  explicit Module(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+struct ConvShape {
+  std::int64_t stride = 1;
+  std::int64_t dilation = 1;
+};
+
+// One of torch.nn's activations without weights, as a TorchScript expression of x.
+struct Activation {
+  std::string expression;
+};
+
+// torch.nn.GroupNorm(1, channels): its weights lie at `name`, if it has any.
+struct GroupNorm {
+  std::string name;
+  bool affine = true;
+  double eps = 1e-5;
+};
+
+// What audiocraft.modules.conv.StreamableConv1d adds to a convolution.
+struct Padding {
+  bool causal = false;
+  std::string mode;  // "constant", "reflect", "replicate", "circular"
+};
+
+// A network under construction: layers that x goes through, one after the other. They become the
+// statements of one method; TorchScript takes very long to compile deeply nested modules.
+//
+// The weights of a convolution are "<name>.weight", or what weight_norm ("weight_g", "weight_v") or
+// spectral_norm ("weight_orig", "weight_u", "weight_v") keep in its place, and "<name>.bias".
+class Layers {
+ public:
+  // Borrows the state dict.
+  explicit Layers(const StateDict& state);
+  Layers(const Layers&) = delete;
+  Layers& operator=(const Layers&) = delete;
+  ~Layers();
+
+  // x -> shortcut(x) + block(x), each of which adds layers; without shortcut: x + block(x).
+  void residual(const std::function<void()>& block, const std::function<void()>& shortcut = {});
+  void activation(const Activation& activation);
+  // torch.nn.PReLU.
+  void prelu(const std::string& name);
+  // audiocraft.modules.conv.StreamableConv1d: pads so that the last window is full.
+  void streamable_conv1d(const std::string& name, const ConvShape& shape, const Padding& padding,
+                         const std::optional<GroupNorm>& norm);
+  // StreamableConvTranspose1d: cuts samples off both ends.
+  void streamable_conv_transpose1d(const std::string& name, std::int64_t stride,
+                                   std::int64_t trim_left, std::int64_t trim_right,
+                                   const std::optional<GroupNorm>& norm);
+  // torch.nn.Conv1d and ConvTranspose1d with zeros at both ends.
+  void conv1d(const std::string& name, const ConvShape& shape, std::int64_t padding);
+  void conv_transpose1d(const std::string& name, std::int64_t stride, std::int64_t padding);
+  // audiocraft.modules.lstm.StreamableLSTM: "<name>.weight_ih_l0", ..., and a skip connection.
+  void lstm(const std::string& name, std::int64_t width, std::int64_t layers);
+  // descript's Snake1d: "<name>.alpha".
+  void snake(const std::string& name);
+
+  // The module whose forward() is all of this. Called once, last.
+  Module finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// AudioCraft's ResidualVectorQuantizer: "<name>.vq.layers.<i>._codebook.embed".
+Module euclidean_quantizer(const StateDict& state, const std::string& name, std::int64_t codebooks);
+// descript's ResidualVectorQuantize, with codes in a space of few dimensions:
+// "<name>.quantizers.<i>.{in_proj,out_proj,codebook}". Their numbers of dimensions may differ.
+Module factorized_quantizer(const StateDict& state, const std::string& name,
+                            std::int64_t codebooks);
+
+struct CodecParts {
+  Module encoder;
+  Module quantizer;
+  Module decoder;
+  // Divide each input by its volume (AudioCraft's renormalize).
+  bool renormalize = false;
+};
+
+// Throws Error(usage, "codec.device") for a device that is not there.
+std::unique_ptr<Codec> make_codec(const CodecParts& parts, CodecProperties properties,
+                                  const CodecOptions& options);
+
+}  // namespace bundlecraft::network
