@@ -30,6 +30,45 @@ void SourceArguments::declare_state(CLI::App& command) {
       ->type_name("STATE");
 }
 
+void SourceArguments::declare_dtype(CLI::App& command) {
+  command
+      .add_option("--dtype", dtype,
+                  "Element type of the weights; codebook counters and integers keep theirs")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}))
+      ->type_name("TYPE");
+}
+
+void SourceArguments::declare_weights(CLI::App& command) {
+  command
+      .add_option("--dtype-of", dtype_of,
+                  "Element types by name of the tensor; the first pattern that matches decides")
+      ->type_name("PATTERN=TYPE,...");
+  command
+      .add_option("--average", average,
+                  "Further checkpoints of the same model: the weights become the mean over all")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("SOURCE");
+  command.add_flag("--fold-weight-norm", fold_weight_norm,
+                   "Replace weight_g and weight_v of a weight norm by the weight they make");
+}
+
+std::string SourceArguments::average_files() const {
+  SourceOptions options;
+  if (!xps.empty()) options.xps = Path(xps);
+  std::vector<Path> files;
+  for (const std::string& given : average) {
+    const std::optional<Path> file = source_file(given, options);
+    if (!file) {
+      throw Error(ErrorKind::usage, "option.value",
+                  "--average: " + bundlecraft::quoted(given) + " is no checkpoint that is there",
+                  "give checkpoints of the same model, separated by commas");
+    }
+    files.push_back(*file);
+  }
+  return files_value(files);
+}
+
 Source SourceArguments::resolve(const std::string& given, Session& session) const {
   SourceOptions options;
   if (!xps.empty()) options.xps = Path(xps);
@@ -56,7 +95,14 @@ PreparedComponent prepare(const std::string& given, const SourceArguments& sourc
   ComponentRequest request{source.resolve(given, session), component, {}, {}};
   if (!exporter.empty()) request.exporter = exporter;
   const bool is_checkpoint = request.source.kind() == AcceptedSource::Kind::checkpoint;
-  if (!source.state.empty() && is_checkpoint) request.options.push_back({"state", source.state});
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty() && is_checkpoint) request.options.push_back({name, value});
+  };
+  add("state", source.state);
+  add("dtype", source.dtype);
+  add("dtype-of", source.dtype_of);
+  add("average", source.average_files());
+  add("fold-weight-norm", source.fold_weight_norm ? "true" : "");
   for (const std::string& option : options) request.options.push_back(parse_option(option));
   return session.host().prepare(request);
 }

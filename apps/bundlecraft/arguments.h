@@ -14,10 +14,19 @@ namespace bundlecraft::app {
 struct SourceArguments {
   std::string xps;
   std::string state;
+  std::string dtype;
+  std::string dtype_of;
+  std::vector<std::string> average;
+  bool fold_weight_norm = false;
 
   void declare_xps(CLI::App& command);
   void declare_state(CLI::App& command);
+  void declare_dtype(CLI::App& command);
+  // --average and --fold-weight-norm, for one component.
+  void declare_weights(CLI::App& command);
   Source resolve(const std::string& given, Session& session) const;
+  // As a value of the option `average`.
+  std::string average_files() const;
 };
 
 struct TargetArguments {
@@ -30,7 +39,8 @@ struct TargetArguments {
   void fill(PublishOptions& options, Session& session) const;
 };
 
-// One component as the user asks for it: "name=value" options, --state for checkpoints.
+// One component as the user asks for it: "name=value" options, and those of SourceArguments, which
+// count only for checkpoints.
 // `component` is the role wanted, if any.
 PreparedComponent prepare(const std::string& given, const SourceArguments& source,
                           const std::optional<std::string>& component, const std::string& exporter,

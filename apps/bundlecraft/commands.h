@@ -13,6 +13,7 @@ namespace bundlecraft::app {
 void add_export(CLI::App& app, Command& command);
 void add_bundle(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
+void add_verify(CLI::App& app, Command& command);
 void add_run(CLI::App& app, Command& command);
 void add_explain(CLI::App& app, Command& command);
 void add_plugins(CLI::App& app, Command& command);

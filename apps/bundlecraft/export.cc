@@ -16,6 +16,8 @@ a Dora signature (//sig/9f2c with --xps), or the name of a pretrained model.
 Examples:
   bundlecraft export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
   bundlecraft export xps/9f2c/checkpoint.th --state ema -o out/state_dict.bin
+  bundlecraft export xps/9f2c/checkpoint.th --dtype float16 -o out/state_dict.bin
+  bundlecraft export xps/77aa/checkpoint.th --layout torchscript -o out/codec.ts
   bundlecraft export //sig/9f2c --xps /checkpoints/xps -o out/state_dict.bin --json)";
 
 struct Arguments {
@@ -24,6 +26,7 @@ struct Arguments {
   TargetArguments target;
   std::string exporter;
   std::vector<std::string> options;
+  std::string layout = "audiocraft";
 };
 
 int run(const Arguments& arguments, Session& session) {
@@ -31,12 +34,17 @@ int run(const Arguments& arguments, Session& session) {
                                               arguments.exporter, arguments.options, session);
   PublishOptions options;
   arguments.target.fill(options, session);
-  const ExportReport report = write_component(component, arguments.target.output, options);
+  const bool program = arguments.layout == "torchscript";
+  const ExportReport report =
+      program ? write_program(component, session.host(), arguments.target.output, options)
+              : write_component(component, arguments.target.output, options);
   const ManifestComponent described = describe_component(component);
   if (arguments.target.json) {
-    session.print(dump_pretty(export_json(described, report)));
+    Json json = export_json(described, report);
+    json["layout"] = arguments.layout;
+    session.print(dump_pretty(json));
   } else if (!session.quiet()) {
-    session.print(export_text(described, report));
+    session.print(program ? program_text(described, report) : export_text(described, report));
   }
   return kExitDone;
 }
@@ -49,6 +57,12 @@ void add_export(CLI::App& app, Command& command) {
   sub->add_option("source", arguments->source, "What to export")->required()->type_name("SOURCE");
   arguments->target.declare(*sub, "File to write; missing directories are created");
   arguments->how.declare_state(*sub);
+  arguments->how.declare_dtype(*sub);
+  arguments->how.declare_weights(*sub);
+  sub->add_option("--layout", arguments->layout,
+                  "audiocraft: a package; torchscript: the codec as a program for torch.jit.load")
+      ->check(CLI::IsMember({"audiocraft", "torchscript"}))
+      ->type_name("LAYOUT");
   arguments->how.declare_xps(*sub);
   sub->add_option("--exporter", arguments->exporter, "Exporter to use instead of the best one")
       ->type_name("NAME");

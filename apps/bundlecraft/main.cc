@@ -20,6 +20,7 @@ Examples:
   bundlecraft bundle --lm xps/9f2c/checkpoint.th --compression xps/77aa/checkpoint.th -o my_model
   bundlecraft export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
   bundlecraft inspect my_model
+  bundlecraft verify my_model --run
   bundlecraft run release.yaml
 
 Exit codes: 0 done, 1 export failed, 2 usage, 3 input refused (malformed or unsafe),
@@ -108,6 +109,7 @@ int main(int argc, char** argv) {
   add_export(app, command);
   add_bundle(app, command);
   add_inspect(app, command);
+  add_verify(app, command);
   add_run(app, command);
   add_explain(app, command);
   add_plugins(app, command);

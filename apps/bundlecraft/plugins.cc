@@ -41,6 +41,10 @@ Json stage_json(const StageKindInfo& info) {
   return json;
 }
 
+Json codec_json(const CodecLoaderInfo& info) {
+  return {{"name", info.name}, {"summary", info.summary}, {"exporters", info.exporters}};
+}
+
 Json exporter_json(const ExporterInfo& info) {
   Json json;
   json["name"] = info.name;
@@ -68,6 +72,8 @@ Json plugin_json(const FoundPlugin& plugin) {
   }
   json["stages"] = Json::array();
   for (const StageKindInfo& info : plugin.info.stages) json["stages"].push_back(stage_json(info));
+  json["codecs"] = Json::array();
+  for (const CodecLoaderInfo& info : plugin.info.codecs) json["codecs"].push_back(codec_json(info));
   return json;
 }
 
@@ -99,6 +105,23 @@ std::string stages_text(const Host& host) {
   return host.stage_kinds().empty() ? std::string() : table.text();
 }
 
+std::string codecs_text(const Host& host) {
+  Table table({"codec", "runs", "plugin", "version", "library"});
+  bool any = false;
+  for (const FoundPlugin& plugin : host.plugins()) {
+    for (const CodecLoaderInfo& info : plugin.info.codecs) {
+      any = true;
+      std::string exporters;
+      for (const std::string& exporter : info.exporters) {
+        exporters += (exporters.empty() ? "" : ", ") + exporter;
+      }
+      table.add({info.name, exporters, plugin.info.name, printable(plugin.info.version),
+                 path_text(plugin.library)});
+    }
+  }
+  return any ? table.text() : std::string();
+}
+
 int list(bool json, Session& session) {
   if (json) return list_json(session);
   Table table({"exporter", "makes", "plugin", "version", "library"});
@@ -111,7 +134,7 @@ int list(bool json, Session& session) {
   std::string text =
       session.host().plugins().empty()
           ? "no plugins; 'bundlecraft plugins dirs' shows where they are looked for\n"
-          : table.text() + stages_text(session.host());
+          : table.text() + stages_text(session.host()) + codecs_text(session.host());
   if (!session.host().refused().empty()) text += "refused\n";
   for (const RefusedPlugin& refused : session.host().refused()) {
     text += "  " + path_text(refused.library) + ": " + refused.reason + " [" + refused.code + "]\n";
@@ -159,6 +182,14 @@ std::string stage_text(const FoundPlugin& plugin, const StageKindInfo& info) {
   return text;
 }
 
+std::string codec_text(const FoundPlugin& plugin, const CodecLoaderInfo& info) {
+  Table table;
+  table.add({"runs what is exported by", list_text(info.exporters)});
+  table.add({"plugin", plugin.info.name + " " + printable(plugin.info.version)});
+  table.add({"library", path_text(plugin.library) + " (" + plugin.origin + ")"});
+  return "codec " + info.name + ": " + printable(info.summary) + "\n" + table.text();
+}
+
 int info(const std::string& name, bool json, Session& session) {
   std::string text;
   Json found = Json::array();
@@ -178,14 +209,23 @@ int info(const std::string& name, bool json, Session& session) {
       stages.push_back(stage_json(stage));
     }
   }
-  if (found.empty() && stages.empty()) {
+  Json codecs = Json::array();
+  for (const FoundPlugin& plugin : session.host().plugins()) {
+    for (const CodecLoaderInfo& codec : plugin.info.codecs) {
+      if (codec.name != name && plugin.info.name != name) continue;
+      text += codec_text(plugin, codec);
+      codecs.push_back(codec_json(codec));
+    }
+  }
+  if (found.empty() && stages.empty() && codecs.empty()) {
     const auto near = nearest(name, names);
     throw Error(ErrorKind::usage, "exporter.unknown",
                 "no exporter or plugin is named " + bundlecraft::quoted(name),
                 near ? "did you mean " + bundlecraft::quoted(*near) + "?"
                      : "'bundlecraft plugins list' shows what there is");
   }
-  session.print(json ? dump_pretty({{"exporters", found}, {"stages", stages}}) : text);
+  session.print(json ? dump_pretty({{"exporters", found}, {"stages", stages}, {"codecs", codecs}})
+                     : text);
   return kExitDone;
 }
 

@@ -103,6 +103,15 @@ std::string export_text(const ManifestComponent& component, const ExportReport& 
          next_command(component, report.file.string()) + "\n";
 }
 
+std::string program_text(const ManifestComponent& component, const ExportReport& report) {
+  Table table({"file", "size", "layout", "exporter", "source"});
+  const std::string file = path_text(report.file);
+  table.add({file, human_bytes(report.written.bytes), "torchscript", component.exporter,
+             printable(component.source)});
+  return table.text() + list("checked", clauses({component}, &ManifestComponent::checks)) +
+         "next\n  torch.jit.load('" + file + "').encode(wav)\n";
+}
+
 Json export_json(const ManifestComponent& component, const ExportReport& report) {
   Json json = component_json(component);
   json["file"] = report.file.string();

@@ -9,6 +9,8 @@
 
 namespace bundlecraft::app {
 
+// The same of a codec as a program.
+std::string program_text(const ManifestComponent& component, const ExportReport& report);
 std::string export_text(const ManifestComponent& component, const ExportReport& report);
 Json export_json(const ManifestComponent& component, const ExportReport& report);
 
