@@ -17,8 +17,11 @@ void locate(ComponentSource& source) {
 }
 
 std::vector<StageInput> inputs_of(const ComponentSource& source) {
-  if (!source.file) return {};
-  return {{source.label, *source.file, source.stage, true}};
+  std::vector<StageInput> inputs;
+  if (source.file) inputs.push_back({source.label, *source.file, source.stage, true});
+  const std::vector<StageInput>& average = source.recipe.average;
+  inputs.insert(inputs.end(), average.begin(), average.end());
+  return inputs;
 }
 
 void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
@@ -28,6 +31,9 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
       {"name of " + source.label, source.file ? source.file->filename().string() : recipe.source});
   if (recipe.role) key.push_back({"component of " + source.label, *recipe.role});
   if (recipe.exporter) key.push_back({"exporter of " + source.label, *recipe.exporter});
+  for (const StageInput& input : recipe.average) {
+    key.push_back({"name of " + input.name, input.path.filename().string()});
+  }
   for (const OptionValue& option : recipe.options) {
     key.push_back({"option " + option.name + " of " + source.label, option.value});
   }
@@ -36,8 +42,12 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
 PreparedComponent prepare(const ComponentSource& source, const Host& host) {
   const auto action = [&] {
     const ComponentRecipe& recipe = source.recipe;
+    std::vector<OptionValue> options = recipe.options;
+    std::vector<Path> average;
+    for (const StageInput& input : recipe.average) average.push_back(input.path);
+    if (!average.empty()) options.push_back({"average", files_value(average)});
     return host.prepare({resolve_source(recipe.source, source_options(source), host), recipe.role,
-                         recipe.exporter, recipe.options});
+                         recipe.exporter, std::move(options)});
   };
   return source.label == "source" ? action() : with_context(source.label, action);
 }

@@ -9,10 +9,12 @@
 namespace bundlecraft {
 namespace {
 
+constexpr std::string_view kProgramLayout = "torchscript";
+
 class ExportStage final : public Stage {
  public:
-  ExportStage(ComponentSource source, std::optional<Path> to)
-      : source_(std::move(source)), to_(std::move(to)) {}
+  ExportStage(ComponentSource source, std::optional<Path> to, bool program)
+      : source_(std::move(source)), to_(std::move(to)), program_(program) {}
 
   std::vector<StageInput> inputs() const override { return inputs_of(source_); }
   std::vector<StageOutput> outputs() const override {
@@ -23,14 +25,20 @@ class ExportStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;
     add_key(source_, key);
+    if (program_) key.push_back({"layout", std::string(kProgramLayout)});
     return key;
   }
-  const ComponentRecipe* recipe() const override { return &source_.recipe; }
+  const ComponentRecipe* recipe() const override { return program_ ? nullptr : &source_.recipe; }
 
   Forecast forecast(const Host& host) const override {
     const PreparedComponent component = prepare(source_, host);
     Forecast forecast;
-    if (to_) forecast.bytes = package_size(component.component.package);
+    if (program_ && !host.can_run(component.exporter.name)) {
+      throw Error(ErrorKind::usage, "codec.none",
+                  "no plugin runs components of exporter " + quoted(component.exporter.name),
+                  "leave 'layout' out");
+    }
+    if (to_ && !program_) forecast.bytes = package_size(component.component.package);
     forecast.notes.push_back(component.component.role + " by exporter " + component.exporter.name +
                              ": " + component.probe.reason);
     return forecast;
@@ -45,7 +53,9 @@ class ExportStage final : public Stage {
       options.durability = run.durability;
       options.sink = &run.sink;
       options.cancellation = &run.cancellation;
-      result.bytes = write_component(component, *to_, options).written.bytes;
+      const ExportReport report = program_ ? write_program(component, run.host, *to_, options)
+                                           : write_component(component, *to_, options);
+      result.bytes = report.written.bytes;
     }
     result.summary = component.component.summary;
     result.checks = component.component.checks;
@@ -57,6 +67,7 @@ class ExportStage final : public Stage {
  private:
   ComponentSource source_;
   std::optional<Path> to_;  // nullopt: only checked; the bundles that use it write it
+  bool program_;            // the codec as TorchScript, not a package
 };
 
 class ExportKind final : public StageReader {
@@ -85,6 +96,17 @@ class ExportKind final : public StageReader {
          false,
          "Which state of a training checkpoint to export.",
          {"best", "ema", "last"}},
+        {"average",
+         Type::text_or_list,
+         false,
+         "Further checkpoints of the same model, or stages that leave one: the weights become the "
+         "mean over all of them.",
+         {}},
+        {"layout",
+         Type::text,
+         false,
+         "Form of the file: a package of AudioCraft, or the codec as TorchScript.",
+         {"audiocraft", "torchscript"}},
         {"xps",
          Type::text,
          false,
@@ -108,7 +130,19 @@ class ExportKind final : public StageReader {
     if (const std::string state = fields.text("state"); !state.empty()) {
       recipe.options.push_back({"state", state});
     }
-    for (OptionValue& option : fields.pairs("options")) recipe.options.push_back(std::move(option));
+    for (OptionValue& option : fields.pairs("options")) {
+      if (option.name == "average") {
+        fields.problem(*fields.find("options"), "script.value",
+                       "'average' among the options names files that the run does not look at",
+                       "write 'average' beside 'export'");
+        return nullptr;
+      }
+      recipe.options.push_back(std::move(option));
+    }
+    if (const YamlNode* average = fields.find("average")) {
+      recipe.average = fields.inputs(*average);
+      for (StageInput& input : recipe.average) input.name = "average of " + input.name;
+    }
     if (main.text.empty()) {
       fields.problem(main, "script.value", "'export' is empty, expected a source");
       return nullptr;
@@ -125,7 +159,15 @@ class ExportKind final : public StageReader {
       recipe.source = other->outputs().front().path.string();
     }
     locate(source);
-    return std::make_unique<ExportStage>(std::move(source), fields.path("to"));
+    const bool program = fields.text("layout") == kProgramLayout;
+    const std::optional<Path> to = fields.path("to");
+    if (program && !to) {
+      fields.problem(*fields.find("layout"), "script.value",
+                     "'layout: torchscript' makes a file of its own, and there is no 'to'",
+                     "name the file with 'to'");
+      return nullptr;
+    }
+    return std::make_unique<ExportStage>(std::move(source), to, program);
   }
 };
 

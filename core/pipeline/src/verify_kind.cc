@@ -1,15 +1,51 @@
 // verify: whether bundles and exported files are what they say they are.
+#include <cmath>
+#include <cstdio>
+
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
+#include "bundlecraft/bundle/codec_run.h"
 #include "bundlecraft/bundle/verify.h"
 #include "kinds.h"
 
 namespace bundlecraft {
 namespace {
 
+// Of the test signal: enough for a figure, over in a moment.
+constexpr double kSeconds = 5;
+
+// Encodes and decodes a test signal with each codec among `components`. Throws Error(input,
+// "codec.none") when there is none, and what the codec throws.
+void run_codecs(const std::vector<PreparedComponent>& components, const StageRun& run,
+                std::vector<std::string>& checks) {
+  bool found = false;
+  for (const PreparedComponent& component : components) {
+    if (!run.host.can_run(component.exporter.name)) continue;
+    found = true;
+    const std::unique_ptr<Codec> codec = run.host.load_codec(component);
+    const CodecProperties& properties = codec->properties();
+    const auto reader = test_signal(properties.sample_rate, properties.channels, kSeconds);
+    PieceOptions options;
+    options.cancellation = &run.cancellation;
+    const CodecRun coded = run_codec(*codec, *reader, options);
+    std::string ratio(32, '\0');
+    ratio.resize(static_cast<std::size_t>(
+        std::snprintf(ratio.data(), ratio.size(), "%.2f dB", coded.si_snr)));
+    checks.push_back(component.component.role + ": codes and decodes a test signal of 5 s in " +
+                     std::to_string(coded.frames) + " frames of " +
+                     std::to_string(coded.codebooks) + ", SI-SNR " +
+                     (std::isfinite(coded.si_snr) ? ratio : "none: silence"));
+  }
+  if (!found) {
+    throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
+                "leave 'run' out");
+  }
+}
+
 class VerifyStage final : public Stage {
  public:
-  explicit VerifyStage(std::vector<StageInput> inputs) : inputs_(std::move(inputs)) {
+  VerifyStage(std::vector<StageInput> inputs, bool run_codec)
+      : inputs_(std::move(inputs)), run_codec_(run_codec) {
     for (StageInput& input : inputs_) input.whole = false;
   }
 
@@ -20,19 +56,34 @@ class VerifyStage final : public Stage {
     for (const StageInput& input : inputs_) names.push_back(input.path.filename().string());
     return "verify " + list_text(names, 3);
   }
-  std::vector<KeyPart> key() const override { return {}; }
+  std::vector<KeyPart> key() const override {
+    if (!run_codec_) return {};
+    return {{"run", "yes"}};
+  }
   Forecast forecast(const Host& /*host*/) const override { return {}; }
 
   StageResult run(StageRun& run) const override {
     StageResult result;
     std::vector<std::string> problems;
     for (const StageInput& input : inputs_) {
-      Verification found = verify(input.path, run.host, run.sink, run.cancellation);
+      VerifyOptions options;
+      options.sink = &run.sink;
+      options.cancellation = &run.cancellation;
+      Verification found = verify(input.path, run.host, options);
       const std::string where =
           inputs_.size() > 1 ? printable(input.path.filename().string()) + ": " : std::string();
-      for (const std::string& check : found.checks) result.checks.push_back(where + check);
-      for (const std::string& warning : found.warnings) result.warnings.push_back(where + warning);
-      for (const std::string& problem : found.problems) problems.push_back(where + problem);
+      using Outcome = Finding::Outcome;
+      const auto append = [&](Outcome outcome, std::vector<std::string>& to) {
+        for (const std::string& text : found.texts(outcome)) to.push_back(where + text);
+      };
+      // Weights that are not what they should be are not computed with.
+      if (run_codec_ && found.count(Outcome::fails) == 0) {
+        with_context([&] { return path_text(input.path.filename()); },
+                     [&] { run_codecs(found.prepared, run, result.checks); });
+      }
+      append(Outcome::holds, result.checks);
+      append(Outcome::warns, result.warnings);
+      append(Outcome::fails, problems);
       if (inputs_.size() == 1) result.manifest = std::move(found.manifest);
     }
     if (!problems.empty()) {
@@ -46,6 +97,7 @@ class VerifyStage final : public Stage {
 
  private:
   std::vector<StageInput> inputs_;
+  bool run_codec_;
 };
 
 class VerifyKind final : public StageReader {
@@ -59,12 +111,17 @@ class VerifyKind final : public StageReader {
              StageKey::Type::text_or_list,
              true,
              "Stages, bundle directories or exported files.",
+             {}},
+            {"run",
+             StageKey::Type::boolean,
+             false,
+             "Encode and decode a test signal with the codec too.",
              {}}};
   }
   std::unique_ptr<Stage> read(StageFields& fields) const override {
     std::vector<StageInput> inputs = fields.inputs(*fields.find("verify"));
     if (inputs.empty()) return nullptr;
-    return std::make_unique<VerifyStage>(std::move(inputs));
+    return std::make_unique<VerifyStage>(std::move(inputs), fields.flag("run", false));
   }
 };
 

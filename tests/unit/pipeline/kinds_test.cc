@@ -99,22 +99,23 @@ TEST_F(KindsTest, VerifySaysWhatHoldsAndWhatDoesNot) {
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   write_file(file, bytes);
   expect_error(ErrorKind::mismatch, "verify.failed",
-               ::testing::AllOf(HasSubstr("state_dict.bin has the SHA-256 "), HasSubstr("CRC-32")),
+               ::testing::AllOf(HasSubstr("state_dict.bin: has the SHA-256 "), HasSubstr("CRC-32")),
                [&] { run("  v: {verify: m}\n"); });
   write_file(file, good.substr(0, good.size() - 1));
   expect_error(ErrorKind::mismatch, "verify.failed",
-               HasSubstr("state_dict.bin has " + std::to_string(good.size() - 1) +
+               HasSubstr("state_dict.bin: has " + std::to_string(good.size() - 1) +
                          " bytes, the manifest says " + std::to_string(good.size())),
                [&] { run("  v: {verify: m}\n"); });
   fs::remove(file);
-  expect_error(ErrorKind::mismatch, "verify.failed", HasSubstr("state_dict.bin is missing"),
+  expect_error(ErrorKind::mismatch, "verify.failed", HasSubstr("state_dict.bin: is missing"),
                [&] { run("  v: {verify: m}\n"); });
 }
 
 TEST_F(KindsTest, VerifyTakesFilesAndBundlesWithoutManifest) {
   model();
   fs::remove(directory / "m/bundle.json");
-  EXPECT_THAT(run("  v: {verify: m}\n").warnings, Contains("there is no manifest to compare with"));
+  EXPECT_THAT(run("  v: {verify: m}\n").warnings,
+              Contains(HasSubstr("there is no bundle.json to compare")));
   EXPECT_THAT(run("  v: {verify: m/state_dict.bin}\n").checks,
               Contains(HasSubstr("the CRC-32 of ")));
   fs::create_directory(directory / "empty");

@@ -82,6 +82,7 @@ struct ComponentRecipe {
   std::optional<std::string> role;
   std::optional<std::string> exporter;
   std::vector<OptionValue> options;
+  std::vector<StageInput> average;  // further checkpoints
 };
 
 // Thread: all functions may be called concurrently.
