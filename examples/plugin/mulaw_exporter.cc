@@ -2,6 +2,7 @@
 
 #include "bundlecraft/base/error.h"
 #include "bundlecraft/base/text.h"
+#include "bundlecraft/omegaconf/config.h"
 
 namespace mulaw {
 
@@ -16,15 +17,39 @@ namespace {
 
 constexpr std::int64_t kMaxLevels = 65536;
 
-Tensor levels_of(const bundlecraft::Checkpoint& checkpoint) {
-  const Tensor levels = checkpoint.tensor(checkpoint.root().at("mulaw").at("levels"));
+// As prepare() writes it.
+constexpr std::string_view kConfig = "compression_model: mulaw\nsample_rate: ";
+
+bool is_exported(Object root) {
+  if (!root.is(Kind::dict)) return false;
+  const std::optional<Object> config = root.find("xp.cfg");
+  return config && config->is(Kind::string) && config->as_string().starts_with(kConfig);
+}
+
+Tensor levels_of(const bundlecraft::Checkpoint& checkpoint, const std::string& key) {
+  const Tensor levels = checkpoint.tensor(checkpoint.root().at(key).at("levels"));
   if (levels.layout.shape.size() != 1 || levels.layout.shape[0] < 2 ||
       levels.layout.shape[0] > kMaxLevels) {
     throw Error(ErrorKind::input, "mulaw.levels",
-                "['mulaw']['levels'] has shape " + bundlecraft::shape_text(levels.layout.shape) +
+                "['" + key + "']['levels'] has shape " +
+                    bundlecraft::shape_text(levels.layout.shape) +
                     ", expected one dimension of 2 to 65536");
   }
   return levels;
+}
+
+struct Rate {
+  std::int64_t hertz;
+  std::string origin;
+};
+
+Rate rate_of(const bundlecraft::ExportRequest& request) {
+  const Object root = request.source.checkpoint().root();
+  const std::string& option = request.option("rate");
+  if (!option.empty()) return {std::stoll(option), "option rate"};
+  if (!is_exported(root)) return {root.at("sample_rate").as_int(), "['sample_rate']"};
+  const auto config = bundlecraft::Config::from_yaml(std::string(root.at("xp.cfg").as_string()));
+  return {config.require_int("sample_rate"), "sample_rate in xp.cfg"};
 }
 
 }  // namespace
@@ -35,7 +60,8 @@ bundlecraft::ExporterInfo MulawExporter::info() const {
   info.summary = "mu-law codec with a learned table";
   info.component = bundlecraft::kCompressionRole;
   info.accepts = {
-      {bundlecraft::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}}};
+      {bundlecraft::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}},
+      {bundlecraft::AcceptedSource::Kind::checkpoint, "exported mu-law codec", {}}};
   info.options = {{"rate",
                    bundlecraft::OptionSpec::Type::integer,
                    "",
@@ -47,17 +73,17 @@ bundlecraft::ExporterInfo MulawExporter::info() const {
 bundlecraft::Probe MulawExporter::probe(const bundlecraft::Source& source) const {
   const Object root = source.checkpoint().root();
   if (!root.is(Kind::dict)) return {0, "no dict"};
-  if (!root.contains("mulaw")) return {0, "has no key 'mulaw'"};
-  return {100, "has the key 'mulaw'"};
+  if (root.contains("mulaw")) return {100, "has the key 'mulaw'"};
+  if (is_exported(root)) return {100, "xp.cfg names the model mulaw"};
+  return {0, "has no key 'mulaw'"};
 }
 
 bundlecraft::Component MulawExporter::prepare(const bundlecraft::ExportRequest& request,
                                               bundlecraft::ExportContext& /*context*/) const {
   const bundlecraft::Checkpoint& checkpoint = request.source.checkpoint();
-  const Tensor levels = levels_of(checkpoint);
-  const std::string& rate_option = request.option("rate");
-  const std::int64_t rate =
-      rate_option.empty() ? checkpoint.root().at("sample_rate").as_int() : std::stoll(rate_option);
+  const bool exported = is_exported(checkpoint.root());
+  const Tensor levels = levels_of(checkpoint, exported ? "best_state" : "mulaw");
+  const auto [rate, rate_origin] = rate_of(request);
   if (rate < 1 || rate > 768000) {
     throw Error(ErrorKind::input, "mulaw.rate",
                 "the sample rate is " + std::to_string(rate) + " Hz");
@@ -67,14 +93,14 @@ bundlecraft::Component MulawExporter::prepare(const bundlecraft::ExportRequest& 
   component.role = bundlecraft::kCompressionRole;
   component.package = Value(Value::Dict{
       {"best_state", Value(Value::Dict{{"levels", Value(levels)}})},
-      {"xp.cfg", Value("compression_model: mulaw\nsample_rate: " + std::to_string(rate) + "\n")},
+      {"xp.cfg", Value(std::string(kConfig) + std::to_string(rate) + "\n")},
       {"version", Value("1.0.0")},
       {"exported", Value(true)},
   });
   component.provides = {
       {"codebooks", std::int64_t{1}, "mu-law has one stream of codes"},
       {"cardinality", levels.layout.shape[0], "size of ['mulaw']['levels']"},
-      {"sample_rate", rate, rate_option.empty() ? "['sample_rate']" : "option rate"},
+      {"sample_rate", rate, rate_origin},
   };
   component.summary = {{"family", "mu-law"}, {"levels", std::to_string(levels.layout.shape[0])}};
   component.checks = {"the table has one dimension"};

@@ -3,7 +3,7 @@
 // Its training script saves
 //   torch.save({'mulaw': {'levels': FloatTensor[N]}, 'sample_rate': 16000, 'channels': 1},
 //   'mulaw.pt')
-// and its exported file has the keys AudioCraft's packages have.
+// and its exported file, which is taken as well, has the keys AudioCraft's packages have.
 #pragma once
 
 #include "bundlecraft/plugin/exporter.h"

@@ -1,6 +1,6 @@
 # Installs the build into an empty prefix, then does what a third party does: builds the example plugin and
 # the example program against the installed package, lists the plugin, exports with both.
-#   cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DCXX=... -DSANITIZE=... -P run.cmake
+#   cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DCXX=... -DSANITIZE=... -DCODECS=... -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
 function(run)
@@ -8,6 +8,16 @@ function(run)
   if(NOT result EQUAL 0)
     list(JOIN ARGV " " command)
     message(FATAL_ERROR "${command}\nexited with ${result}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+# The command ends with this exit code.
+function(fail code)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL code)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\nexited with ${result}, not ${code}:\n${output}")
   endif()
   set(output "${output}" PARENT_SCOPE)
 endfunction()
@@ -50,6 +60,18 @@ run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tes
 expect_file("${WORK_DIR}/mulaw.bin")
 run("${bundlecraft}" inspect "${WORK_DIR}/mulaw.bin")
 expect_output("levels")
+run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" verify "${WORK_DIR}/mulaw.bin" --run -o "${WORK_DIR}/mulaw.wav")
+expect_output("the table has one dimension")
+expect_output("computed by +a table on cpu")
+expect_output("SI-SNR +33\\.")
+expect_output("verified: [0-9]+ checks hold")
+expect_file("${WORK_DIR}/mulaw.wav")
+fail(2 "${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${WORK_DIR}/mulaw.bin" --layout torchscript
+     -o "${WORK_DIR}/mulaw.ts")
+expect_output("no network to save as a program")
+run("${prefix}/libexec/bundlecraft/bundlecraft-scan" --check "${WORK_DIR}/plugin/mulaw.so"
+    --source "${SOURCE_DIR}/tests/install/mulaw.pt" --source "${WORK_DIR}/mulaw.bin")
+expect_output("ok +codecs: load\\(\\) makes a codec")
 file(WRITE "${WORK_DIR}/table.yaml" "version: 1
 stages:
   codec: {export: ${SOURCE_DIR}/tests/install/mulaw.pt, to: run.bin}
@@ -64,4 +86,8 @@ expect_file("${WORK_DIR}/models/state_dict.bin")
 expect_file("${WORK_DIR}/models/compression_state_dict.bin")
 run("${bundlecraft}" inspect "${WORK_DIR}/models/compression_state_dict.bin")
 expect_output("facebook/encodec_32khz")
+if(CODECS)
+  run("${WORK_DIR}/library/run_codec" "${data}/encodec_train.th" 2)
+  expect_output("4 x 50 codes.*100 frames, SI-SNR")
+endif()
 message(STATUS "the installed package works")
