@@ -84,9 +84,13 @@ ValueCounts count(const Tensor& tensor, const Cancellation& cancellation) {
     return counts;
   }
   const ElementsPtr elements = elements_of(tensor);
-  std::vector<double> numbers(static_cast<std::size_t>(elements->size()));
-  elements->read(0, numbers);
-  count_values(DType::float64, std::as_bytes(std::span(numbers)), counts);
+  std::vector<double> numbers;
+  for (std::uint64_t done = 0; done < elements->size(); done += numbers.size()) {
+    cancellation.check();
+    numbers.resize(std::min<std::uint64_t>(kPiece / sizeof(double), elements->size() - done));
+    elements->read(done, numbers);
+    count_values(DType::float64, std::as_bytes(std::span(numbers)), counts);
+  }
   return counts;
 }
 
@@ -255,7 +259,7 @@ class Verifier {
       }
       check_names(*checkpoint, name);
       const Source source = Source::of_checkpoint(given, checkpoint);
-      prepared = host_.prepare({source, role, exporter_for(source, role), {}});
+      prepared = host_.prepare({source, role, std::nullopt, {}});
       check_exported(*prepared, name, role.has_value());
       describe(*prepared, name, *checkpoint);
       check_values(prepared->component.package, name);
@@ -263,20 +267,6 @@ class Verifier {
     if (!prepared) return;
     if (options_.against) compare_weights(*prepared, name);
     result_.prepared.push_back(*std::move(prepared));
-  }
-
-  // The exporter of `role`, when those of other roles are surer but not sure: the file's name says
-  // what it is.
-  std::optional<std::string> exporter_for(const Source& source,
-                                          const std::optional<std::string>& role) const {
-    constexpr int kSure = 50;
-    const std::vector<Candidate> candidates = host_.probe(source);
-    if (!role || candidates.empty() || candidates.front().component == *role) return std::nullopt;
-    if (candidates.front().probe.confidence >= kSure) return std::nullopt;
-    for (const Candidate& candidate : candidates) {
-      if (candidate.component == *role && candidate.probe.confidence > 0) return candidate.exporter;
-    }
-    return std::nullopt;
   }
 
   template <typename Report>

@@ -19,6 +19,8 @@ namespace bundlecraft {
 namespace {
 
 constexpr std::size_t kShownReason = 600;
+// Confidence from which an exporter knows what it sees (Probe).
+constexpr int kSure = 50;
 constexpr std::string_view kRefusedHint =
     "some plugin libraries were refused: 'bundlecraft plugins list' says why";
 
@@ -340,7 +342,9 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
                 refused_.empty() ? std::string() : std::string(kRefusedHint));
   }
   const Answer& best = answers.front();
-  if (wanted.empty() || wanted.front().probe.confidence < best.probe.confidence) {
+  const int offered = wanted.empty() ? 0 : wanted.front().probe.confidence;
+  // The role that was asked for decides as long as nobody is sure of another one.
+  if (offered == 0 || (offered < best.probe.confidence && best.probe.confidence >= kSure)) {
     throw Error(ErrorKind::input, "exporter.component",
                 source + " is no component " + quoted(*request.component) + " but a component " +
                     quoted(best.entry->info->component) + ": " + best.words(),
