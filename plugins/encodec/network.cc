@@ -37,7 +37,18 @@ network::Activation expression_of(const Activation& activation) {
   if (name == "LeakyReLU") {
     return {"torch.leaky_relu(x, " + number("negative_slope", 0.01) + ")"};
   }
-  if (name == "GELU") return {"torch.gelu(x)"};
+  if (name == "RReLU") {  // random in training, its mean else
+    return {"torch.leaky_relu(x, (" + number("lower", 1.0 / 8) + " + " + number("upper", 1.0 / 3) +
+            ") / 2)"};
+  }
+  if (name == "GELU") {
+    const auto approximate = activation.words.find("approximate");
+    const bool exact = approximate == activation.words.end() || approximate->second == "none";
+    if (!exact && approximate->second != "tanh") {
+      throw unsupported("GELU of seanet has approximate: " + quoted(approximate->second));
+    }
+    return {exact ? "torch.gelu(x)" : "torch.gelu(x, approximate='tanh')"};
+  }
   if (name == "SiLU") return {"torch.silu(x)"};
   if (name == "Mish") return {"torch.mish(x)"};
   if (name == "Softplus") {
@@ -47,6 +58,15 @@ network::Activation expression_of(const Activation& activation) {
   if (name == "Hardtanh") {
     return {"torch.hardtanh(x, " + number("min_val", -1) + ", " + number("max_val", 1) + ")"};
   }
+  if (name == "Hardswish") return {"torch.hardswish(x)"};
+  if (name == "Hardsigmoid") return {"torch.hardsigmoid(x)"};
+  if (name == "Hardshrink") return {"torch.hardshrink(x, " + number("lambd", 0.5) + ")"};
+  if (name == "Softshrink") return {"torch.softshrink(x, " + number("lambd", 0.5) + ")"};
+  if (name == "Tanhshrink") return {"x - torch.tanh(x)"};
+  if (name == "Threshold") {
+    return {"torch.threshold(x, " + number("threshold", 0) + ", " + number("value", 0) + ")"};
+  }
+  if (name == "LogSigmoid") return {"torch.log_sigmoid(x)"};
   if (name == "Tanh") return {"torch.tanh(x)"};
   if (name == "Sigmoid") return {"torch.sigmoid(x)"};
   if (name == "Identity") return {"x"};

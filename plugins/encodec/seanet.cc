@@ -33,19 +33,29 @@ constexpr std::array<std::string_view, 4> kNorms = {"none", "weight_norm", "spec
 constexpr std::array<std::string_view, 4> kPadModes = {"constant", "reflect", "replicate",
                                                        "circular"};
 
+// What `get` returns, or nothing when the value is of another type: a bool (`inplace`) changes
+// nothing that is computed.
+template <typename Get>
+auto if_of_type(Get&& get) -> decltype(get()) {
+  try {
+    return get();
+  } catch (const Error& error) {
+    if (error.code() != "config.type") throw;
+    return std::nullopt;
+  }
+}
+
 Activation read_activation(const Config& config, const Section& section, const std::string& key,
                            std::string fallback) {
   Activation activation;
   activation.name = section.text_or(key, std::move(fallback));
   const std::string base = section.path(key + "_params");
   for (const std::string& name : config.keys(base).value_or(std::vector<std::string>())) {
-    // A bool or text changes nothing that is computed from numbers.
-    try {
-      if (const std::optional<double> number = section.real(key + "_params." + name)) {
-        activation.parameters[name] = *number;
-      }
-    } catch (const Error& error) {
-      if (error.code() != "config.type") throw;
+    const std::string path = base + "." + name;
+    if (const auto number = if_of_type([&] { return config.get_real(path); })) {
+      activation.parameters[name] = *number;
+    } else if (auto word = if_of_type([&] { return config.get_string(path); })) {
+      activation.words[name] = *std::move(word);
     }
   }
   if (activation.has_weights()) {

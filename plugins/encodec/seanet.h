@@ -15,10 +15,11 @@
 
 namespace bundlecraft::encodec {
 
-// A class of torch.nn, with its arguments that are numbers.
+// A class of torch.nn, with its arguments that are numbers or text.
 struct Activation {
   std::string name;
   std::map<std::string, double> parameters;
+  std::map<std::string, std::string> words;  // GELU: approximate
 
   bool has_weights() const { return name == "PReLU"; }
   // Weights of a PReLU.
