@@ -20,6 +20,13 @@ echo "== not durable: export --no-sync, and cp of the result"
 "$here/measure.py" --before 'rm -f copy.bin out.bin; sync' \
   "cp=cp result.bin copy.bin" \
   "export --no-sync=$bundlecraft export checkpoint.th -o out.bin --no-sync"
+echo "== weights that are computed, beside cp of the result as it is"
+"$here/measure.py" --before 'rm -f copy.bin out.bin; sync' \
+  "cp=cp result.bin copy.bin" \
+  "export --dtype bfloat16=$bundlecraft export checkpoint.th -o out.bin --no-sync --dtype bfloat16" \
+  "export --average=$bundlecraft export checkpoint.th -o out.bin --no-sync --average result.bin"
+echo "== verify, beside sha256sum"
+"$here/measure.py" "sha256sum=sha256sum result.bin" "verify=$bundlecraft verify result.bin"
 if [ -n "${AUDIOCRAFT_PATH:-}" ]; then
   echo "== Python's AudioCraft"
   "$here/measure.py" --runs 2 --before 'rm -f out.bin python.bin; sync' \
