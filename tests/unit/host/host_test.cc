@@ -392,6 +392,18 @@ TEST_F(Preparing, LetsTheRoleDecideBetweenEquals) {
                });
 }
 
+TEST_F(Preparing, LetsTheRoleDecideWhileNobodyIsSure) {
+  const Host host(only_good());
+  const Source unsure = checkpoint(host, {{"voice", std::int64_t{49}}, {"tone", std::int64_t{5}}});
+  EXPECT_EQ(made_by(host.prepare({unsure, "compression", {}, {}})), "tone");
+  EXPECT_EQ(made_by(host.prepare({unsure, {}, {}, {}})), "voice");
+  const Source sure = checkpoint(host, {{"voice", std::int64_t{50}}, {"tone", std::int64_t{5}}});
+  expect_error(ErrorKind::input, "exporter.component",
+               HasSubstr("is no component 'compression' but a component 'lm': voice (50%)"), [&] {
+                 host.prepare({sure, "compression", {}, {}});
+               });
+}
+
 TEST_F(Preparing, RefusesATieNamingBoth) {
   const Host host(only_good());
   const Source source = checkpoint(host, {{"twins", true}});

@@ -94,6 +94,16 @@ TEST(EncodecSpec, ListsTheWeightsOfPrelu) {
   EXPECT_THAT(tensors, Contains(Pair("decoder.model.14.weight", Shape{1})));
 }
 
+TEST(EncodecSpec, ReadsWordsAndNumbersOfActivations) {
+  const encodec::Spec spec = spec_of(
+      with("  activation: ELU\n  activation_params:\n    alpha: 1.0\n",
+           "  activation: GELU\n  activation_params:\n    approximate: tanh\n    inplace: true\n"));
+  EXPECT_EQ(spec.encoder.activation.name, "GELU");
+  EXPECT_THAT(spec.encoder.activation.words, ElementsAre(Pair("approximate", "tanh")));
+  EXPECT_THAT(spec.encoder.activation.parameters, IsEmpty());
+  EXPECT_THAT(spec_of(base_text()).encoder.activation.parameters, ElementsAre(Pair("alpha", 1.0)));
+}
+
 TEST(EncodecSpec, WithoutQuantizerHasOneStreamAndNoCodebooks) {
   const encodec::Spec spec = spec_of(with("quantizer: rvq", "quantizer: no_quant"));
   EXPECT_EQ(spec.figures.codebooks, 1);
