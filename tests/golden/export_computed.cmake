@@ -27,10 +27,10 @@ foreach(model encodec_exported.bin encodec_causal_24khz_exported.bin encodec_out
   export_to("folded/${model}" "${DATA}/${model}" --fold-weight-norm)
 endforeach()
 export_to("folded16/encodec_exported.bin" "${DATA}/encodec_exported.bin" --fold-weight-norm --dtype float16)
-# Best state, moving average, and the mean of the two.
-export_to("plain/ema.bin" "${DATA}/musicgen_train.th" --state ema)
-export_to("averaged/musicgen_train.th" "${OUT}/plain/musicgen_train.th" --average "${OUT}/plain/ema.bin")
-export_to("averaged/in_float32.bin" "${OUT}/plain/musicgen_train.th" --average "${OUT}/plain/ema.bin" --dtype float32)
+# Best state, last state, and the mean of the two.
+export_to("plain/last.bin" "${DATA}/musicgen_train.th" --state last)
+export_to("averaged/musicgen_train.th" "${OUT}/plain/musicgen_train.th" --average "${OUT}/plain/last.bin")
+export_to("averaged/in_float32.bin" "${OUT}/plain/musicgen_train.th" --average "${OUT}/plain/last.bin" --dtype float32)
 
 if(CODECS)
   foreach(model dac_weights.pth encodec_exported.bin encodec_causal_24khz_exported.bin encodec_causal_odd_train.th
