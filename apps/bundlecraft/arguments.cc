@@ -1,5 +1,7 @@
 #include "arguments.h"
 
+#include <boost/filesystem.hpp>
+
 #include "bundlecraft/base/text.h"
 
 namespace bundlecraft::app {
@@ -59,8 +61,9 @@ std::string SourceArguments::average_files() const {
   std::vector<Path> files;
   for (const std::string& given : average) {
     const std::optional<Path> file = source_file(given, options);
-    if (!file) {
-      throw Error(ErrorKind::usage, "option.value",
+    boost::system::error_code ignored;
+    if (!file || !boost::filesystem::exists(*file, ignored)) {
+      throw Error(ErrorKind::input, "source.not_found",
                   "--average: " + bundlecraft::quoted(given) + " is no checkpoint that is there",
                   "give checkpoints of the same model, separated by commas");
     }
@@ -95,10 +98,11 @@ PreparedComponent prepare(const std::string& given, const SourceArguments& sourc
   ComponentRequest request{source.resolve(given, session), component, {}, {}};
   if (!exporter.empty()) request.exporter = exporter;
   const bool is_checkpoint = request.source.kind() == AcceptedSource::Kind::checkpoint;
+  if (!source.state.empty() && is_checkpoint) request.options.push_back({"state", source.state});
   const auto add = [&](const char* name, const std::string& value) {
-    if (!value.empty() && is_checkpoint) request.options.push_back({name, value});
+    if (value.empty() || (source.several && !is_checkpoint)) return;
+    request.options.push_back({name, value});
   };
-  add("state", source.state);
   add("dtype", source.dtype);
   add("dtype-of", source.dtype_of);
   add("average", source.average_files());

@@ -18,6 +18,8 @@ struct SourceArguments {
   std::string dtype_of;
   std::vector<std::string> average;
   bool fold_weight_norm = false;
+  // Of several sources, those that hold no weights are taken as they are; a single one is refused.
+  bool several = false;
 
   void declare_xps(CLI::App& command);
   void declare_state(CLI::App& command);

@@ -103,6 +103,7 @@ void add_bundle(CLI::App& app, Command& command) {
   arguments->target.declare(*sub, "Directory to create; missing parents are created");
   arguments->how.declare_state(*sub);
   arguments->how.declare_dtype(*sub);
+  arguments->how.several = true;
   arguments->how.declare_xps(*sub);
   sub->add_flag("--allow-mismatch", arguments->allow_mismatch,
                 "Write the bundle even when its components do not fit; is recorded");

@@ -167,13 +167,12 @@ void average(State& state, const std::vector<State>& others) {
     for (std::size_t i = 0; i < others.size(); ++i) {
       const auto found = by_name[i].find(named.name);
       if (found == by_name[i].end()) {
-        throw refuse("checkpoint " + std::to_string(i + 2) + " of those to average has no tensor " +
-                     quoted(named.name));
+        throw refuse(others[i].where + " has no tensor " + quoted(named.name) + " to average with");
       }
       if (found->second->shape() != named.shape()) {
         throw refuse("tensor " + quoted(named.name) + " is " + shape_text(found->second->shape()) +
-                     " in checkpoint " + std::to_string(i + 2) + " of those to average, and " +
-                     shape_text(named.shape()) + " in the first");
+                     " in " + others[i].where + ", and " + shape_text(named.shape()) + " in " +
+                     state.where);
       }
       same.push_back(found->second);
     }
@@ -186,9 +185,8 @@ void average(State& state, const std::vector<State>& others) {
   }
   for (std::size_t i = 0; i < others.size(); ++i) {
     if (others[i].tensors.size() != state.tensors.size()) {
-      throw refuse("checkpoint " + std::to_string(i + 2) + " of those to average has " +
-                   tensors_text(others[i].tensors.size()) + ", the first has " +
-                   std::to_string(state.tensors.size()));
+      throw refuse(others[i].where + " has " + tensors_text(others[i].tensors.size()) + ", " +
+                   state.where + " has " + std::to_string(state.tensors.size()));
     }
   }
   state.notes.push_back("weights are the mean over " + std::to_string(others.size() + 1) +

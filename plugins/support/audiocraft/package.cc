@@ -285,7 +285,8 @@ void average_with(State& state, const ExportRequest& request, ExportContext& con
     further.source = Source::of_checkpoint(path.filename().string(), context.open(path));
     if (std::ranges::count(seen, &further.source.checkpoint()) != 0) continue;
     seen.push_back(&further.source.checkpoint());
-    others.push_back(naming_file(further, [&] { return read(further); }));
+    State& other = others.emplace_back(naming_file(further, [&] { return read(further); }));
+    other.where = path_text(path.filename()) + ": " + other.where;
   }
   average(state, others);
 }

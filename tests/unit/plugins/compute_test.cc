@@ -162,8 +162,11 @@ TEST_F(Averaging, NeedsTheSameTensorsEverywhere) {
   const auto refuse = [&](const std::vector<Given>& other, const std::string& message) {
     State first = state({{"w", {2, 1}, {1, 2}}, {"b", {1}, {0}}});
     const State same = first;
+    State another = state(other);
+    first.where = "best_state";
+    another.where = "b.th: best_state";
     try {
-      average(first, {same, state(other)});
+      average(first, {same, another});
       ADD_FAILURE() << message;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::input);
@@ -173,11 +176,11 @@ TEST_F(Averaging, NeedsTheSameTensorsEverywhere) {
                 "average checkpoints of the same training, or of one that was fine-tuned from it");
     }
   };
-  refuse({{"w", {2, 1}, {1, 2}}}, "checkpoint 3 of those to average has no tensor 'b'");
+  refuse({{"w", {2, 1}, {1, 2}}}, "b.th: best_state has no tensor 'b' to average with");
   refuse({{"w", {1, 2}, {1, 2}}, {"b", {1}, {0}}},
-         "tensor 'w' is [1, 2] in checkpoint 3 of those to average, and [2, 1] in the first");
+         "tensor 'w' is [1, 2] in b.th: best_state, and [2, 1] in best_state");
   refuse({{"w", {2, 1}, {1, 2}}, {"b", {1}, {0}}, {"c", {1}, {0}}},
-         "checkpoint 3 of those to average has 3 tensors, the first has 2");
+         "b.th: best_state has 3 tensors, best_state has 2");
 }
 
 TEST_F(Averaging, NamesTheTensorThatCannotBeComputedWith) {
