@@ -4,7 +4,7 @@
 //   % <shell command>   prepares something; must succeed
 //   $ <shell command>   is under test; its standard output follows, then, when there is any, a line
 //                       "--- errors" and its standard error, then "--- exit <code>"
-//   # <text>            a comment
+//   # <text>            a comment; "# needs codecs" in the first line: LibTorch must be there
 //
 // Every transcript runs in an empty directory with `data` and `errors` (golden checkpoints),
 // `broken` (damaged ones) and `scripts` (faulty run scripts) in it. $DIR stands for that directory
@@ -16,6 +16,7 @@
 #include <boost/filesystem.hpp>
 #include <cstdlib>
 #include <sstream>
+#include <string_view>
 
 #include "support/program.h"
 
@@ -26,6 +27,8 @@ namespace fs = boost::filesystem;
 using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
+
+constexpr std::string_view kNeedsCodecs = "# needs codecs";
 
 Path transcripts() { return Path(BUNDLECRAFT_TEST_DATA) / "cli/transcripts"; }
 
@@ -103,6 +106,9 @@ TEST_P(Transcript, ReadsAsWritten) {
   const Path file = transcripts() / (GetParam() + ".txt");
   const std::string written = read_file(file);
   ASSERT_NE(written.find("\n$ "), std::string::npos) << file.string() << " holds no command";
+  if (written.starts_with(kNeedsCodecs) && !fs::exists(Path(BUNDLECRAFT_PLUGINS) / "codecs.so")) {
+    GTEST_SKIP() << "built without LibTorch";
+  }
   const std::string replayed = replay(written);
   if (std::getenv("BUNDLECRAFT_UPDATE_TRANSCRIPTS")) {
     write_file(file, replayed);
