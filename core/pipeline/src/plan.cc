@@ -435,8 +435,8 @@ class Planner {
 // Runs stages of a workflow and keeps the journal.
 class Work final : public StageWork {
  public:
-  Work(const PlanContext& context, const Plan& plan, const RunOptions& options)
-      : context_(context), plan_(plan), options_(options), judge_(context) {
+  Work(const PlanContext& context, const RunOptions& options)
+      : context_(context), options_(options), judge_(context) {
     for (const WorkflowStage& stage : context.workflow.stages) {
       if (!stage.stage) continue;
       for (const StageOutput& output : stage.stage->outputs()) places_.push_back(output.path);
@@ -529,7 +529,6 @@ class Work final : public StageWork {
   }
 
   const PlanContext& context_;
-  const Plan& plan_;
   const RunOptions& options_;
   Judge judge_;
   std::vector<Path> places_;  // of all outputs
@@ -590,7 +589,7 @@ std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,
     stages.push_back({stage.needs, stage.retries, timeout, stage.may_fail, planned.forecast.bytes});
     reports.push_back(std::move(report));
   }
-  Work work(context, plan, options);
+  Work work(context, options);
   run_stages(stages, work, observer, options.runner, reports);
   return reports;
 }
