@@ -96,7 +96,7 @@ class LayerList {
       const std::string norm = norm_of_block(seanet_.blocks() - 1 - static_cast<std::int64_t>(i));
       const std::int64_t ratio = seanet_.ratios[i];
       activation(seanet_.activation);
-      layers_.push_back(
+      layers_.emplace_back(
           ConvLayer{next() + ".convtr", width, width / 2, 2 * ratio, ratio, 1, true, norm});
       width /= 2;
       residual_blocks(width, norm);
@@ -116,12 +116,12 @@ class LayerList {
   std::string next() { return prefix_ + std::to_string(index_++); }
 
   void activation(const Activation& activation) {
-    layers_.push_back(ActivationLayer{next(), activation});
+    layers_.emplace_back(ActivationLayer{next(), activation});
   }
 
   void conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
             const std::string& norm) {
-    layers_.push_back(ConvLayer{next() + ".conv", in, out, kernel, stride, 1, false, norm});
+    layers_.emplace_back(ConvLayer{next() + ".conv", in, out, kernel, stride, 1, false, norm});
   }
 
   void residual_blocks(std::int64_t width, const std::string& norm) {
@@ -139,13 +139,13 @@ class LayerList {
       if (!seanet_.true_skip) {
         layer.shortcut = ConvLayer{name + ".shortcut.conv", width, width, 1, 1, 1, false, norm};
       }
-      layers_.push_back(std::move(layer));
+      layers_.emplace_back(std::move(layer));
       dilation = std::min(dilation * seanet_.dilation_base, kMaxDilation);
     }
   }
 
   void lstm(std::int64_t width) {
-    if (seanet_.lstm > 0) layers_.push_back(LstmLayer{next() + ".lstm", width, seanet_.lstm});
+    if (seanet_.lstm > 0) layers_.emplace_back(LstmLayer{next() + ".lstm", width, seanet_.lstm});
   }
 
   const Seanet& seanet_;

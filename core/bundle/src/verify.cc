@@ -252,13 +252,12 @@ class Verifier {
       if (stated != nullptr) compare(input, name, *stated, progress);
       bool has_sums = true;
       attempt(name, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
-      const std::string given = path.string();
       const std::shared_ptr<const Checkpoint> checkpoint = host_.open(path);
       if (!has_sums) {
         add(Outcome::warns, name, {}, "has no CRC-32 by which damage of the tensors could be seen");
       }
       check_names(*checkpoint, name);
-      const Source source = Source::of_checkpoint(given, checkpoint);
+      const Source source = Source::of_checkpoint(path.string(), checkpoint);
       prepared = host_.prepare({source, role, std::nullopt, {}});
       check_exported(*prepared, name, role.has_value());
       describe(*prepared, name, *checkpoint);
@@ -425,7 +424,7 @@ class Verifier {
   Path original_of(const std::string& name) const {
     boost::system::error_code ignored;
     if (!fs::is_directory(*options_.against, ignored)) return *options_.against;
-    const Path file = *options_.against / name;
+    Path file = *options_.against / name;
     if (fs::exists(file, ignored)) return file;
     throw Error(ErrorKind::usage, "verify.against",
                 path_text(*options_.against) + " has no " + quoted(name) + " to compare with",

@@ -285,7 +285,7 @@ void cast(State& state, const ExportRequest& request) {
     state.notes.push_back(tensors_text(count) + (count == 1 ? " is " : " are ") + type +
                           " as asked for");
   }
-  if (stayed == 1) state.notes.push_back("1 tensor that counts keeps its type");
+  if (stayed == 1) state.notes.emplace_back("1 tensor that counts keeps its type");
   if (stayed > 1) state.notes.push_back(tensors_text(stayed) + " that count keep their type");
 }
 

@@ -24,6 +24,7 @@ class Value {
   using Dict = std::vector<std::pair<std::string, Value>>;  // insertion order; keys are unique
 
   Value() = default;  // None
+  // NOLINTBEGIN(google-explicit-constructor): packages are written down as braced lists of values.
   Value(bool value) : data_(value) {}
   Value(std::int64_t value) : data_(value) {}
   Value(double value) : data_(value) {}
@@ -33,6 +34,7 @@ class Value {
   Value(Dict value) : data_(std::move(value)) {}
   Value(Tensor value) : data_(std::move(value)) {}
   Value(ComputedTensor value) : data_(std::move(value)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
   template <typename T>

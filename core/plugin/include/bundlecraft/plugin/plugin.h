@@ -244,6 +244,7 @@ struct PluginDescriptor {
 }  // namespace bundlecraft
 
 // Defines the exported symbol. The body that follows has `registrar`, a Registrar&.
+// NOLINTBEGIN(bugprone-macro-parentheses): it is the name of a parameter.
 #define BUNDLECRAFT_PLUGIN(plugin_name, plugin_version, registrar)              \
   static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar); \
   static void bundlecraft_plugin_entry(::bundlecraft::LineRegistrar* line,      \
@@ -264,3 +265,4 @@ struct PluginDescriptor {
       plugin_version,                                                           \
       &bundlecraft_plugin_entry};                                               \
   static void bundlecraft_plugin_register(::bundlecraft::Registrar& registrar)
+// NOLINTEND(bugprone-macro-parentheses)
