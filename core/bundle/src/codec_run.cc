@@ -224,6 +224,17 @@ class Histogram {
   std::vector<std::vector<std::int64_t>> counts_;
 };
 
+// Sound weights can still make numbers that are none.
+void require_finite(const Audio& decoded) {
+  const auto odd =
+      std::ranges::count_if(decoded.data, [](float sample) { return !std::isfinite(sample); });
+  if (odd == 0) return;
+  throw Error(ErrorKind::mismatch, "codec.not_finite",
+              "the codec does not code audio: " + std::to_string(odd) + " of " +
+                  std::to_string(decoded.data.size()) + " decoded samples are no numbers",
+              "export another checkpoint of the training, or its weights in float32");
+}
+
 // Adds the time that encode() and decode() take to a run.
 class TimedCodec final : public Codec {
  public:
@@ -354,6 +365,7 @@ CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& 
   const auto decoded = [&](const Audio& audio) {
     const Audio part = cut(audio, 0, left);
     left -= part.samples;
+    require_finite(part);
     noise.decoded(part);
     if (write && part.samples > 0) write(part);
   };

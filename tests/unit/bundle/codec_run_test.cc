@@ -561,6 +561,16 @@ TEST(RunCodec, FindsNoSignalInSilence) {
   EXPECT_EQ(run_steps(3, {1, 1, 1, {1}}).si_snr, -std::numeric_limits<double>::infinity());
 }
 
+TEST(RunCodec, RefusesACodecThatDecodesToNoNumbers) {
+  const Audio audio{1, 1, 4, {0.5f, -0.5f, 0.25f, 1.0f}};
+  for (const float gain :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    testing::expect_error(ErrorKind::mismatch, "codec.not_finite",
+                          "the codec does not code audio: 4 of 4 decoded samples are no numbers",
+                          [&] { run_steps(5, audio, gain); });
+  }
+}
+
 TEST(RunCodec, RefusesAsItsPiecesDo) {
   const Blur codec(4, 1);
   MemoryReader reader(some_audio(8), 48'000);

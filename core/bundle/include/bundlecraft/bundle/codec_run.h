@@ -92,7 +92,8 @@ struct CodecRun {
 };
 
 // Encodes and decodes all of `reader`. `write` is given the decoded audio, cut to the length of the
-// input. Throws as encode_pieces().
+// input. Throws as encode_pieces(), and Error(mismatch, "codec.not_finite") when decoding makes
+// something else than numbers.
 CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& options,
                    const std::function<void(const Audio&)>& write = {});
 
