@@ -22,11 +22,7 @@ Error unsupported(const std::string& what) {
 network::Activation expression_of(const Activation& activation) {
   const auto number = [&](const std::string& parameter, double fallback) {
     const auto found = activation.parameters.find(parameter);
-    const double value = found == activation.parameters.end() ? fallback : found->second;
-    // Python tells an integer from a float by the point.
-    std::string text = to_string(FactValue(value));
-    if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
-    return text;
+    return network::literal(found == activation.parameters.end() ? fallback : found->second);
   };
   const std::string& name = activation.name;
   if (name == "ELU") return {"torch.elu(x, " + number("alpha", 1) + ")"};

@@ -237,6 +237,24 @@ TEST(Codecs, RefuseDevicesThatAreNotThere) {
                         });
 }
 
+TEST(Codecs, RefuseNumbersThatAreNotFinite) {
+  PreparedComponent component = prepare("encodec_exported.bin");
+  Value::Dict package = *component.component.package.get_if<Value::Dict>();
+  for (auto& [key, value] : package) {
+    if (key != "xp.cfg") continue;
+    std::string text = *value.get_if<std::string>();
+    const std::string alpha = "activation: ELU\n  activation_params:\n    alpha: 1.0\n";
+    const std::size_t place = text.find(alpha);
+    ASSERT_NE(place, std::string::npos);
+    value = text.replace(place, alpha.size(),
+                         "activation: ELU\n  activation_params:\n    alpha: .inf\n");
+  }
+  component.component.package = Value(std::move(package));
+  testing::expect_error(ErrorKind::input, "codec.unsupported",
+                        HasSubstr("the configuration has the number inf"),
+                        [&] { host().load_codec(component); });
+}
+
 TEST(Codecs, RefuseReferences) {
   const PreparedComponent reference = prepare("pretrained_encodec_32khz.bin");
   testing::expect_error(ErrorKind::input, "codec.unsupported",

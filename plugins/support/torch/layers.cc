@@ -2,6 +2,7 @@
 #include <torch/nn/functional/normalization.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "bundlecraft/base/error.h"
@@ -98,6 +99,17 @@ std::string list(std::int64_t number) { return "[" + std::to_string(number) + "]
 
 }  // namespace
 
+std::string literal(double number) {
+  std::string text = to_string(FactValue(number));
+  if (!std::isfinite(number)) {
+    throw Error(ErrorKind::input, "codec.unsupported",
+                "the configuration has the number " + text + ", which no network computes with");
+  }
+  // The point tells a float from an integer.
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
 ScriptModule new_module(const std::string& name) {
   return ScriptModule(c10::QualifiedName("__torch__.bundlecraft." + name));
 }
@@ -148,8 +160,7 @@ struct Layers::Impl {
     const std::string bias =
         keep(norm->name + ".bias",
              norm->affine ? read(state, norm->name + ".bias") : torch::zeros({channels}));
-    line("x = torch.group_norm(" + join("x", 1, weight, bias, to_string(FactValue(norm->eps))) +
-         ")");
+    line("x = torch.group_norm(" + join("x", 1, weight, bias, literal(norm->eps)) + ")");
   }
 
   // audiocraft.modules.conv.pad1d.

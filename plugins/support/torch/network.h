@@ -42,6 +42,10 @@ class Module {
   std::shared_ptr<Impl> impl_;
 };
 
+// A float as TorchScript writes it. Throws Error(input, "codec.unsupported") for what is not
+// finite.
+std::string literal(double number);
+
 struct ConvShape {
   std::int64_t stride = 1;
   std::int64_t dilation = 1;
