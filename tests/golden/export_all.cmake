@@ -1,16 +1,7 @@
 # Exports every golden source with the program, for the judges.
 #   cmake -DBUNDLECRAFT=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -P export_all.cmake
 cmake_minimum_required(VERSION 3.25)
-file(REMOVE_RECURSE "${OUT}")
-file(MAKE_DIRECTORY "${OUT}")
-
-function(export_to name)
-  execute_process(COMMAND "${BUNDLECRAFT}" export ${ARGN} -o "${OUT}/${name}" --no-sync
-                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT result EQUAL 0)
-    message(FATAL_ERROR "export of ${ARGN} exited with ${result}:\n${output}")
-  endif()
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/export_to.cmake")
 
 # <name>.bin is judged by <name>_exported.json and .yaml.
 file(GLOB trained RELATIVE "${DATA}" "${DATA}/*_train.th")

@@ -1,16 +1,7 @@
 # Exports that compute, and codecs as TorchScript, for the judges.
 #   cmake -DBUNDLECRAFT=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -DCODECS=<bool> -P export_computed.cmake
 cmake_minimum_required(VERSION 3.25)
-file(REMOVE_RECURSE "${OUT}")
-file(MAKE_DIRECTORY "${OUT}")
-
-function(export_to name)
-  execute_process(COMMAND "${BUNDLECRAFT}" export ${ARGN} -o "${OUT}/${name}" --no-sync
-                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT result EQUAL 0)
-    message(FATAL_ERROR "export of ${ARGN} exited with ${result}:\n${output}")
-  endif()
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/export_to.cmake")
 
 set(models musicgen_train.th musicgen_melody_train.th magnet_train.th encodec_exported.bin
     encodec_groupnorm_train.th encodec_causal_odd_train.th dac_weights.pth)
