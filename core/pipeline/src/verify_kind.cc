@@ -12,7 +12,7 @@ namespace bundlecraft {
 namespace {
 
 // Of the test signal: enough for a figure, over in a moment.
-constexpr double kSeconds = 5;
+constexpr int kSeconds = 5;
 
 // Encodes and decodes a test signal with each codec among `components`. Throws Error(input,
 // "codec.none") when there is none, and what the codec throws.
@@ -31,9 +31,9 @@ void run_codecs(const std::vector<PreparedComponent>& components, const StageRun
     std::string ratio(32, '\0');
     ratio.resize(static_cast<std::size_t>(
         std::snprintf(ratio.data(), ratio.size(), "%.2f dB", coded.si_snr)));
-    checks.push_back(component.component.role + ": codes and decodes a test signal of 5 s in " +
-                     std::to_string(coded.frames) + " frames of " +
-                     std::to_string(coded.codebooks) + ", SI-SNR " +
+    checks.push_back(component.component.role + ": codes and decodes a test signal of " +
+                     std::to_string(kSeconds) + " s in " + std::to_string(coded.frames) +
+                     " frames of " + std::to_string(coded.codebooks) + ", SI-SNR " +
                      (std::isfinite(coded.si_snr) ? ratio : "none: silence"));
   }
   if (!found) {
