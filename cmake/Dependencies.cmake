@@ -22,7 +22,7 @@ endif()
 
 # yaml-cpp 0.8 exports a namespaced target, 0.7 a plain one.
 if(TARGET yaml-cpp::yaml-cpp)
-  set(BUNDLECRAFT_YAML_CPP yaml-cpp::yaml-cpp)
+  set(CRAFTBUNDLE_YAML_CPP yaml-cpp::yaml-cpp)
 else()
-  set(BUNDLECRAFT_YAML_CPP yaml-cpp)
+  set(CRAFTBUNDLE_YAML_CPP yaml-cpp)
 endif()

@@ -1,22 +1,22 @@
 # Warnings and sanitizers, as interface targets that are never exported.
 
-add_library(bundlecraft_settings INTERFACE)
-target_compile_options(bundlecraft_settings INTERFACE
+add_library(craftbundle_settings INTERFACE)
+target_compile_options(craftbundle_settings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wunused)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(bundlecraft_settings INTERFACE -Wduplicated-cond -Wlogical-op)
+  target_compile_options(craftbundle_settings INTERFACE -Wduplicated-cond -Wlogical-op)
 endif()
-if(BUNDLECRAFT_WERROR)
-  target_compile_options(bundlecraft_settings INTERFACE -Werror)
+if(CRAFTBUNDLE_WERROR)
+  target_compile_options(craftbundle_settings INTERFACE -Werror)
 endif()
-if(BUNDLECRAFT_SANITIZE)
-  target_compile_options(bundlecraft_settings INTERFACE
-    -fsanitize=${BUNDLECRAFT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  target_link_options(bundlecraft_settings INTERFACE -fsanitize=${BUNDLECRAFT_SANITIZE})
+if(CRAFTBUNDLE_SANITIZE)
+  target_compile_options(craftbundle_settings INTERFACE
+    -fsanitize=${CRAFTBUNDLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(craftbundle_settings INTERFACE -fsanitize=${CRAFTBUNDLE_SANITIZE})
 endif()
-if(BUNDLECRAFT_SANITIZE MATCHES "thread")
+if(CRAFTBUNDLE_SANITIZE MATCHES "thread")
   # ThreadSanitizer cannot follow stand-alone fences, and g++ warns of each. Asio's queue of tasks
   # is ordered by its mutex; the fences are for handlers that come from outside of it.
-  target_compile_definitions(bundlecraft_settings INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
+  target_compile_definitions(craftbundle_settings INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
 endif()

@@ -7,12 +7,12 @@ cd "$(dirname "$0")/.."
 out=${1:-build/my_model}
 
 cmake/install_packages.sh cmake/packages-build.txt
-/usr/bin/cmake --preset default -DBUNDLECRAFT_TESTS=OFF --log-level=WARNING
+/usr/bin/cmake --preset default -DCRAFTBUNDLE_TESTS=OFF --log-level=WARNING
 /usr/bin/cmake --build --preset default
 
-bundlecraft=build/default/bin/bundlecraft
+craftbundle=build/default/bin/craftbundle
 data=tests/golden/data
 echo
 set -x
-$bundlecraft bundle --lm $data/musicgen_train.th --compression $data/encodec_train.th -o "$out" --force
-$bundlecraft inspect "$out"
+$craftbundle bundle --lm $data/musicgen_train.th --compression $data/encodec_train.th -o "$out" --force
+$craftbundle inspect "$out"

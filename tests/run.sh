@@ -3,7 +3,7 @@
 #   tests/run.sh [--full] [CTEST_ARGUMENT...]
 # --full installs Slurm too, for the test that needs one, and first runs the tests of core under
 # AddressSanitizer+UBSan and ThreadSanitizer.
-# BUNDLECRAFT_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
+# CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(cmake/packages-build.txt cmake/packages-test.txt)

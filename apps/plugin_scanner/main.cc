@@ -1,4 +1,4 @@
-// bundlecraft-scan: describes an exporter plugin, or checks it against the contract.
+// craftbundle-scan: describes an exporter plugin, or checks it against the contract.
 //
 // The library is loaded in a child (this program again), so that a plugin which crashes, hangs or
 // prints cannot spoil the result.
@@ -14,14 +14,14 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/host/scan.h"
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/host/scan.h"
+#include "craftbundle/io/output_file.h"
 
 namespace {
 
-using bundlecraft::Error;
-using bundlecraft::Path;
+using craftbundle::Error;
+using craftbundle::Path;
 
 constexpr int kDone = 0;
 constexpr int kRefused = 1;
@@ -35,8 +35,8 @@ struct Arguments {
   bool check = false;
 };
 
-bundlecraft::ScanOptions scan_options() {
-  bundlecraft::ScanOptions options;
+craftbundle::ScanOptions scan_options() {
+  craftbundle::ScanOptions options;
   options.scanner = boost::filesystem::read_symlink("/proc/self/exe");
   options.show_output = true;
   return options;
@@ -44,7 +44,7 @@ bundlecraft::ScanOptions scan_options() {
 
 int describe(const Path& library, const Path& output) {
   const std::string text = to_sidecar(scan_library(library, scan_options()));
-  bundlecraft::OutputFile file(output.parent_path(), bundlecraft::Durability::no_sync);
+  craftbundle::OutputFile file(output.parent_path(), craftbundle::Durability::no_sync);
   file.write(text);
   file.publish(output, /*replace=*/true);
   return kDone;
@@ -53,7 +53,7 @@ int describe(const Path& library, const Path& output) {
 int check(const Path& library, const std::vector<std::string>& sources) {
   bool passed = true;
   const std::vector<Path> files(sources.begin(), sources.end());
-  for (const bundlecraft::PluginCheck& check : check_plugin(library, files, scan_options())) {
+  for (const craftbundle::PluginCheck& check : check_plugin(library, files, scan_options())) {
     std::cout << (check.passed ? "ok      " : "FAILED  ") << check.name << ": " << check.description
               << '\n';
     if (!check.passed) std::cout << "        " << check.detail << '\n';
@@ -65,7 +65,7 @@ int check(const Path& library, const std::vector<std::string>& sources) {
 int run(const Arguments& arguments) {
   const Path library = boost::filesystem::absolute(arguments.library);
   if (arguments.check) return check(library, arguments.sources);
-  const Path output = arguments.output.empty() ? bundlecraft::sidecar_path(library)
+  const Path output = arguments.output.empty() ? craftbundle::sidecar_path(library)
                                                : boost::filesystem::absolute(arguments.output);
   return describe(library, output);
 }
@@ -75,7 +75,7 @@ int run(const Arguments& arguments) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const rlimit no_core_dump{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core_dump);
-  bundlecraft::answer_scan(request);
+  craftbundle::answer_scan(request);
   ::_exit(kDone);
 }
 
@@ -83,13 +83,13 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words.front() == bundlecraft::kScanRequest) {
+  if (!words.empty() && words.front() == craftbundle::kScanRequest) {
     answer({words.begin() + 1, words.end()});
   }
 
   Arguments arguments;
-  CLI::App app("Describes an exporter plugin of Bundlecraft: writes LIBRARY.plugin.yaml beside it.",
-               "bundlecraft-scan");
+  CLI::App app("Describes an exporter plugin of Craftbundle: writes LIBRARY.plugin.yaml beside it.",
+               "craftbundle-scan");
   app.add_option("library", arguments.library, "Plugin library")->required();
   auto* const output = app.add_option("-o,--output", arguments.output, "File to write instead");
   auto* const checks =
@@ -103,10 +103,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   } catch (const Error& error) {
-    std::cerr << "bundlecraft-scan: " << error.message() << " [" << error.code() << "]\n";
+    std::cerr << "craftbundle-scan: " << error.message() << " [" << error.code() << "]\n";
     if (!error.hint().empty()) std::cerr << "hint: " << error.hint() << '\n';
   } catch (const std::exception& error) {
-    std::cerr << "bundlecraft-scan: " << error.what() << '\n';
+    std::cerr << "craftbundle-scan: " << error.what() << '\n';
   }
   return kRefused;
 }

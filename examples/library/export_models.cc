@@ -5,8 +5,8 @@
 #include <iostream>
 #include <string>
 
-#include "bundlecraft/audiocraft.h"
-#include "bundlecraft/base/error.h"
+#include "craftbundle/audiocraft.h"
+#include "craftbundle/base/error.h"
 
 int main(int argc, char** argv) {
   if (argc != 4) {
@@ -14,17 +14,17 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string compression = argv[2];
-  const bundlecraft::Path out = argv[3];
+  const craftbundle::Path out = argv[3];
   try {
-    std::cout << bundlecraft::export_lm(argv[1], out / "state_dict.bin").string() << '\n';
-    const bundlecraft::Path codec_file = out / "compression_state_dict.bin";
+    std::cout << craftbundle::export_lm(argv[1], out / "state_dict.bin").string() << '\n';
+    const craftbundle::Path codec_file = out / "compression_state_dict.bin";
     if (boost::filesystem::exists(compression)) {
-      bundlecraft::export_encodec(compression, codec_file);
+      craftbundle::export_encodec(compression, codec_file);
     } else {
-      bundlecraft::export_pretrained_compression_model(compression, codec_file);
+      craftbundle::export_pretrained_compression_model(compression, codec_file);
     }
     std::cout << codec_file.string() << '\n';
-  } catch (const bundlecraft::Error& error) {
+  } catch (const craftbundle::Error& error) {
     std::cerr << "error: " << error.message() << " [" << error.code() << "]\n";
     return 1;
   }

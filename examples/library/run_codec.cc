@@ -4,9 +4,9 @@
 #include <iostream>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/bundle/codec_run.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/host/host.h"
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -14,30 +14,30 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const bundlecraft::Host host{bundlecraft::Host::Options{}};
-    const bundlecraft::PreparedComponent component =
-        host.prepare({bundlecraft::resolve_source(argv[1], {}, host),
-                      std::string(bundlecraft::kCompressionRole),
+    const craftbundle::Host host{craftbundle::Host::Options{}};
+    const craftbundle::PreparedComponent component =
+        host.prepare({craftbundle::resolve_source(argv[1], {}, host),
+                      std::string(craftbundle::kCompressionRole),
                       std::nullopt,
                       {}});
-    const std::unique_ptr<bundlecraft::Codec> codec = host.load_codec(component);
-    const bundlecraft::CodecProperties& properties = codec->properties();
+    const std::unique_ptr<craftbundle::Codec> codec = host.load_codec(component);
+    const craftbundle::CodecProperties& properties = codec->properties();
 
     // A batch of two, coded at once.
-    bundlecraft::Audio audio{2, properties.channels, properties.sample_rate, {}};
+    craftbundle::Audio audio{2, properties.channels, properties.sample_rate, {}};
     audio.data.resize(static_cast<std::size_t>(2 * properties.channels * properties.sample_rate));
-    const bundlecraft::Codes codes = codec->encode(audio);
-    const bundlecraft::Audio decoded = codec->decode(codes);
+    const craftbundle::Codes codes = codec->encode(audio);
+    const craftbundle::Audio decoded = codec->decode(codes);
     std::cout << "a second of " << properties.sample_rate << " Hz: " << codes.codebooks << " x "
               << codes.frames << " codes, " << decoded.samples << " samples decoded\n";
 
     // Audio of any length, in pieces.
     const double seconds = argc > 2 ? std::stod(argv[2]) : 5;
     const auto reader =
-        bundlecraft::test_signal(properties.sample_rate, properties.channels, seconds);
-    const bundlecraft::CodecRun run = bundlecraft::run_codec(*codec, *reader, {});
+        craftbundle::test_signal(properties.sample_rate, properties.channels, seconds);
+    const craftbundle::CodecRun run = craftbundle::run_codec(*codec, *reader, {});
     std::cout << run.frames << " frames, SI-SNR " << run.si_snr << " dB\n";
-  } catch (const bundlecraft::Error& error) {
+  } catch (const craftbundle::Error& error) {
     std::cerr << "error: " << error.message() << " [" << error.code() << "]\n";
     return 1;
   }

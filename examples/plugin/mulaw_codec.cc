@@ -3,22 +3,22 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/omegaconf/config.h"
 
 namespace mulaw {
 
-using bundlecraft::Audio;
-using bundlecraft::Codes;
-using bundlecraft::Error;
-using bundlecraft::ErrorKind;
-using bundlecraft::Latent;
-using bundlecraft::Value;
+using craftbundle::Audio;
+using craftbundle::Codes;
+using craftbundle::Error;
+using craftbundle::ErrorKind;
+using craftbundle::Latent;
+using craftbundle::Value;
 
 namespace {
 
-class MulawCodec final : public bundlecraft::Codec {
+class MulawCodec final : public craftbundle::Codec {
  public:
   MulawCodec(const std::vector<double>& levels, std::int64_t sample_rate)
       : levels_(levels.begin(), levels.end()) {
@@ -35,7 +35,7 @@ class MulawCodec final : public bundlecraft::Codec {
     properties_.device = "cpu";
   }
 
-  const bundlecraft::CodecProperties& properties() const override { return properties_; }
+  const craftbundle::CodecProperties& properties() const override { return properties_; }
 
   // Samples are what is quantized.
   Latent encode_latent(const Audio& audio) const override {
@@ -76,7 +76,7 @@ class MulawCodec final : public bundlecraft::Codec {
     return {latent.batch, 1, latent.frames, std::move(latent.data)};
   }
 
-  void save(bundlecraft::OutputFile& /*file*/) const override {
+  void save(craftbundle::OutputFile& /*file*/) const override {
     throw Error(ErrorKind::usage, "codec.save",
                 "a mu-law codec is a table, there is no network to save as a program",
                 "export it as a package: the table is best_state['levels'] in it");
@@ -102,28 +102,28 @@ class MulawCodec final : public bundlecraft::Codec {
 
   std::vector<float> levels_;
   std::vector<std::pair<float, std::int64_t>> ascending_;  // levels with their codes
-  bundlecraft::CodecProperties properties_;
+  craftbundle::CodecProperties properties_;
 };
 
 }  // namespace
 
-bundlecraft::CodecLoaderInfo MulawLoader::info() const {
+craftbundle::CodecLoaderInfo MulawLoader::info() const {
   return {"mulaw", "Runs mu-law codecs, without a framework", {"mulaw"}};
 }
 
-std::unique_ptr<bundlecraft::Codec> MulawLoader::load(
-    const Value& package, const bundlecraft::CodecOptions& options) const {
+std::unique_ptr<craftbundle::Codec> MulawLoader::load(
+    const Value& package, const craftbundle::CodecOptions& options) const {
   const Value* state = package.find("best_state");
   const Value* table = state == nullptr ? nullptr : state->find("levels");
   const Value* config = package.find("xp.cfg");
   const auto* text = config == nullptr ? nullptr : config->get_if<std::string>();
-  const auto elements = table == nullptr ? nullptr : bundlecraft::elements_of(*table);
+  const auto elements = table == nullptr ? nullptr : craftbundle::elements_of(*table);
   if (elements == nullptr || text == nullptr) {
     throw Error(ErrorKind::input, "codec.unsupported", "the package holds no table of levels");
   }
   if (options.device != "cpu") {
     throw Error(ErrorKind::usage, "codec.device",
-                "a mu-law codec runs on the cpu, not on " + bundlecraft::quoted(options.device));
+                "a mu-law codec runs on the cpu, not on " + craftbundle::quoted(options.device));
   }
   std::vector<double> levels(elements->size());
   elements->read(0, levels);
@@ -132,7 +132,7 @@ std::unique_ptr<bundlecraft::Codec> MulawLoader::load(
   if (levels.empty() || odd) {
     throw Error(ErrorKind::input, "codec.unsupported", "the levels are not all numbers");
   }
-  const auto settings = bundlecraft::Config::from_yaml(*text);
+  const auto settings = craftbundle::Config::from_yaml(*text);
   return std::make_unique<MulawCodec>(levels, settings.require_int("sample_rate"));
 }
 

@@ -2,15 +2,15 @@
 // code its level again. One frame a sample, one codebook.
 #pragma once
 
-#include "bundlecraft/plugin/codec.h"
+#include "craftbundle/plugin/codec.h"
 
 namespace mulaw {
 
-class MulawLoader final : public bundlecraft::CodecLoader {
+class MulawLoader final : public craftbundle::CodecLoader {
  public:
-  bundlecraft::CodecLoaderInfo info() const override;
-  std::unique_ptr<bundlecraft::Codec> load(const bundlecraft::Value& package,
-                                           const bundlecraft::CodecOptions& options) const override;
+  craftbundle::CodecLoaderInfo info() const override;
+  std::unique_ptr<craftbundle::Codec> load(const craftbundle::Value& package,
+                                           const craftbundle::CodecOptions& options) const override;
 };
 
 }  // namespace mulaw

@@ -1,17 +1,17 @@
 #include "mulaw_exporter.h"
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/omegaconf/config.h"
 
 namespace mulaw {
 
-using bundlecraft::Error;
-using bundlecraft::ErrorKind;
-using bundlecraft::Kind;
-using bundlecraft::Object;
-using bundlecraft::Tensor;
-using bundlecraft::Value;
+using craftbundle::Error;
+using craftbundle::ErrorKind;
+using craftbundle::Kind;
+using craftbundle::Object;
+using craftbundle::Tensor;
+using craftbundle::Value;
 
 namespace {
 
@@ -26,13 +26,13 @@ bool is_exported(Object root) {
   return config && config->is(Kind::string) && config->as_string().starts_with(kConfig);
 }
 
-Tensor levels_of(const bundlecraft::Checkpoint& checkpoint, const std::string& key) {
+Tensor levels_of(const craftbundle::Checkpoint& checkpoint, const std::string& key) {
   const Tensor levels = checkpoint.tensor(checkpoint.root().at(key).at("levels"));
   if (levels.layout.shape.size() != 1 || levels.layout.shape[0] < 2 ||
       levels.layout.shape[0] > kMaxLevels) {
     throw Error(ErrorKind::input, "mulaw.levels",
                 "['" + key + "']['levels'] has shape " +
-                    bundlecraft::shape_text(levels.layout.shape) +
+                    craftbundle::shape_text(levels.layout.shape) +
                     ", expected one dimension of 2 to 65536");
   }
   return levels;
@@ -43,34 +43,34 @@ struct Rate {
   std::string origin;
 };
 
-Rate rate_of(const bundlecraft::ExportRequest& request) {
+Rate rate_of(const craftbundle::ExportRequest& request) {
   const Object root = request.source.checkpoint().root();
   const std::string& option = request.option("rate");
   if (!option.empty()) return {std::stoll(option), "option rate"};
   if (!is_exported(root)) return {root.at("sample_rate").as_int(), "['sample_rate']"};
-  const auto config = bundlecraft::Config::from_yaml(std::string(root.at("xp.cfg").as_string()));
+  const auto config = craftbundle::Config::from_yaml(std::string(root.at("xp.cfg").as_string()));
   return {config.require_int("sample_rate"), "sample_rate in xp.cfg"};
 }
 
 }  // namespace
 
-bundlecraft::ExporterInfo MulawExporter::info() const {
-  bundlecraft::ExporterInfo info;
+craftbundle::ExporterInfo MulawExporter::info() const {
+  craftbundle::ExporterInfo info;
   info.name = "mulaw";
   info.summary = "mu-law codec with a learned table";
-  info.component = bundlecraft::kCompressionRole;
+  info.component = craftbundle::kCompressionRole;
   info.accepts = {
-      {bundlecraft::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}},
-      {bundlecraft::AcceptedSource::Kind::checkpoint, "exported mu-law codec", {}}};
+      {craftbundle::AcceptedSource::Kind::checkpoint, "checkpoint of a mu-law training", {}},
+      {craftbundle::AcceptedSource::Kind::checkpoint, "exported mu-law codec", {}}};
   info.options = {{"rate",
-                   bundlecraft::OptionSpec::Type::integer,
+                   craftbundle::OptionSpec::Type::integer,
                    "",
                    "Sample rate in Hz, where the checkpoint is wrong.",
                    {}}};
   return info;
 }
 
-bundlecraft::Probe MulawExporter::probe(const bundlecraft::Source& source) const {
+craftbundle::Probe MulawExporter::probe(const craftbundle::Source& source) const {
   const Object root = source.checkpoint().root();
   if (!root.is(Kind::dict)) return {0, "no dict"};
   if (root.contains("mulaw")) return {100, "has the key 'mulaw'"};
@@ -78,9 +78,9 @@ bundlecraft::Probe MulawExporter::probe(const bundlecraft::Source& source) const
   return {0, "has no key 'mulaw'"};
 }
 
-bundlecraft::Component MulawExporter::prepare(const bundlecraft::ExportRequest& request,
-                                              bundlecraft::ExportContext& /*context*/) const {
-  const bundlecraft::Checkpoint& checkpoint = request.source.checkpoint();
+craftbundle::Component MulawExporter::prepare(const craftbundle::ExportRequest& request,
+                                              craftbundle::ExportContext& /*context*/) const {
+  const craftbundle::Checkpoint& checkpoint = request.source.checkpoint();
   const bool exported = is_exported(checkpoint.root());
   const Tensor levels = levels_of(checkpoint, exported ? "best_state" : "mulaw");
   const auto [rate, rate_origin] = rate_of(request);
@@ -89,8 +89,8 @@ bundlecraft::Component MulawExporter::prepare(const bundlecraft::ExportRequest& 
                 "the sample rate is " + std::to_string(rate) + " Hz");
   }
 
-  bundlecraft::Component component;
-  component.role = bundlecraft::kCompressionRole;
+  craftbundle::Component component;
+  component.role = craftbundle::kCompressionRole;
   component.package = Value(Value::Dict{
       {"best_state", Value(Value::Dict{{"levels", Value(levels)}})},
       {"xp.cfg", Value(std::string(kConfig) + std::to_string(rate) + "\n")},

@@ -6,16 +6,16 @@
 // and its exported file, which is taken as well, has the keys AudioCraft's packages have.
 #pragma once
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
 namespace mulaw {
 
-class MulawExporter final : public bundlecraft::Exporter {
+class MulawExporter final : public craftbundle::Exporter {
  public:
-  bundlecraft::ExporterInfo info() const override;
-  bundlecraft::Probe probe(const bundlecraft::Source& source) const override;
-  bundlecraft::Component prepare(const bundlecraft::ExportRequest& request,
-                                 bundlecraft::ExportContext& context) const override;
+  craftbundle::ExporterInfo info() const override;
+  craftbundle::Probe probe(const craftbundle::Source& source) const override;
+  craftbundle::Component prepare(const craftbundle::ExportRequest& request,
+                                 craftbundle::ExportContext& context) const override;
 };
 
 }  // namespace mulaw

@@ -1,11 +1,11 @@
 #include <memory>
 
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 #include "mulaw_codec.h"
 #include "mulaw_exporter.h"
 #include "tensor_table.h"
 
-BUNDLECRAFT_PLUGIN("mulaw", "1.0.0", registrar) {
+CRAFTBUNDLE_PLUGIN("mulaw", "1.0.0", registrar) {
   registrar.add(std::make_unique<mulaw::MulawExporter>());
   registrar.add(std::make_unique<mulaw::MulawLoader>());
   registrar.add(std::make_unique<mulaw::TensorTable>());

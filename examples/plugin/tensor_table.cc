@@ -1,27 +1,27 @@
 #include "tensor_table.h"
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
 namespace mulaw {
 namespace {
 
-using bundlecraft::Checkpoint;
-using bundlecraft::Kind;
-using bundlecraft::Object;
+using craftbundle::Checkpoint;
+using craftbundle::Kind;
+using craftbundle::Object;
 
 struct Table {
   const Checkpoint& checkpoint;
-  bundlecraft::OutputFile& file;
+  craftbundle::OutputFile& file;
   const std::string& separator;
   int rows = 0;
 
   // A dict of tensors anywhere in the checkpoint is a part of the table.
   void add(Object object, const std::string& path) {
     if (Checkpoint::is_tensor(object)) {
-      const bundlecraft::Tensor tensor = checkpoint.tensor(object);
-      const std::uint64_t elements = *bundlecraft::element_count(tensor.layout.shape);
-      file.write(path + separator + std::string(bundlecraft::name(tensor.dtype)) + separator +
-                 bundlecraft::shape_text(tensor.layout.shape) + separator +
+      const craftbundle::Tensor tensor = checkpoint.tensor(object);
+      const std::uint64_t elements = *craftbundle::element_count(tensor.layout.shape);
+      file.write(path + separator + std::string(craftbundle::name(tensor.dtype)) + separator +
+                 craftbundle::shape_text(tensor.layout.shape) + separator +
                  std::to_string(elements * item_size(tensor.dtype)) + "\n");
       ++rows;
     } else if (object.is(Kind::dict)) {
@@ -36,24 +36,24 @@ struct Table {
 
 }  // namespace
 
-bundlecraft::StageKindInfo TensorTable::info() const {
-  bundlecraft::StageKindInfo info;
+craftbundle::StageKindInfo TensorTable::info() const {
+  craftbundle::StageKindInfo info;
   info.name = "tensor-table";
   info.summary = "Table of the tensors of a checkpoint";
   info.inputs = "A checkpoint or an exported component.";
-  info.output = bundlecraft::StageKindInfo::Output::file;
+  info.output = craftbundle::StageKindInfo::Output::file;
   info.options = {
-      {"separator", bundlecraft::OptionSpec::Type::text, ",", "What stands between columns.", {}}};
+      {"separator", craftbundle::OptionSpec::Type::text, ",", "What stands between columns.", {}}};
   return info;
 }
 
-bundlecraft::StageOutcome TensorTable::run(const bundlecraft::StageRequest& request,
-                                           bundlecraft::StageContext& context) const {
-  bundlecraft::OutputFile& file = context.create("");
+craftbundle::StageOutcome TensorTable::run(const craftbundle::StageRequest& request,
+                                           craftbundle::StageContext& context) const {
+  craftbundle::OutputFile& file = context.create("");
   const std::string& separator = request.option("separator");
   file.write("name" + separator + "dtype" + separator + "shape" + separator + "bytes\n");
   int rows = 0;
-  for (const bundlecraft::Path& input : request.inputs) {
+  for (const craftbundle::Path& input : request.inputs) {
     context.cancellation().check();
     const auto checkpoint = context.open(input);
     Table table{*checkpoint, file, separator};

@@ -5,15 +5,15 @@
 //     table: {tensor-table: models/state_dict.bin, to: tensors.csv, options: {separator: ";"}}
 #pragma once
 
-#include "bundlecraft/plugin/stage_kind.h"
+#include "craftbundle/plugin/stage_kind.h"
 
 namespace mulaw {
 
-class TensorTable final : public bundlecraft::StageKind {
+class TensorTable final : public craftbundle::StageKind {
  public:
-  bundlecraft::StageKindInfo info() const override;
-  bundlecraft::StageOutcome run(const bundlecraft::StageRequest& request,
-                                bundlecraft::StageContext& context) const override;
+  craftbundle::StageKindInfo info() const override;
+  craftbundle::StageOutcome run(const craftbundle::StageRequest& request,
+                                craftbundle::StageContext& context) const override;
 };
 
 }  // namespace mulaw

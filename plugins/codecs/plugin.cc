@@ -1,9 +1,9 @@
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 
 #include "dac/network.h"
 #include "encodec/network.h"
 
-BUNDLECRAFT_PLUGIN("codecs", "1.0.0", registrar) {
-  registrar.add(std::make_unique<bundlecraft::encodec::EncodecLoader>());
-  registrar.add(std::make_unique<bundlecraft::dac::DacLoader>());
+CRAFTBUNDLE_PLUGIN("codecs", "1.0.0", registrar) {
+  registrar.add(std::make_unique<craftbundle::encodec::EncodecLoader>());
+  registrar.add(std::make_unique<craftbundle::dac::DacLoader>());
 }

@@ -6,13 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "dac/spec.h"
 #include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 namespace {
 
 using audiocraft::Layout;
@@ -245,4 +245,4 @@ Component DacExporter::prepare(const ExportRequest& request, ExportContext& cont
   return component;
 }
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

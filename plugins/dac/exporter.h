@@ -2,9 +2,9 @@
 // knows.
 #pragma once
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 
 class DacExporter final : public Exporter {
  public:
@@ -13,4 +13,4 @@ class DacExporter final : public Exporter {
   Component prepare(const ExportRequest& request, ExportContext& context) const override;
 };
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 #include "dac/spec.h"
 #include "support/audiocraft/package.h"
 #include "support/torch/network.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 namespace {
 
 using network::Module;
@@ -117,4 +117,4 @@ std::unique_ptr<Codec> DacLoader::load(const Value& package, const CodecOptions&
   return network::make_codec(parts, std::move(properties), options);
 }
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

@@ -1,9 +1,9 @@
 // Runs DAC models (descript-audio-codec) with LibTorch.
 #pragma once
 
-#include "bundlecraft/plugin/codec.h"
+#include "craftbundle/plugin/codec.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 
 // As audiocraft.models.DAC: no padding of the input, so the output may be shorter.
 class DacLoader final : public CodecLoader {
@@ -12,4 +12,4 @@ class DacLoader final : public CodecLoader {
   std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const override;
 };
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

@@ -1,6 +1,6 @@
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 #include "dac/exporter.h"
 
-BUNDLECRAFT_PLUGIN("dac", "1.0.0", registrar) {
-  registrar.add(std::make_unique<bundlecraft::dac::DacExporter>());
+CRAFTBUNDLE_PLUGIN("dac", "1.0.0", registrar) {
+  registrar.add(std::make_unique<craftbundle::dac::DacExporter>());
 }

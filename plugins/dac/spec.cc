@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "support/audiocraft/config.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 namespace {
 
 using audiocraft::bad_value;
@@ -234,4 +234,4 @@ std::string config_text(Object kwargs) {
   return "compression_model: dac\nsample_rate: " + sample_rate + "\nchannels: 1\ndac:\n" + settings;
 }
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

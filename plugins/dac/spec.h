@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/checkpoint/object.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/omegaconf/config.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::dac {
+namespace craftbundle::dac {
 
 // Beside `dac` in a configuration; absent: true.
 inline constexpr std::string_view kWeightNormKey = "weight_norm";
@@ -48,4 +48,4 @@ Spec read_spec(const Config& config);
 // dict of plain values.
 std::string config_text(Object kwargs);
 
-}  // namespace bundlecraft::dac
+}  // namespace craftbundle::dac

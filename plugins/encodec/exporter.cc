@@ -3,14 +3,14 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "encodec/pretrained.h"
 #include "encodec/spec.h"
 #include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 namespace {
 
 using audiocraft::Layout;
@@ -128,7 +128,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   audiocraft::require_key(opened.config, "compression_model", "AudioCraft");
   if (model.name != "encodec") {
     throw Error(ErrorKind::input, "package.family", model.words + ", not an EnCodec",
-                "'bundlecraft plugins list' shows which exporter takes it");
+                "'craftbundle plugins list' shows which exporter takes it");
   }
   Spec spec = read_spec(opened.config);
   component.checks = check_state(opened.state, spec.expected);
@@ -218,4 +218,4 @@ Component EncodecExporter::prepare(const ExportRequest& request, ExportContext& 
   return audiocraft::naming_file(request, [&] { return prepare_file(request, context); });
 }
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

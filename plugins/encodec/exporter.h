@@ -1,9 +1,9 @@
 // Exports EnCodec models trained with AudioCraft, and references to pretrained ones.
 #pragma once
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 
 class EncodecExporter final : public Exporter {
  public:
@@ -12,4 +12,4 @@ class EncodecExporter final : public Exporter {
   Component prepare(const ExportRequest& request, ExportContext& context) const override;
 };
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "encodec/spec.h"
 #include "support/audiocraft/package.h"
 #include "support/torch/network.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 namespace {
 
 using network::Module;
@@ -170,4 +170,4 @@ std::unique_ptr<Codec> EncodecLoader::load(const Value& package,
   return network::make_codec(parts, std::move(properties), options);
 }
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

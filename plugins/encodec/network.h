@@ -1,9 +1,9 @@
 // Runs EnCodec models with LibTorch.
 #pragma once
 
-#include "bundlecraft/plugin/codec.h"
+#include "craftbundle/plugin/codec.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 
 // As audiocraft.models.EncodecModel in eval mode.
 class EncodecLoader final : public CodecLoader {
@@ -12,4 +12,4 @@ class EncodecLoader final : public CodecLoader {
   std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const override;
 };
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

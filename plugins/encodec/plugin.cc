@@ -1,6 +1,6 @@
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 #include "encodec/exporter.h"
 
-BUNDLECRAFT_PLUGIN("encodec", "1.0.0", registrar) {
-  registrar.add(std::make_unique<bundlecraft::encodec::EncodecExporter>());
+CRAFTBUNDLE_PLUGIN("encodec", "1.0.0", registrar) {
+  registrar.add(std::make_unique<craftbundle::encodec::EncodecExporter>());
 }

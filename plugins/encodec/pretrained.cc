@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 namespace {
 
 // Figures as the published configurations state them; `codebooks` are those of the largest
@@ -96,4 +96,4 @@ NameVerdict judge_name(const std::string& name) {
   return {0, quoted(name) + " is no codec that AudioCraft can load", suggestion};
 }
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

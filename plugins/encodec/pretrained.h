@@ -8,7 +8,7 @@
 
 #include "support/audiocraft/facts.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 
 struct Pretrained {
   std::string_view name;
@@ -27,4 +27,4 @@ struct NameVerdict {
 };
 NameVerdict judge_name(const std::string& name);
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <string_view>
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/config.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 namespace {
 
 using audiocraft::bad_value;
@@ -234,4 +234,4 @@ std::vector<Layer> decoder_layers(const Seanet& seanet) {
   return LayerList(seanet, "decoder.model.").decoder();
 }
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

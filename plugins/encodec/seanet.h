@@ -11,9 +11,9 @@
 #include <variant>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 
 // A class of torch.nn, with its arguments that are numbers or text.
 struct Activation {
@@ -98,4 +98,4 @@ using Layer = std::variant<ConvLayer, ActivationLayer, ResidualLayer, LstmLayer>
 std::vector<Layer> encoder_layers(const Seanet& seanet);
 std::vector<Layer> decoder_layers(const Seanet& seanet);
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string_view>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 #include "support/audiocraft/config.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 namespace {
 
 using audiocraft::bad_value;
@@ -206,4 +206,4 @@ Spec read_spec(const Config& config) {
   return spec;
 }
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 #include "encodec/seanet.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::encodec {
+namespace craftbundle::encodec {
 
 struct Spec {
   Seanet encoder;
@@ -23,4 +23,4 @@ struct Spec {
 // Throws Error(input, "config.*") for a configuration that AudioCraft cannot build an EnCodec from.
 Spec read_spec(const Config& config);
 
-}  // namespace bundlecraft::encodec
+}  // namespace craftbundle::encodec

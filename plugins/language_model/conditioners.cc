@@ -6,11 +6,11 @@
 #include <string_view>
 #include <utility>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 #include "language_model/transformer.h"
 #include "support/audiocraft/config.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 namespace {
 
 using audiocraft::bad_value;
@@ -219,4 +219,4 @@ Conditioners add_conditioners(const Config& config, std::int64_t dim, ExpectedSt
   return result;
 }
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 
 struct Conditioners {
   std::vector<std::string> kinds;      // "t5", "chroma_stem", ...: one for each, in their order
@@ -24,4 +24,4 @@ struct Conditioners {
 Conditioners add_conditioners(const Config& config, std::int64_t dim,
                               audiocraft::ExpectedState& expected);
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

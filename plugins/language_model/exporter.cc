@@ -3,14 +3,14 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "language_model/spec.h"
 #include "support/audiocraft/compute.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/package.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 namespace {
 
 using audiocraft::Layout;
@@ -119,4 +119,4 @@ Component LanguageModelExporter::prepare(const ExportRequest& request,
   return audiocraft::naming_file(request, [&] { return prepare_model(request, context); });
 }
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

@@ -1,9 +1,9 @@
 // Exports language models trained with AudioCraft: MusicGen, AudioGen, MAGNeT and JASCO.
 #pragma once
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 
 class LanguageModelExporter final : public Exporter {
  public:
@@ -12,4 +12,4 @@ class LanguageModelExporter final : public Exporter {
   Component prepare(const ExportRequest& request, ExportContext& context) const override;
 };
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

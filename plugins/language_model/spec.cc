@@ -6,13 +6,13 @@
 #include <string_view>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "language_model/conditioners.h"
 #include "language_model/transformer.h"
 #include "support/audiocraft/facts.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 namespace {
 
 using audiocraft::bad_value;
@@ -409,4 +409,4 @@ std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec
   return facts;
 }
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

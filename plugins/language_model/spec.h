@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/config.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 
 struct Spec {
   std::string family;  // "MusicGen (stereo, melody)"
@@ -34,4 +34,4 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name);
 // `spec`.
 std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec& spec);
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

@@ -3,9 +3,9 @@
 #include <array>
 #include <string_view>
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 namespace {
 
 using audiocraft::bad_value;
@@ -152,4 +152,4 @@ void add_transformer(const Transformer& transformer, const std::string& prefix,
   Layout(transformer, expected).add(prefix);
 }
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

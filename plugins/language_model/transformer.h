@@ -7,7 +7,7 @@
 #include "support/audiocraft/config.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::language_model {
+namespace craftbundle::language_model {
 
 inline constexpr audiocraft::Range kWidthRange = {1, 65'536};
 
@@ -37,4 +37,4 @@ Transformer read_transformer(const audiocraft::Section& section, bool cross_atte
 void add_transformer(const Transformer& transformer, const std::string& prefix,
                      audiocraft::ExpectedState& expected);
 
-}  // namespace bundlecraft::language_model
+}  // namespace craftbundle::language_model

@@ -4,19 +4,19 @@
 #include <map>
 #include <sstream>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/package.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Row = std::map<std::string, std::string>;
 
 const Path& data_directory() {
-  static const Path path = Path(BUNDLECRAFT_TEST_DATA) / "attacks" / "data";
+  static const Path path = Path(CRAFTBUNDLE_TEST_DATA) / "attacks" / "data";
   return path;
 }
 
@@ -129,4 +129,4 @@ TEST(CheckpointAttacksTest, EveryRow) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

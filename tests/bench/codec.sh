@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Encoding and decoding with a codec, beside the same network in Python's PyTorch, in turn.
-#   tests/bench/codec.sh BUNDLECRAFT [CODEC_FILE]
+#   tests/bench/codec.sh CRAFTBUNDLE [CODEC_FILE]
 # Without a file: a codec the size of MusicGen's, of random weights. SECONDS_OF_AUDIO (10), THREADS (1), ROUNDS (5) and
 # BENCH_PYTHON (default: Debian's), which needs PyTorch, of LibTorch's version to compare like with like, and PyYAML.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-bundlecraft=$(realpath "$1")
+craftbundle=$(realpath "$1")
 python=${BENCH_PYTHON:-/usr/bin/python3}
 if [ $# -gt 1 ]; then
   file=$(realpath "$2")
@@ -21,7 +21,7 @@ peer="$python $here/codec_peer.py $file $options --runs 1"
 /usr/bin/python3 - "${ROUNDS:-5}" \
   "PyTorch=$peer" \
   "PyTorch, weight norm folded=$peer --fold" \
-  "verify --run=$bundlecraft verify $file --run --json $options" <<"EOF"
+  "verify --run=$craftbundle verify $file --run --json $options" <<"EOF"
 import json
 import shlex
 import statistics

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The codecs that `bundlecraft verify --run` runs, in Python's PyTorch: the peer of codec.sh, and a judge.
+"""The codecs that `craftbundle verify --run` runs, in Python's PyTorch: the peer of codec.sh, and a judge.
 
   codec_peer.py FILE [--seconds S] [--threads N] [--runs N] [--fold]
   codec_peer.py FILE --judge NUMBERS...

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs of stages: 8 independent exports with one and two jobs beside copying the results; and planning
 # 300 stages.
-#   tests/bench/run.sh BUNDLECRAFT [WORK_DIRECTORY]
+#   tests/bench/run.sh CRAFTBUNDLE [WORK_DIRECTORY]
 # Needs about 8 GB of disk and as much memory for the cache.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-bundlecraft=$(realpath "$1")
+craftbundle=$(realpath "$1")
 work=${2:-$(mktemp -d)}
 mkdir -p "$work"
 cd "$work"
@@ -16,7 +16,7 @@ for i in 1 2 3 4 5 6 7 8; do
   [ -f "checkpoint_$i.th" ] || cp checkpoint_1.th "checkpoint_$i.th"
   echo "  lm-$i: {export: checkpoint_$i.th, to: out/$i.bin}" >>exports.yaml
 done
-run="$bundlecraft run exports.yaml --force --rerun --quiet"
+run="$craftbundle run exports.yaml --force --rerun --quiet"
 $run --no-sync >/dev/null
 mkdir -p results && cp out/* results
 echo "== 8 exports of $(stat -c %s results/1.bin) bytes, nothing flushed"
@@ -46,5 +46,5 @@ EOF
 echo "== plans of 300 stages"
 "$here/measure.py" --runs 20 \
   "true=true" \
-  "run --dry-run of 300 stages=$bundlecraft run plan.yaml --dry-run" \
-  "run --dry-run of 300 exports=$bundlecraft run plan_exports.yaml --dry-run"
+  "run --dry-run of 300 stages=$craftbundle run plan.yaml --dry-run" \
+  "run --dry-run of 300 exports=$craftbundle run plan_exports.yaml --dry-run"

@@ -1,24 +1,24 @@
 // The three functions of AudioCraft, held to what AudioCraft's own do (tests/golden/errors).
-#include "bundlecraft/audiocraft.h"
+#include "craftbundle/audiocraft.h"
 
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::expect_error;
 using ::testing::HasSubstr;
 using testing::TemporaryDirectory;
 
-Path golden(const std::string& name) { return Path(BUNDLECRAFT_TEST_DATA) / "golden/data" / name; }
+Path golden(const std::string& name) { return Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name; }
 
 AudiocraftExportOptions with_built_plugins() {
   AudiocraftExportOptions options;
-  options.search.directories = {BUNDLECRAFT_PLUGINS};
+  options.search.directories = {CRAFTBUNDLE_PLUGINS};
   return options;
 }
 
@@ -82,4 +82,4 @@ TEST(AudiocraftApi, RefusesWhatAudioCraftRefuses) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

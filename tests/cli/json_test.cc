@@ -8,7 +8,7 @@
 
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using nlohmann::json;
@@ -19,14 +19,14 @@ using testing::read_file;
 using testing::TemporaryDirectory;
 
 std::string data(const std::string& name) {
-  return std::string(BUNDLECRAFT_TEST_DATA) + "/golden/data/" + name;
+  return std::string(CRAFTBUNDLE_TEST_DATA) + "/golden/data/" + name;
 }
 
 class JsonOutput : public ::testing::Test {
  protected:
   ProgramResult run(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(),
-                     std::string(BUNDLECRAFT_PROGRAM_DIRECTORY) + "/bundlecraft");
+                     std::string(CRAFTBUNDLE_PROGRAM_DIRECTORY) + "/craftbundle");
     return testing::run_program(arguments, directory_.path());
   }
 
@@ -139,4 +139,4 @@ TEST_F(JsonOutput, SurvivesNamesThatAreNotUtf8) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

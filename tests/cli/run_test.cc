@@ -1,4 +1,4 @@
-// bundlecraft run as a whole: what runs again and what does not, kills, locks, other engines, and
+// craftbundle run as a whole: what runs again and what does not, kills, locks, other engines, and
 // the scripts in examples/runs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -31,7 +31,7 @@ using testing::write_file;
 
 using States = std::map<std::string, std::string>;
 
-const Path kGolden = Path(BUNDLECRAFT_TEST_DATA) / "golden/data";
+const Path kGolden = Path(CRAFTBUNDLE_TEST_DATA) / "golden/data";
 
 class RunTest : public ::testing::Test {
  protected:
@@ -45,7 +45,7 @@ class RunTest : public ::testing::Test {
   }
 
   static std::vector<std::string> command(const std::vector<std::string>& arguments) {
-    std::vector<std::string> words = {BUNDLECRAFT_PROGRAM, "run", "run.yaml"};
+    std::vector<std::string> words = {CRAFTBUNDLE_PROGRAM, "run", "run.yaml"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return words;
   }
@@ -203,7 +203,7 @@ TEST_F(RunTest, DryRunDoesNothing) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, HasSubstr("7 of 7 stages to run, 440.6 KiB to write"));
   EXPECT_FALSE(fs::exists(directory / "out"));
-  EXPECT_FALSE(fs::exists(directory / ".bundlecraft"));
+  EXPECT_FALSE(fs::exists(directory / ".craftbundle"));
 }
 
 TEST_F(RunTest, FailuresAndKeepGoing) {
@@ -265,7 +265,7 @@ TEST_F(RunTest, TwoRunsOfAScriptDoNotMix) {
 }
 
 TEST_F(RunTest, StagesOfPlugins) {
-  const std::vector<std::string> with_plugin = {"--plugin-dir", BUNDLECRAFT_FIXTURES};
+  const std::vector<std::string> with_plugin = {"--plugin-dir", CRAFTBUNDLE_FIXTURES};
   script(R"(
 stages:
   sums: {checksum: xps/77aa/checkpoint.th, to: sums}
@@ -288,7 +288,7 @@ stages:
 TEST_F(RunTest, StagesOfPluginsThatMisbehaveLeaveNothing) {
   const auto fails = [&](const std::string& how, const std::string& expected) {
     script("stages:\n  bad: {misbehave: run.yaml, to: out, options: {how: " + how + "}}\n");
-    const ProgramResult result = run({"--plugin-dir", BUNDLECRAFT_FIXTURES});
+    const ProgramResult result = run({"--plugin-dir", CRAFTBUNDLE_FIXTURES});
     EXPECT_EQ(result.exit_code, 1) << how;
     EXPECT_THAT(result.output + result.errors, HasSubstr(expected)) << how;
     EXPECT_FALSE(fs::exists(directory / "out")) << how;
@@ -301,7 +301,7 @@ TEST_F(RunTest, StagesOfPluginsThatMisbehaveLeaveNothing) {
 
 TEST_F(RunTest, OptionsOfPluginStagesAreChecked) {
   script("stages:\n  a: {join: run.yaml, to: b, options: {time: 2, times: 3}}\n");
-  const ProgramResult result = run({"--plugin-dir", BUNDLECRAFT_FIXTURES});
+  const ProgramResult result = run({"--plugin-dir", CRAFTBUNDLE_FIXTURES});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.errors,
               HasSubstr("run.yaml:3:40: the kind of stage 'join' has no option 'time'"));
@@ -317,7 +317,7 @@ TEST_F(RunTest, InterruptedRunsSaySoAndGoOn) {
   const ProgramResult result = first.wait();
   EXPECT_EQ(result.signal, SIGTERM) << result.errors;
   EXPECT_THAT(result.errors, HasSubstr("the run was interrupted [run.interrupted]"));
-  const std::string page = read_file(directory / ".bundlecraft/run.yaml/report.html");
+  const std::string page = read_file(directory / ".craftbundle/run.yaml/report.html");
   EXPECT_THAT(page, HasSubstr("interrupted"));
   script("stages: {quick: {command: ['true']}, wait: {command: ['true']}}\n");
   EXPECT_EQ(states().at("quick"), "up to date");
@@ -339,7 +339,7 @@ stages:
   const auto expected = tree("out");
   const auto clean = [&] {
     fs::remove_all(directory / "out");
-    fs::remove_all(directory / ".bundlecraft");
+    fs::remove_all(directory / ".craftbundle");
   };
   clean();
   const auto begin = std::chrono::steady_clock::now();
@@ -356,7 +356,7 @@ stages:
     killed += program.wait().signal == SIGKILL ? 1 : 0;
     // Whoever has a record is done, and only that.
     std::vector<std::string> finished;
-    const Path records = directory / ".bundlecraft/run.yaml/stages";
+    const Path records = directory / ".craftbundle/run.yaml/stages";
     for (const auto& entry :
          fs::exists(records) ? fs::directory_iterator(records) : fs::directory_iterator()) {
       if (entry.path().extension() != ".json") continue;
@@ -398,12 +398,12 @@ TEST_F(RunTest, MakeRunsTheStages) {
 TEST_F(RunTest, JsonEventsAreLines) {
   script(kRelease);
   const ProgramResult result =
-      Program({BUNDLECRAFT_PROGRAM, "--log-format", "json", "run", "run.yaml", "-q"},
+      Program({CRAFTBUNDLE_PROGRAM, "--log-format", "json", "run", "run.yaml", "-q"},
               directory.path())
           .wait();
   EXPECT_EQ(result.errors, "");
   const ProgramResult told =
-      Program({BUNDLECRAFT_PROGRAM, "--log-format", "json", "run", "run.yaml", "--rerun"},
+      Program({CRAFTBUNDLE_PROGRAM, "--log-format", "json", "run", "run.yaml", "--rerun"},
               directory.path())
           .wait();
   std::istringstream lines(told.errors);
@@ -416,12 +416,12 @@ TEST_F(RunTest, JsonEventsAreLines) {
 
 TEST_F(RunTest, SchemaIsTheOneInDocs) {
   const ProgramResult result = run({"--schema"});
-  EXPECT_EQ(result.output, read_file(Path(BUNDLECRAFT_SOURCES) / "docs/run_script.schema.json"));
+  EXPECT_EQ(result.output, read_file(Path(CRAFTBUNDLE_SOURCES) / "docs/run_script.schema.json"));
 }
 
 std::vector<std::string> examples() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(Path(BUNDLECRAFT_SOURCES) / "examples/runs")) {
+  for (const auto& entry : fs::directory_iterator(Path(CRAFTBUNDLE_SOURCES) / "examples/runs")) {
     names.push_back(entry.path().stem().string());
   }
   return names;
@@ -431,7 +431,7 @@ class ExampleTest : public RunTest, public ::testing::WithParamInterface<std::st
 
 TEST_P(ExampleTest, Runs) {
   for (const std::string& name : examples()) {
-    fs::copy_file(Path(BUNDLECRAFT_SOURCES) / "examples/runs" / (name + ".yaml"),
+    fs::copy_file(Path(CRAFTBUNDLE_SOURCES) / "examples/runs" / (name + ".yaml"),
                   directory / (name + ".yaml"));
   }
   fs::copy_file(directory / (GetParam() + ".yaml"), directory / "run.yaml");
@@ -454,4 +454,4 @@ INSTANTIATE_TEST_SUITE_P(All, ExampleTest, ::testing::ValuesIn(examples()),
                          [](const auto& one) { return one.param; });
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

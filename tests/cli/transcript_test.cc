@@ -8,7 +8,7 @@
 //
 // Every transcript runs in an empty directory with `data` and `errors` (golden checkpoints),
 // `broken` (damaged ones) and `scripts` (faulty run scripts) in it. $DIR stands for that directory
-// and $PLUGINS for the plugins of the build. With BUNDLECRAFT_UPDATE_TRANSCRIPTS=1 in the
+// and $PLUGINS for the plugins of the build. With CRAFTBUNDLE_UPDATE_TRANSCRIPTS=1 in the
 // environment the files are rewritten: look at the difference before you commit it.
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@
 
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -30,7 +30,7 @@ using testing::write_file;
 
 constexpr std::string_view kNeedsCodecs = "# needs codecs";
 
-Path transcripts() { return Path(BUNDLECRAFT_TEST_DATA) / "cli/transcripts"; }
+Path transcripts() { return Path(CRAFTBUNDLE_TEST_DATA) / "cli/transcripts"; }
 
 void replace_all(std::string& text, const std::string& what, const std::string& by) {
   for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
@@ -42,11 +42,11 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 class Stage {
  public:
   Stage() {
-    fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", directory_ / "data");
-    fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "cli/data", directory_ / "broken");
-    fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "cli/scripts",
+    fs::create_directory_symlink(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data", directory_ / "data");
+    fs::create_directory_symlink(Path(CRAFTBUNDLE_TEST_DATA) / "cli/data", directory_ / "broken");
+    fs::create_directory_symlink(Path(CRAFTBUNDLE_TEST_DATA) / "cli/scripts",
                                  directory_ / "scripts");
-    fs::create_directory_symlink(Path(BUNDLECRAFT_TEST_DATA) / "golden/errors",
+    fs::create_directory_symlink(Path(CRAFTBUNDLE_TEST_DATA) / "golden/errors",
                                  directory_ / "errors");
   }
 
@@ -64,14 +64,14 @@ class Stage {
             (result.signal ? "by signal " + std::to_string(result.signal)
                            : std::to_string(result.exit_code)) +
             "\n";
-    replace_all(text, BUNDLECRAFT_PLUGINS, "$PLUGINS");
+    replace_all(text, CRAFTBUNDLE_PLUGINS, "$PLUGINS");
     replace_all(text, directory_.path().string(), "$DIR");
     return text;
   }
 
  private:
   testing::ProgramResult run(const std::string& command) const {
-    const std::string path = std::string(BUNDLECRAFT_PROGRAM_DIRECTORY) + ":/usr/bin:/bin";
+    const std::string path = std::string(CRAFTBUNDLE_PROGRAM_DIRECTORY) + ":/usr/bin:/bin";
     return testing::run_program({"/bin/sh", "-c", command}, directory_.path(),
                                 {{"PATH", path}, {"HOME", directory_.path().string()}});
   }
@@ -106,11 +106,11 @@ TEST_P(Transcript, ReadsAsWritten) {
   const Path file = transcripts() / (GetParam() + ".txt");
   const std::string written = read_file(file);
   ASSERT_NE(written.find("\n$ "), std::string::npos) << file.string() << " holds no command";
-  if (written.starts_with(kNeedsCodecs) && !fs::exists(Path(BUNDLECRAFT_PLUGINS) / "codecs.so")) {
+  if (written.starts_with(kNeedsCodecs) && !fs::exists(Path(CRAFTBUNDLE_PLUGINS) / "codecs.so")) {
     GTEST_SKIP() << "built without LibTorch";
   }
   const std::string replayed = replay(written);
-  if (std::getenv("BUNDLECRAFT_UPDATE_TRANSCRIPTS")) {
+  if (std::getenv("CRAFTBUNDLE_UPDATE_TRANSCRIPTS")) {
     write_file(file, replayed);
   } else {
     EXPECT_EQ(replayed, written);
@@ -130,4 +130,4 @@ INSTANTIATE_TEST_SUITE_P(All, Transcript, ::testing::ValuesIn(transcript_names()
                          [](const auto& instance) { return instance.param; });
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-// Plants one fault at a time into a sound bundle, and asks what `bundlecraft verify` says of it:
+// Plants one fault at a time into a sound bundle, and asks what `craftbundle verify` says of it:
 // every failure it reports, word for word, and nothing else. And that it says nothing of what is
 // sound.
 #include <gmock/gmock.h>
@@ -15,14 +15,14 @@
 #include <sstream>
 #include <utility>
 
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/io/sha256.h"
 #include "support/program.h"
 #include "unit/checkpoint/pickle_pieces.h"
 #include "unit/checkpoint/zip_builder.h"
 #include "unit/checkpoint/zip_reader.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -44,7 +44,7 @@ constexpr const char* kCodec = "compression_state_dict.bin";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-Path golden(const std::string& name) { return Path(BUNDLECRAFT_TEST_DATA) / "golden/data" / name; }
+Path golden(const std::string& name) { return Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name; }
 
 // --- Planting ----------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class Verify : public ::testing::Test {
 
   ProgramResult run(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(),
-                     std::string(BUNDLECRAFT_PROGRAM_DIRECTORY) + "/bundlecraft");
+                     std::string(CRAFTBUNDLE_PROGRAM_DIRECTORY) + "/craftbundle");
     return testing::run_program(arguments, directory_.path());
   }
 
@@ -255,7 +255,7 @@ class Verify : public ::testing::Test {
 // --- What to do, as it stands below what was found ----------------------------------------------
 
 const std::string kMakeAgain =
-    "  hint: make the file again from its checkpoint or pretrained name with 'bundlecraft "
+    "  hint: make the file again from its checkpoint or pretrained name with 'craftbundle "
     "export'\n";
 const std::string kGetAgain =
     "  hint: get the file again from where the bundle was made, or make the bundle again\n";
@@ -410,7 +410,7 @@ std::vector<Fault> pickle_faults() {
        },
        "state_dict.bin: names my_project.models.Sampler (['extra']), which no loader of models "
        "knows [pickle.unknown_name]\n"
-       "  hint: 'bundlecraft export' makes a copy of it without what is not part of the model\n"},
+       "  hint: 'craftbundle export' makes a copy of it without what is not part of the model\n"},
       {"EndMissing",
        [](const Path& m) {
          change_pickle(m / kLm, [](std::string& pickle) { pickle.resize(900); });
@@ -513,7 +513,7 @@ std::vector<Fault> package_faults() {
        },
        "state_dict.bin: is no exported file: its tensors do not lie in 'best_state', where loaders "
        "look for them [package.not_exported]\n"
-       "  hint: 'bundlecraft export' makes an exported file of it\n"},
+       "  hint: 'craftbundle export' makes an exported file of it\n"},
       {"WeightsOfAnotherLibrary",
        [](const Path& m) {
          fs::remove(m / kCodec);
@@ -521,7 +521,7 @@ std::vector<Fault> package_faults() {
        },
        "compression_state_dict.bin: is no exported file: its tensors do not lie in 'best_state', "
        "where loaders look for them [package.not_exported]\n"
-       "  hint: 'bundlecraft export' makes an exported file of it\n"
+       "  hint: 'craftbundle export' makes an exported file of it\n"
        "bundle: does not fit: sample_rate: lm needs 32000 (sample_rate in xp.cfg), compression has "
        "44100 (dac in xp.cfg) [bundle.mismatch]\n" +
            kBelongTogether},
@@ -876,7 +876,7 @@ INSTANTIATE_TEST_SUITE_P(Fit, Planted, ::testing::ValuesIn(fit_faults()), name_o
 
 // --- Faults of bundles with a manifest ---------------------------------------------------------
 
-// A bundle that Bundlecraft wrote.
+// A bundle that Craftbundle wrote.
 class VerifyOwn : public Verify {
  protected:
   VerifyOwn() {
@@ -964,7 +964,7 @@ TEST_F(VerifyOwn, FindsAManifestOfTheFuture) {
   change_manifest([](json& manifest) { manifest["format_version"] = 2; });
   EXPECT_EQ(failures(),
             "bundle.json: format_version is 2, this program reads up to 1 [manifest.version]\n"
-            "  hint: use a newer bundlecraft\n");
+            "  hint: use a newer craftbundle\n");
 }
 
 TEST_F(VerifyOwn, FindsAManifestWithoutAHash) {
@@ -1077,7 +1077,7 @@ TEST_F(Verify, WarnsOfACheckpointOfATraining) {
   EXPECT_EQ(rows_of(result.output, "warning"),
             "encodec_train.th: is no exported file: its tensors do not lie in 'best_state', where "
             "loaders look for them\n"
-            "  hint: 'bundlecraft export' makes an exported file of it\n"
+            "  hint: 'craftbundle export' makes an exported file of it\n"
             "encodec_train.th: torch.load refuses it: it names 'omegaconf.dictconfig.DictConfig', "
             "'omegaconf.base.ContainerMetadata', 'typing.Any', ... and 7 more\n");
 }
@@ -1101,7 +1101,7 @@ TEST_F(Verify, RefusesADirectoryOfATraining) {
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(result.errors,
             "error: xp: holds checkpoint.th, which is no bundle yet [bundle.none]\n"
-            "  hint: make one of it with 'bundlecraft bundle', or name the file\n");
+            "  hint: make one of it with 'craftbundle bundle', or name the file\n");
 }
 
 // Files of a PyTorch before 1.6 are no zip files.
@@ -1358,7 +1358,7 @@ TEST_F(Verify, RefusesAnOriginalThatIsNone) {
 class VerifyRun : public Verify {
  protected:
   void SetUp() override {
-    if (!fs::exists(Path(BUNDLECRAFT_PLUGINS) / "codecs.so")) {
+    if (!fs::exists(Path(CRAFTBUNDLE_PLUGINS) / "codecs.so")) {
       GTEST_SKIP() << "this build runs no codecs";
     }
   }
@@ -1393,4 +1393,4 @@ TEST_F(VerifyRun, DoesNotRunWhatIsNotSound) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

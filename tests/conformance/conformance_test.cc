@@ -10,14 +10,14 @@
 #include <set>
 #include <stdexcept>
 
-#include "bundlecraft/bundle/codec_run.h"
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/host/host.h"
-#include "bundlecraft/host/scan.h"
+#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/host/host.h"
+#include "craftbundle/host/scan.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -43,24 +43,24 @@ std::vector<Path> files_in(const Path& directory, const std::vector<std::string>
   return files;
 }
 
-std::vector<Path> plugins() { return files_in(BUNDLECRAFT_PLUGINS, {".so"}); }
+std::vector<Path> plugins() { return files_in(CRAFTBUNDLE_PLUGINS, {".so"}); }
 
 std::vector<Path> checkpoints() {
   std::vector<Path> files =
-      files_in(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"});
+      files_in(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"});
   const std::vector<Path> hostile =
-      files_in(Path(BUNDLECRAFT_TEST_DATA) / "attacks/data", {".th", ".bin"});
+      files_in(Path(CRAFTBUNDLE_TEST_DATA) / "attacks/data", {".th", ".bin"});
   files.insert(files.end(), hostile.begin(), hostile.end());
   return files;
 }
 
 Path bad(const std::string& name) {
-  const Path path = Path(BUNDLECRAFT_FIXTURES) / "bad" / (name + ".so");
+  const Path path = Path(CRAFTBUNDLE_FIXTURES) / "bad" / (name + ".so");
   if (!boost::filesystem::exists(path)) throw std::runtime_error("no fixture " + path.string());
   return path;
 }
 
-Path good(const std::string& name) { return Path(BUNDLECRAFT_FIXTURES) / "good" / (name + ".so"); }
+Path good(const std::string& name) { return Path(CRAFTBUNDLE_FIXTURES) / "good" / (name + ".so"); }
 
 // "name: detail" of each failed check.
 std::vector<std::string> failures(const Path& library, const std::vector<Path>& sources = {}) {
@@ -95,7 +95,7 @@ TEST(Conformance, GoodFixturesPass) {
 
 TEST(Conformance, LeakedSymbolsFail) {
   EXPECT_THAT(failures(bad("many_symbols")),
-              Contains("one-symbol: it exports 'bundlecraft_plugin' and 'helper_that_leaked'"));
+              Contains("one-symbol: it exports 'craftbundle_plugin' and 'helper_that_leaked'"));
 }
 
 TEST(Conformance, AMissingSidecarFails) {
@@ -144,7 +144,7 @@ std::optional<PreparedComponent> prepare_if_sound(const Host& host, const Path& 
 // A package of an exporter in another library cannot be checked with the loader alone.
 TEST(Conformance, CodecsRunWhatTheirExportersExport) {
   Host::Options options;
-  options.search = {{Path(BUNDLECRAFT_PLUGINS)}, false, false, false};
+  options.search = {{Path(CRAFTBUNDLE_PLUGINS)}, false, false, false};
   const Host host(std::move(options));
   std::set<std::string> offered;
   std::set<std::string> run;
@@ -158,7 +158,7 @@ TEST(Conformance, CodecsRunWhatTheirExportersExport) {
   EXPECT_TRUE(std::ranges::includes(offered, run));
   std::set<std::string> ran;
   for (const Path& file :
-       files_in(Path(BUNDLECRAFT_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"})) {
+       files_in(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data", {".th", ".bin", ".pth"})) {
     SCOPED_TRACE(file.string());
     const std::optional<PreparedComponent> prepared = prepare_if_sound(host, file);
     if (!prepared || !host.can_run(prepared->exporter.name)) continue;
@@ -227,7 +227,7 @@ TEST(Conformance, EveryBadFixtureFailsToLoad) {
 }
 
 ProgramResult scan(const std::vector<std::string>& arguments) {
-  std::vector<std::string> command = {BUNDLECRAFT_SCANNER};
+  std::vector<std::string> command = {CRAFTBUNDLE_SCANNER};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Program(command, "/").wait();
 }
@@ -236,7 +236,7 @@ TEST(Scanner, PrintsEachCheck) {
   const ProgramResult passed = scan({"--check", good("fixture_codecs").string()});
   EXPECT_EQ(passed.exit_code, 0) << passed.errors;
   EXPECT_THAT(passed.output,
-              HasSubstr("ok      one-symbol: The library exports bundlecraft_plugin and nothing"));
+              HasSubstr("ok      one-symbol: The library exports craftbundle_plugin and nothing"));
   const ProgramResult failed = scan({"--check", bad("many_symbols").string()});
   EXPECT_EQ(failed.exit_code, 4);
   EXPECT_THAT(failed.output, HasSubstr("FAILED  one-symbol: "));
@@ -271,4 +271,4 @@ TEST(Scanner, KnowsItsArguments) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/bundle/bundle.h"
-#include "bundlecraft/bundle/verify.h"
-#include "bundlecraft/host/elf.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/verify.h"
+#include "craftbundle/host/elf.h"
+#include "craftbundle/host/host.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::HasSubstr;
@@ -42,7 +42,7 @@ bool has_libtorch() {
 
 std::vector<Path> plugins() {
   std::vector<Path> files;
-  for (const auto& entry : boost::filesystem::directory_iterator(BUNDLECRAFT_PLUGINS)) {
+  for (const auto& entry : boost::filesystem::directory_iterator(CRAFTBUNDLE_PLUGINS)) {
     if (entry.path().extension() == ".so") files.push_back(entry.path());
   }
   return files;
@@ -51,13 +51,13 @@ std::vector<Path> plugins() {
 const Host& host() {
   static const Host host([] {
     Host::Options options;
-    options.search = {{Path(BUNDLECRAFT_PLUGINS)}, false, false, false};
+    options.search = {{Path(CRAFTBUNDLE_PLUGINS)}, false, false, false};
     return options;
   }());
   return host;
 }
 
-Path data(const std::string& name) { return Path(BUNDLECRAFT_TEST_DATA) / "golden/data" / name; }
+Path data(const std::string& name) { return Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name; }
 
 PreparedComponent prepare(const std::string& name, std::vector<OptionValue> options = {}) {
   return host().prepare({Source::of_checkpoint(name, host().open(data(name))), std::nullopt,
@@ -67,11 +67,11 @@ PreparedComponent prepare(const std::string& name, std::vector<OptionValue> opti
 TEST(LibTorch, IsNeededByNothingButWhatRunsCodecs) {
   // The loader's own list, with everything that is needed through something else.
   const ProgramResult loaded =
-      Program({BUNDLECRAFT_PROGRAM}, "/", {{"LD_TRACE_LOADED_OBJECTS", "1"}}).wait();
-  EXPECT_THAT(loaded.output, HasSubstr("libbundlecraft"));
+      Program({CRAFTBUNDLE_PROGRAM}, "/", {{"LD_TRACE_LOADED_OBJECTS", "1"}}).wait();
+  EXPECT_THAT(loaded.output, HasSubstr("libcraftbundle"));
   EXPECT_THAT(loaded.output, Not(HasSubstr("libtorch")));
   EXPECT_THAT(loaded.output, Not(HasSubstr("libc10")));
-  EXPECT_FALSE(needs_libtorch(BUNDLECRAFT_LIBRARY));
+  EXPECT_FALSE(needs_libtorch(CRAFTBUNDLE_LIBRARY));
   ASSERT_GE(plugins().size(), 3u);
   for (const Path& plugin : plugins()) {
     EXPECT_EQ(needs_libtorch(plugin), plugin.filename() == Path(std::string(kRunner))) << plugin;
@@ -102,4 +102,4 @@ TEST(LibTorch, IsMappedToRunACodec) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

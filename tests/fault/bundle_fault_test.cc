@@ -16,11 +16,11 @@
 #include <random>
 #include <thread>
 
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/manifest.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/manifest.h"
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -59,14 +59,14 @@ std::string complete_bundle(const Path& directory) {
 }
 
 std::vector<std::string> bundle_command(const std::string& lm) {
-  return {BUNDLECRAFT_PROGRAM,      "bundle", "--lm", lm,        "--compression",
+  return {CRAFTBUNDLE_PROGRAM,      "bundle", "--lm", lm,        "--compression",
           "facebook/encodec_32khz", "-o",     "m",    "--force", "--quiet"};
 }
 
-std::string large(const std::string& name) { return std::string(BUNDLECRAFT_LARGE) + "/" + name; }
+std::string large(const std::string& name) { return std::string(CRAFTBUNDLE_LARGE) + "/" + name; }
 
 std::string golden(const std::string& name) {
-  return std::string(BUNDLECRAFT_TEST_DATA) + "/golden/data/" + name;
+  return std::string(CRAFTBUNDLE_TEST_DATA) + "/golden/data/" + name;
 }
 
 void make_old_bundle(const TemporaryDirectory& directory) {
@@ -93,7 +93,7 @@ class Moments {
   double longest_ = 0;
 };
 
-bool is_staging(const std::string& name) { return name.starts_with(".m.bundlecraft-"); }
+bool is_staging(const std::string& name) { return name.starts_with(".m.craftbundle-"); }
 
 TEST(Fault, KillAtAnyMomentKeepsABundle) {
   constexpr int kKills = 60;
@@ -173,7 +173,7 @@ void fail_every_call(const std::vector<std::string>& command, const Path& direct
   const TemporaryDirectory counting;
   for (int call = 1; call < kMoreThanAnyRun; ++call) {
     const ProgramResult result = run_program(command, directory,
-                                             {{"LD_PRELOAD", BUNDLECRAFT_FAILING_WRITE},
+                                             {{"LD_PRELOAD", CRAFTBUNDLE_FAILING_WRITE},
                                               {"ASAN_OPTIONS", "verify_asan_link_order=0"},
                                               {"FAIL_CALL", std::to_string(call)},
                                               {"FAIL_ERRNO", std::to_string(error)},
@@ -208,7 +208,7 @@ TEST(Fault, EveryFailingWriteOfABundleIsAnErrorThatChangesNothing) {
 TEST(Fault, EveryFailingWriteOfAFileIsAnErrorThatLeavesNothing) {
   const TemporaryDirectory directory;
   const std::vector<std::string> command = {
-      BUNDLECRAFT_PROGRAM, "export", golden("encodec_train.th"), "-o", "sub/c.bin", "--quiet"};
+      CRAFTBUNDLE_PROGRAM, "export", golden("encodec_train.th"), "-o", "sub/c.bin", "--quiet"};
   fail_every_call(command, directory.path(), ENOSPC, [&](const ProgramResult& result) {
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_THAT(result.errors, HasSubstr("No space left on device [io.enospc]"));
@@ -277,7 +277,7 @@ TEST(Fault, AFileSizeLimitIsAnErrorLikeAnyOther) {
   const TemporaryDirectory directory;
   const ProgramResult result =
       run_program({"/bin/sh", "-c",
-                   "ulimit -f 2000; exec " BUNDLECRAFT_PROGRAM " export " + large("a.bin") +
+                   "ulimit -f 2000; exec " CRAFTBUNDLE_PROGRAM " export " + large("a.bin") +
                        " -o c.bin --exporter language_model"},
                   directory.path());
   EXPECT_EQ(result.exit_code, 1) << "signal " << result.signal;
@@ -315,14 +315,14 @@ TEST(Fault, ClosedStandardOutputIsNoPlaceForData) {
   const TemporaryDirectory directory;
   const ProgramResult result = run_program(
       {"/bin/sh", "-c",
-       "exec " BUNDLECRAFT_PROGRAM " export " + golden("encodec_train.th") + " -o c.bin >&- 2>&-"},
+       "exec " CRAFTBUNDLE_PROGRAM " export " + golden("encodec_train.th") + " -o c.bin >&- 2>&-"},
       directory.path());
   EXPECT_EQ(result.exit_code, 0);
   const ProgramResult again = run_program(
-      {BUNDLECRAFT_PROGRAM, "export", golden("encodec_train.th"), "-o", "d.bin"}, directory.path());
+      {CRAFTBUNDLE_PROGRAM, "export", golden("encodec_train.th"), "-o", "d.bin"}, directory.path());
   ASSERT_EQ(again.exit_code, 0) << again.errors;
   EXPECT_EQ(sha256(read_file(directory / "c.bin")), sha256(read_file(directory / "d.bin")));
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,12 +4,12 @@
 #include <iostream>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/package.h"
 #include "unit/checkpoint/fake_checkpoint.h"
 
 int main(int argc, char** argv) try {
-  using namespace bundlecraft;
+  using namespace craftbundle;
   if (argc != 5) return 2;
   const auto source = testing::FakeCheckpoint::open(argv[1]);
   const Path target(argv[2]);
@@ -26,7 +26,7 @@ int main(int argc, char** argv) try {
                 file, {});
   file.publish(target, replace);
   return 0;
-} catch (const bundlecraft::Error& error) {
+} catch (const craftbundle::Error& error) {
   std::cout << error.code() << ": " << error.what() << '\n';
   return 1;
 }

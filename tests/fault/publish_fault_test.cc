@@ -12,7 +12,7 @@
 
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -63,8 +63,8 @@ class PublishFault : public ::testing::TestWithParam<std::tuple<bool, const char
     // The preload comes before a sanitizer's own, if there is one; it does not mind.
     return run("FAIL_CALL=" + std::to_string(failing_call) + " FAIL_ERRNO=" +
                std::to_string(error) + " FAIL_REPORT='" + (directory_ / "count").string() +
-               "' ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD='" BUNDLECRAFT_FAILING_WRITE
-               "' '" BUNDLECRAFT_PUBLISH "' '" +
+               "' ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD='" CRAFTBUNDLE_FAILING_WRITE
+               "' '" CRAFTBUNDLE_PUBLISH "' '" +
                (directory_ / "source").string() + "' '" + target().string() + "' " +
                (replaces() ? "replace " : "keep ") + std::get<1>(GetParam()) + " 2>&1");
   }
@@ -138,4 +138,4 @@ INSTANTIATE_TEST_SUITE_P(Ways, PublishFault,
                          });
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,8 +1,8 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 #include "fuzz_target.h"
 #include "support/exercise.h"
 
@@ -28,7 +28,7 @@ void clear_crcs(std::vector<std::uint8_t>& file) {
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace bundlecraft;
+  using namespace craftbundle;
   std::vector<std::uint8_t> bytes(data, data + size);
   clear_crcs(bytes);
   const testing::MemoryFile memory(bytes);

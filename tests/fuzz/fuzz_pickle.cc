@@ -1,10 +1,10 @@
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 #include "fuzz_target.h"
 #include "support/exercise.h"
 #include "unpickler.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace bundlecraft;
+  using namespace craftbundle;
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   try {
     const Pickle pickle = read_pickle(PickleInput(bytes));

@@ -10,12 +10,12 @@
 #include <stdexcept>
 #include <string>
 
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/path.h"
 
 // Each target defines it, as libFuzzer calls it: crashes on failure, returns 0.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 // A file that has a path but is in memory only.
 class MemoryFile {
@@ -38,4 +38,4 @@ class MemoryFile {
   int fd_;
 };
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

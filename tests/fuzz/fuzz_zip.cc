@@ -1,9 +1,9 @@
 #include "archive.h"
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 #include "fuzz_target.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace bundlecraft;
+  using namespace craftbundle;
   const testing::MemoryFile memory({data, size});
   const InputFile file(memory.path());
   try {

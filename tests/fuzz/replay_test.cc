@@ -11,11 +11,11 @@ namespace {
 TEST(ReplayTest, EveryRegression) {
   namespace fs = boost::filesystem;
   const fs::path directory =
-      fs::path(BUNDLECRAFT_TEST_DATA) / "fuzz/regressions" / BUNDLECRAFT_FUZZ_TARGET;
+      fs::path(CRAFTBUNDLE_TEST_DATA) / "fuzz/regressions" / CRAFTBUNDLE_FUZZ_TARGET;
   std::size_t files = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     SCOPED_TRACE(entry.path().string());
-    const std::string bytes = bundlecraft::testing::read_file(entry.path());
+    const std::string bytes = craftbundle::testing::read_file(entry.path());
     EXPECT_EQ(
         LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()),
         0);

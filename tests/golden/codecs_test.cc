@@ -8,21 +8,21 @@
 #include <numeric>
 #include <ostream>
 
-#include "bundlecraft/bundle/codec_run.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/host/host.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::HasSubstr;
 
-Path data(const std::string& name) { return Path(BUNDLECRAFT_TEST_DATA) / "golden" / name; }
+Path data(const std::string& name) { return Path(CRAFTBUNDLE_TEST_DATA) / "golden" / name; }
 
 const Host& host() {
   static const Host host([] {
     Host::Options options;
-    options.search = {{Path(BUNDLECRAFT_PLUGINS)}, false, false, false};
+    options.search = {{Path(CRAFTBUNDLE_PLUGINS)}, false, false, false};
     return options;
   }());
   return host;
@@ -281,4 +281,4 @@ INSTANTIATE_TEST_SUITE_P(All, WeightNormCodec,
 INSTANTIATE_TEST_SUITE_P(All, LocalCodec, ::testing::Values(kDac, kOuterNoNorm), name_of);
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,5 +1,5 @@
 # Exports every golden source with the program, for the judges.
-#   cmake -DBUNDLECRAFT=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -P export_all.cmake
+#   cmake -DCRAFTBUNDLE=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -P export_all.cmake
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/export_to.cmake")
 

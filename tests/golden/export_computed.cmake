@@ -1,5 +1,5 @@
 # Exports that compute, and codecs as TorchScript, for the judges.
-#   cmake -DBUNDLECRAFT=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -DCODECS=<bool> -P export_computed.cmake
+#   cmake -DCRAFTBUNDLE=<program> -DDATA=<tests/golden/data> -DOUT=<directory> -DCODECS=<bool> -P export_computed.cmake
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/export_to.cmake")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges exported files with PyTorch, independently of Bundlecraft:
+"""Judges exported files with PyTorch, independently of Craftbundle:
 
   judge.py [--strict] EXPORTED_DIRECTORY GOLDEN_DIRECTORY
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges exports that compute, with PyTorch, independently of Bundlecraft:
+"""Judges exports that compute, with PyTorch, independently of Craftbundle:
 
   judge_computed.py DIRECTORY    as export_computed.cmake fills it
 

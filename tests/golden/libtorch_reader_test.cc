@@ -1,4 +1,4 @@
-// LibTorch as judge: torch::pickle_load reads the files Bundlecraft writes, in C++, and agrees with
+// LibTorch as judge: torch::pickle_load reads the files Craftbundle writes, in C++, and agrees with
 // our own reader.
 //   libtorch_reader_test DIRECTORY_OF_EXPORTED_FILES
 #include <torch/csrc/api/include/torch/serialize.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 
 namespace {
 
@@ -30,20 +30,20 @@ c10::IValue load_with_libtorch(const boost::filesystem::path& path) {
   return torch::pickle_load(bytes);
 }
 
-std::vector<char> bytes_of(const bundlecraft::Checkpoint& checkpoint,
-                           const bundlecraft::Tensor& tensor) {
+std::vector<char> bytes_of(const craftbundle::Checkpoint& checkpoint,
+                           const craftbundle::Tensor& tensor) {
   std::vector<char> bytes(tensor.storage.bytes);
   checkpoint.read(tensor.storage, 0, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 
 // `ours` and `theirs` view equal storages, so equal layouts over equal bytes are equal tensors.
-void compare(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tensor& ours,
+void compare(const craftbundle::Checkpoint& checkpoint, const craftbundle::Tensor& ours,
              const at::Tensor& theirs, const std::string& where) {
   expect(theirs.sizes().vec() == ours.layout.shape, where, "shape differs");
   expect(theirs.strides().vec() == ours.layout.strides, where, "strides differ");
   expect(theirs.storage_offset() == ours.layout.offset, where, "offset differs");
-  expect(theirs.element_size() == bundlecraft::item_size(ours.dtype), where, "dtype differs");
+  expect(theirs.element_size() == craftbundle::item_size(ours.dtype), where, "dtype differs");
   const std::vector<char> bytes = bytes_of(checkpoint, ours);
   expect(theirs.storage().nbytes() == bytes.size(), where, "storage size differs");
   if (theirs.storage().nbytes() == bytes.size() && !bytes.empty()) {
@@ -54,7 +54,7 @@ void compare(const bundlecraft::Checkpoint& checkpoint, const bundlecraft::Tenso
 
 void compare_file(const boost::filesystem::path& path) {
   const std::string name = path.filename().string();
-  const auto checkpoint = bundlecraft::Checkpoint::open(path);
+  const auto checkpoint = craftbundle::Checkpoint::open(path);
   const auto package = load_with_libtorch(path).toGenericDict();
   expect(package.at("exported").toBool(), name, "'exported' is not True");
   expect(package.at("version").toStringRef() == checkpoint->root().at("version").as_string(), name,

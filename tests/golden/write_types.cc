@@ -11,16 +11,16 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/package.h"
 #include "unit/checkpoint/fake_checkpoint.h"
 
 namespace {
 
-using namespace bundlecraft;
-using bundlecraft::testing::FakeCheckpoint;
-using bundlecraft::testing::make_tensor;
-using bundlecraft::testing::pattern;
+using namespace craftbundle;
+using craftbundle::testing::FakeCheckpoint;
+using craftbundle::testing::make_tensor;
+using craftbundle::testing::pattern;
 
 void add_twins(Value::Dict& package, const FakeCheckpoint& source, DType dtype) {
   const std::string type(name(dtype));

@@ -48,28 +48,28 @@ foreach(example plugin library)
   run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${example}")
 endforeach()
 
-set(bundlecraft "${prefix}/bin/bundlecraft")
-run("${bundlecraft}" plugins list)
+set(craftbundle "${prefix}/bin/craftbundle")
+run("${craftbundle}" plugins list)
 expect_output("encodec")
-run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" plugins list)
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" plugins list)
 expect_output("mulaw")
-run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" plugins info mulaw)
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" plugins info mulaw)
 expect_output("Sample rate in Hz")
-run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tests/install/mulaw.pt"
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tests/install/mulaw.pt"
     -o "${WORK_DIR}/mulaw.bin")
 expect_file("${WORK_DIR}/mulaw.bin")
-run("${bundlecraft}" inspect "${WORK_DIR}/mulaw.bin")
+run("${craftbundle}" inspect "${WORK_DIR}/mulaw.bin")
 expect_output("levels")
-run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" verify "${WORK_DIR}/mulaw.bin" --run -o "${WORK_DIR}/mulaw.wav")
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" verify "${WORK_DIR}/mulaw.bin" --run -o "${WORK_DIR}/mulaw.wav")
 expect_output("the table has one dimension")
 expect_output("computed by +a table on cpu")
 expect_output("SI-SNR +33\\.")
 expect_output("verified: [0-9]+ checks hold")
 expect_file("${WORK_DIR}/mulaw.wav")
-fail(2 "${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" export "${WORK_DIR}/mulaw.bin" --layout torchscript
+fail(2 "${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" export "${WORK_DIR}/mulaw.bin" --layout torchscript
      -o "${WORK_DIR}/mulaw.ts")
 expect_output("no network to save as a program")
-run("${prefix}/libexec/bundlecraft/bundlecraft-scan" --check "${WORK_DIR}/plugin/mulaw.so"
+run("${prefix}/libexec/craftbundle/craftbundle-scan" --check "${WORK_DIR}/plugin/mulaw.so"
     --source "${SOURCE_DIR}/tests/install/mulaw.pt" --source "${WORK_DIR}/mulaw.bin")
 expect_output("ok +codecs: load\\(\\) makes a codec")
 file(WRITE "${WORK_DIR}/table.yaml" "version: 1
@@ -77,14 +77,14 @@ stages:
   codec: {export: ${SOURCE_DIR}/tests/install/mulaw.pt, to: run.bin}
   table: {tensor-table: codec, to: table.csv, options: {separator: ';'}}
 ")
-run("${bundlecraft}" --plugin-dir "${WORK_DIR}/plugin" run "${WORK_DIR}/table.yaml")
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" run "${WORK_DIR}/table.yaml")
 file(READ "${WORK_DIR}/table.csv" output)
 expect_output("^name.dtype.shape.bytes\nbest_state.levels.float32.[^\n]*\n$")
 
 run("${WORK_DIR}/library/export_models" "${data}/musicgen_train.th" facebook/encodec_32khz "${WORK_DIR}/models")
 expect_file("${WORK_DIR}/models/state_dict.bin")
 expect_file("${WORK_DIR}/models/compression_state_dict.bin")
-run("${bundlecraft}" inspect "${WORK_DIR}/models/compression_state_dict.bin")
+run("${craftbundle}" inspect "${WORK_DIR}/models/compression_state_dict.bin")
 expect_output("facebook/encodec_32khz")
 if(CODECS)
   run("${WORK_DIR}/library/run_codec" "${data}/encodec_train.th" 2)

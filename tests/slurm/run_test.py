@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Runs a script of stages through a real Slurm.
 
-    run_test.py BUNDLECRAFT GOLDEN_DATA
+    run_test.py CRAFTBUNDLE GOLDEN_DATA
 
 The stages of two models (arrays that correspond), one that may fail and one that comes after all of
-them; afterwards Bundlecraft itself finds everything up to date.
+them; afterwards Craftbundle itself finds everything up to date.
 """
 import os
 import shutil

@@ -1,4 +1,4 @@
-// Matchers for bundlecraft::Error: a test of an error checks its kind, code and text.
+// Matchers for craftbundle::Error: a test of an error checks its kind, code and text.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 // Runs `action`, which must throw an Error of this kind and code whose message matches.
 template <typename Action>
@@ -26,4 +26,4 @@ void expect_error(ErrorKind kind, const std::string& code,
   ADD_FAILURE() << "expected an error with code " << code << ", nothing was thrown";
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

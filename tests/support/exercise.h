@@ -9,10 +9,10 @@
 #include <unordered_set>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 // Visits every object reachable from `root` once and calls `visit` with it.
 template <typename Visit>
@@ -76,4 +76,4 @@ inline std::size_t exercise(const Checkpoint& checkpoint) {
   return tensors;
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/path.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 struct ProgramResult {
   int exit_code = -1;  // -1: ended by a signal
@@ -101,4 +101,4 @@ inline ProgramResult run_program(const std::vector<std::string>& command, const 
   return Program(command, directory, environment).wait();
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -10,15 +10,15 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/path.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory()
       : path_(boost::filesystem::temp_directory_path() /
-              boost::filesystem::unique_path("bundlecraft-test-%%%%-%%%%-%%%%")) {
+              boost::filesystem::unique_path("craftbundle-test-%%%%-%%%%-%%%%")) {
     boost::filesystem::create_directories(path_);
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
@@ -58,4 +58,4 @@ inline std::string read_file(const Path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

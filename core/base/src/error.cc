@@ -1,10 +1,10 @@
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 std::string_view errno_code(int error_number) {
@@ -89,4 +89,4 @@ Error system_error(int error_number, std::string_view what, std::string hint) {
   return Error(ErrorKind::system, errno_code(error_number), std::move(message), std::move(hint));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

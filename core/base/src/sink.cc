@@ -1,8 +1,8 @@
-#include "bundlecraft/base/sink.h"
+#include "craftbundle/base/sink.h"
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 void Sink::log(LogLevel /*level*/, std::string_view /*message*/) noexcept {}
 void Sink::progress(const Progress& /*progress*/) noexcept {}
@@ -21,4 +21,4 @@ const Cancellation& Cancellation::never() {
   return cancellation;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

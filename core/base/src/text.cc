@@ -1,11 +1,11 @@
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <numeric>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 struct Decoded {
@@ -188,4 +188,4 @@ std::string hex(std::span<const std::uint8_t> bytes) {
   return result;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,14 +1,14 @@
-#include "bundlecraft/bundle/bundle.h"
+#include "craftbundle/bundle/bundle.h"
 
 #include <algorithm>
 #include <memory>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "staging.h"
 #include "target.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 void add_file(const Checkpoint& checkpoint, SourceFiles& files) {
@@ -168,7 +168,7 @@ ManifestComponent describe_component(const PreparedComponent& prepared) {
 Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
   Manifest manifest;
   manifest.layout = audiocraft_layout().name;
-  manifest.producer = "bundlecraft " BUNDLECRAFT_VERSION;
+  manifest.producer = "craftbundle " CRAFTBUNDLE_VERSION;
   std::vector<StatedFacts> facts;
   for (const PreparedComponent& prepared : components) {
     manifest.components.push_back(describe_component(prepared));
@@ -246,4 +246,4 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
   return report;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

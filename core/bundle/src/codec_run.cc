@@ -1,4 +1,4 @@
-#include "bundlecraft/bundle/codec_run.h"
+#include "craftbundle/bundle/codec_run.h"
 
 #include <algorithm>
 #include <chrono>
@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -386,4 +386,4 @@ CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& 
   return run;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

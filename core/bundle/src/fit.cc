@@ -1,11 +1,11 @@
-#include "bundlecraft/bundle/fit.h"
+#include "craftbundle/bundle/fit.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr double kRelativeTolerance = 1e-9;
@@ -81,4 +81,4 @@ std::string_view to_string(FitCheck::Outcome outcome) {
   return "unstated";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

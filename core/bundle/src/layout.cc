@@ -1,6 +1,6 @@
-#include "bundlecraft/bundle/layout.h"
+#include "craftbundle/bundle/layout.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 namespace {
 
@@ -34,4 +34,4 @@ const Layout& audiocraft_layout() {
   return layout;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,15 +1,15 @@
-#include "bundlecraft/bundle/manifest.h"
+#include "craftbundle/bundle/manifest.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/input_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -170,7 +170,7 @@ std::string file_name_from(const Reader& reader) {
                      name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
   if (!plain)
     refuse("manifest.file",
-           reader.place("file") + " is no file name: " + bundlecraft::quoted(name));
+           reader.place("file") + " is no file name: " + craftbundle::quoted(name));
   return name;
 }
 
@@ -200,7 +200,7 @@ FitCheck::Outcome outcome_from(const Reader& reader) {
        {FitCheck::Outcome::agrees, FitCheck::Outcome::differs, FitCheck::Outcome::unstated}) {
     if (text == to_string(outcome)) return outcome;
   }
-  refuse("manifest.type", reader.place("outcome") + " is " + bundlecraft::quoted(text) +
+  refuse("manifest.type", reader.place("outcome") + " is " + craftbundle::quoted(text) +
                               ", expected agrees, differs or unstated");
 }
 
@@ -248,7 +248,7 @@ Manifest parse_manifest(std::string_view text) {
     refuse("manifest.version",
            "format_version is " + std::to_string(manifest.format_version) +
                ", this program reads up to " + std::to_string(kManifestVersion),
-           "use a newer bundlecraft");
+           "use a newer craftbundle");
   }
   manifest.layout = reader.text("layout");
   manifest.producer = reader.text("producer");
@@ -275,4 +275,4 @@ std::optional<Manifest> read_manifest(const Path& directory) {
       });
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -17,17 +17,17 @@
 #include <cstring>
 #include <functional>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
 
 constexpr std::size_t kRandomBytes = 4;
 
-std::string hidden_prefix(const Place& place) { return "." + place.name + ".bundlecraft-"; }
+std::string hidden_prefix(const Place& place) { return "." + place.name + ".craftbundle-"; }
 
 // Where the old bundle waits while it is replaced without an exchange of names.
 Path aside_path(const Place& place) { return place.parent / (hidden_prefix(place) + "replaced"); }
@@ -78,7 +78,7 @@ std::string lock_name(const Place& place) {
   if (::stat(place.parent.c_str(), &status) != 0) {
     throw system_error(errno, quoted_path(place.parent));
   }
-  return "bundlecraft/" + std::to_string(status.st_dev) + "/" + std::to_string(status.st_ino) +
+  return "craftbundle/" + std::to_string(status.st_dev) + "/" + std::to_string(status.st_ino) +
          "/" + std::to_string(std::hash<std::string>()(place.name));
 }
 
@@ -199,4 +199,4 @@ Path Staging::move_old_aside() const {
   return aside;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

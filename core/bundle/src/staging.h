@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "bundlecraft/base/sink.h"
+#include "craftbundle/base/sink.h"
 #include "target.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Keeps other writers of this machine off a target. The lock is a name in the abstract socket
 // namespace, so that it ends with the process and never lies around. Writers it cannot see (other
@@ -51,4 +51,4 @@ class Staging {
   int lock_ = -1;  // flock on the directory: tells other runs that it is in use
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

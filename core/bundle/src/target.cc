@@ -8,12 +8,12 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/layout.h"
-#include "bundlecraft/bundle/manifest.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/layout.h"
+#include "craftbundle/bundle/manifest.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -206,4 +206,4 @@ DirectoryTarget check_directory_target(const Place& place, const SourceFiles& so
   return DirectoryTarget::bundle;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

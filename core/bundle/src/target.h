@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/io/input_file.h"
-#include "bundlecraft/io/output_file.h"
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/input_file.h"
+#include "craftbundle/io/output_file.h"
+#include "craftbundle/io/path.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
-// Hidden names beside a target are ".<name>.bundlecraft-XXXXXXXX"; this is what they leave of the
+// Hidden names beside a target are ".<name>.craftbundle-XXXXXXXX"; this is what they leave of the
 // 255 bytes a name can have.
 inline constexpr std::size_t kLongestTargetName = 255 - 22;
 
@@ -64,4 +64,4 @@ enum class DirectoryTarget {
 DirectoryTarget check_directory_target(const Place& place, const SourceFiles& sources, bool force,
                                        const std::vector<std::string>& disposable = {});
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/bundle/verify.h"
+#include "craftbundle/bundle/verify.h"
 
 #include <algorithm>
 #include <array>
@@ -7,16 +7,16 @@
 #include <cstdio>
 #include <limits>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/bundle.h"
-#include "bundlecraft/bundle/layout.h"
-#include "bundlecraft/checkpoint/container.h"
-#include "bundlecraft/checkpoint/loading.h"
-#include "bundlecraft/io/sha256.h"
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/layout.h"
+#include "craftbundle/checkpoint/container.h"
+#include "craftbundle/checkpoint/loading.h"
+#include "craftbundle/io/sha256.h"
+#include "craftbundle/tensor/convert.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -301,7 +301,7 @@ class Verifier {
           in_bundle ? "package.not_exported" : "",
           "is no exported file: its tensors do not lie in " + quoted(key) +
               ", where loaders look for them",
-          "'bundlecraft export' makes an exported file of it");
+          "'craftbundle export' makes an exported file of it");
       for (LoaderAnswer& answer : prepared.component.loaders) {
         if (answer.loads) answer = {answer.loader, false, false, "it is no exported file"};
       }
@@ -332,7 +332,7 @@ class Verifier {
               printable(reference.name) + " (" + printable(reference.where) + ")" +
               (unsafe ? "" : ", which no loader of models knows"),
           unsafe ? "do not load it in Python; get the file from someone you trust"
-                 : "'bundlecraft export' makes a copy of it without what is not part of the model");
+                 : "'craftbundle export' makes a copy of it without what is not part of the model");
     }
     if (harmless) add(Outcome::holds, name, {}, "nothing in the pickle runs code");
   }
@@ -469,9 +469,9 @@ class Verifier {
         continue;
       }
       difference.what += before->dtype() == after->dtype()
-                             ? std::string(bundlecraft::name(after->dtype()))
-                             : std::string(bundlecraft::name(before->dtype())) + " to " +
-                                   std::string(bundlecraft::name(after->dtype()));
+                             ? std::string(craftbundle::name(after->dtype()))
+                             : std::string(craftbundle::name(before->dtype())) + " to " +
+                                   std::string(craftbundle::name(after->dtype()));
       measure(*after, *before, cancellation_, difference);
       worst = std::max(worst, difference.relative);
       ++compared;
@@ -511,7 +511,7 @@ class Verifier {
   static constexpr const char* kManifestAgain =
       "get bundle.json again from where the bundle was made; without it all else is still checked";
   static constexpr const char* kMakeAgain =
-      "make the file again from its checkpoint or pretrained name with 'bundlecraft export'";
+      "make the file again from its checkpoint or pretrained name with 'craftbundle export'";
   static constexpr const char* kMixedUp =
       "the files are mixed up: give each the name of its component, or make the bundle again";
   static constexpr const char* kGetAgain =
@@ -550,7 +550,7 @@ std::vector<ComponentFile> component_files(const Path& directory,
   if (files.empty() && fs::exists(directory / "checkpoint.th", ignored)) {
     throw Error(ErrorKind::input, "bundle.none",
                 path_text(directory) + ": holds checkpoint.th, which is no bundle yet",
-                "make one of it with 'bundlecraft bundle', or name the file");
+                "make one of it with 'craftbundle bundle', or name the file");
   }
   if (files.empty()) {
     throw Error(ErrorKind::input, "bundle.none",
@@ -598,4 +598,4 @@ Verification verify(const Path& path, const Host& host, const VerifyOptions& opt
   return fs::is_directory(path, ignored) ? verifier.bundle(path) : verifier.file(path);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // How much the kernel copies between two looks at the cancellation.
@@ -50,4 +50,4 @@ void Appender::flush() {
 
 void Appender::report() const { options_.sink->progress({options_.task, file_.size(), total_}); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

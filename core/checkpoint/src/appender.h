@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/io/input_file.h"
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/io/input_file.h"
+#include "craftbundle/io/output_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 class Appender {
  public:
@@ -44,4 +44,4 @@ class Appender {
   std::size_t used_ = 0;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,13 +8,13 @@
 #include <numeric>
 #include <optional>
 
-#include "bundlecraft/base/checked.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/base/checked.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/io/crc32.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::uint32_t kLocalSignature = 0x04034b50;
@@ -577,4 +577,4 @@ std::string Archive::read(const ArchiveRecord& record) const {
 
 bool has_zip_end(const InputFile& file) { return !find_ends(file).empty(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 struct ArchiveRecord {
   std::string name;               // without the archive's name
@@ -53,4 +53,4 @@ class Archive {
 // Whether `file` ends like a zip file.
 bool has_zip_end(const InputFile& file);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

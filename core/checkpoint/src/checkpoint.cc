@@ -1,4 +1,4 @@
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,16 +7,16 @@
 #include <utility>
 
 #include "archive.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 #include "legacy.h"
 #include "object_tree.h"
 #include "recognize.h"
 #include "tensor_description.h"
 #include "unpickler.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 [[noreturn]] void fail(std::string_view code, const std::string& message,
@@ -349,4 +349,4 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const Path& path) {
 
 bool Checkpoint::is_tensor(Object object) { return is_tensor_call(object); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

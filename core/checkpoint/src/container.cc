@@ -1,16 +1,16 @@
-#include "bundlecraft/checkpoint/container.h"
+#include "craftbundle/checkpoint/container.h"
 
 #include <algorithm>
 #include <span>
 #include <vector>
 
 #include "archive.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/crc32.h"
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/crc32.h"
+#include "craftbundle/io/sha256.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 void check_stored(const InputFile& file, const ArchiveRecord& record,
@@ -78,4 +78,4 @@ std::uint64_t check_records(const InputFile& file, const Cancellation& cancellat
                       });
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

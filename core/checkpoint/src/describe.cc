@@ -2,12 +2,12 @@
 #include <bit>
 #include <charconv>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/object.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/object.h"
 #include "tensor_description.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownText = 60;
@@ -179,4 +179,4 @@ std::string describe(Object object) {
   return "object";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/checkpoint/elements.h"
+#include "craftbundle/checkpoint/elements.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,11 +6,11 @@
 #include <mutex>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/tensor/convert.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Numbers that are decoded at a time: 128 KiB of them stay in the second-level cache.
@@ -233,4 +233,4 @@ ElementsPtr fold_weight_norm(ElementsPtr g, ElementsPtr direction) {
   return std::make_shared<FoldedWeightNorm>(std::move(g), std::move(direction));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

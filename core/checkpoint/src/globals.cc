@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Verdict = GlobalReference::Verdict;
@@ -740,4 +740,4 @@ Verdict judge_global(std::string_view module, std::string_view qualified_name) {
   return Verdict::unknown;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

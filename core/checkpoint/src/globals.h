@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-#include "bundlecraft/checkpoint/object.h"
+#include "craftbundle/checkpoint/object.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 struct NamePair {
   std::string_view module;
@@ -23,4 +23,4 @@ bool is_judged_by_use(std::string_view module, std::string_view name);
 // NumPy...
 bool is_library_module(std::string_view module);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <map>
 
-#include "bundlecraft/base/checked.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/checked.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "tensor_description.h"
 #include "unpickler.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr char kMagicNumber[] = "119547037146038801333356";
@@ -151,4 +151,4 @@ bool is_legacy(const InputFile& file) {
 
 LegacyFile read_legacy(const InputFile& file) { return Reader(file).read(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 #include "object_tree.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 struct LegacyStorage {
   std::string key;
@@ -36,4 +36,4 @@ bool is_legacy(const InputFile& file);
 // Throws Error(input): "legacy.*", "pickle.*", "tensor.*", "limit.*". REQUIRES: is_legacy(file).
 LegacyFile read_legacy(const InputFile& file);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

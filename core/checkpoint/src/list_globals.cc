@@ -1,12 +1,12 @@
 // Verdicts on the names of a pickle, and where they sit.
 #include <deque>
 
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 #include "globals.h"
 #include "object_tree.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Verdict = GlobalReference::Verdict;
@@ -360,4 +360,4 @@ std::vector<GlobalReference> list_globals(const ObjectTree& tree) {
   return references;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

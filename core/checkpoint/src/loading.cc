@@ -1,12 +1,12 @@
-#include "bundlecraft/checkpoint/loading.h"
+#include "craftbundle/checkpoint/loading.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Functions and classes; types and storages of torch are listed by dtype.
@@ -75,4 +75,4 @@ std::string oldest_pytorch(const Checkpoint& checkpoint) {
   return untyped ? "2.1" : "1.6";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,13 +1,13 @@
-#include "bundlecraft/checkpoint/object.h"
+#include "craftbundle/checkpoint/object.h"
 
 #include <array>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "object_tree.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 [[noreturn]] void throw_type(std::string_view expected, Object found) {
@@ -223,4 +223,4 @@ DictView::Entry DictView::entry(std::size_t i) const {
   return {tree.object(items[2 * i]), tree.object(items[2 * i + 1])};
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/checkpoint/object.h"
+#include "craftbundle/checkpoint/object.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 using NodeId = std::uint32_t;
 inline constexpr NodeId kNoNode = UINT32_MAX;
@@ -107,4 +107,4 @@ std::string dotted_name(const GlobalName& name);
 // The globals of a finished tree with their verdicts and the places where they sit.
 std::vector<GlobalReference> list_globals(const ObjectTree& tree);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

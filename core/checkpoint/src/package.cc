@@ -1,9 +1,9 @@
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/package.h"
 
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/tensor/convert.h"
 #include "package_stream.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 WriteSummary summarize(const PackagePlan& plan) {
@@ -62,4 +62,4 @@ WriteSummary write_package(const Value& root, OutputFile& file, const WriteOptio
   return summary;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

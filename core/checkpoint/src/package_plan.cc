@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // to_value() never goes beyond half of this; exporters put what it gives into dicts of their own.
@@ -162,4 +162,4 @@ std::uint64_t PackagePlan::offset_of(const Tensor& tensor) const {
   return 0;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

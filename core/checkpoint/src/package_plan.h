@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/package.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // A half-open range of bytes of a storage.
 struct ByteRange {
@@ -62,4 +62,4 @@ class PackagePlan {
   std::uint64_t tensors_ = 0;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,14 +6,14 @@
 #include <cmath>
 #include <set>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/crc32.h"
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/crc32.h"
+#include "craftbundle/tensor/convert.h"
 #include "pickler.h"
 #include "verifier.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::string_view kPickleRecord = "archive/data.pkl";
@@ -260,4 +260,4 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   out.flush();
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

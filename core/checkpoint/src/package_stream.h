@@ -10,7 +10,7 @@
 #include "package_plan.h"
 #include "zip_writer.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 class PackageStream {
  public:
@@ -31,4 +31,4 @@ class PackageStream {
   ZipLayout layout_;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,12 +1,12 @@
 #include <array>
 #include <unordered_set>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/checkpoint/package.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Objects that are shared in the pickle are not in a value, so a small pickle could ask for a huge
@@ -125,4 +125,4 @@ Value to_value(Object object, const Checkpoint& checkpoint, std::string_view whe
   return Converter(checkpoint, where).convert(object);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

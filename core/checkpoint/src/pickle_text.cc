@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/checkpoint/limits.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -218,4 +218,4 @@ std::optional<std::string> unescape_raw_unicode(std::string_view text) {
   return out;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Whether `text` is UTF-8 as Python's "surrogatepass" writes it: lone surrogates are allowed.
 bool is_python_utf8(std::string_view text);
@@ -29,4 +29,4 @@ std::optional<std::string> unescape_python2_string(std::string_view literal);
 // Decodes the codec "raw-unicode-escape" to UTF-8. nullopt when an escape is wrong.
 std::optional<std::string> unescape_raw_unicode(std::string_view text);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

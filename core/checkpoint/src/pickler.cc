@@ -6,9 +6,9 @@
 #include <string_view>
 #include <type_traits>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr char kProto = '\x80';
@@ -210,4 +210,4 @@ std::string pickle_package(const Value& root, const PackagePlan& plan) {
   return Pickler(plan).pickle(root);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

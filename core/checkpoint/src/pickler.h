@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/package.h"
 #include "package_plan.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // REQUIRES: `plan` was made from `root`.
 std::string pickle_package(const Value& root, const PackagePlan& plan);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "archive.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "legacy.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using std::string_view_literals::operator""sv;
@@ -154,4 +154,4 @@ FileFormat recognize(const InputFile& file) {
        kGiveCheckpoint);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

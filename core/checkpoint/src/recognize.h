@@ -1,9 +1,9 @@
 // Tells checkpoints from the files that people confuse with them.
 #pragma once
 
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 enum class FileFormat { zip, legacy };
 
@@ -11,4 +11,4 @@ enum class FileFormat { zip, legacy };
 // do, for everything that torch.save did not write.
 FileFormat recognize(const InputFile& file);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

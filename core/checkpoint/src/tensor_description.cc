@@ -4,12 +4,12 @@
 #include <array>
 #include <vector>
 
-#include "bundlecraft/base/checked.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/checked.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 [[noreturn]] void fail(std::string_view check, const std::string& message,
@@ -320,4 +320,4 @@ TensorDescription read_tensor_description(Object object) {
   return tensor;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

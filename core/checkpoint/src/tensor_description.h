@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-#include "bundlecraft/checkpoint/object.h"
-#include "bundlecraft/tensor/dtype.h"
-#include "bundlecraft/tensor/layout.h"
+#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/tensor/dtype.h"
+#include "craftbundle/tensor/layout.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // A persistent id: ('storage', class, key, location, number of elements).
 struct StorageReference {
@@ -46,4 +46,4 @@ bool is_tensor_call(Object object);
 // the storage exists is not.
 TensorDescription read_tensor_description(Object object);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,13 +8,13 @@
 #include <optional>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 #include "globals.h"
 #include "pickle_text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 PickleInput::PickleInput(std::string bytes) : bytes_(std::move(bytes)), total_(bytes_.size()) {}
 
@@ -1152,4 +1152,4 @@ bool Machine::step() {
 
 Pickle read_pickle(PickleInput input) { return Machine(std::move(input)).run(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 #include "object_tree.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // The bytes of a pickle. Either all of them are there, or they are fetched from a file as the
 // machine gets to them, since only the machine finds out where a pickle ends.
@@ -59,4 +59,4 @@ struct Pickle {
 // bound.
 Pickle read_pickle(PickleInput input);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,11 +4,11 @@
 #include <array>
 #include <system_error>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/crc32.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Stays in the second-level cache between reading and summing.
@@ -77,4 +77,4 @@ void Verifier::check(const Storage& storage) {
   require_crc(storage, crc);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

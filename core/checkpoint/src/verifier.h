@@ -6,9 +6,9 @@
 #include <thread>
 #include <vector>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Throws Error(input, "zip.crc") unless `found` is the CRC-32 that the file gives for `storage`.
 void require_crc(const Storage& storage, std::uint32_t found);
@@ -40,4 +40,4 @@ class Verifier {
   std::thread thread_;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::uint32_t kLocalHeaderSignature = 0x04034b50;
@@ -164,4 +164,4 @@ std::uint64_t ZipLayout::file_size() const {
   return size;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // PyTorch maps storages straight from the file, and wants them aligned.
 inline constexpr std::uint64_t kRecordAlignment = 64;
@@ -48,4 +48,4 @@ class ZipLayout {
   std::vector<ZipRecord> records_;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/host/elf.h"
-#include "bundlecraft/host/library.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/host/elf.h"
+#include "craftbundle/host/library.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Kind = AcceptedSource::Kind;
@@ -333,7 +333,7 @@ struct Check {
 constexpr Check kChecks[] = {
     {"file", "The file is a complete library for this machine that nobody else can write.",
      &check_file},
-    {"one-symbol", "The library exports bundlecraft_plugin and nothing else.", &check_one_symbol},
+    {"one-symbol", "The library exports craftbundle_plugin and nothing else.", &check_one_symbol},
     {"loads",
      "The library loads with all symbols bound, and its descriptor and entry are accepted.",
      &check_loads},
@@ -378,7 +378,7 @@ CheckOutcome run_check(const Path& library, const std::string& name,
 OddSources::OddSources() {
   boost::system::error_code failure;
   directory_ = boost::filesystem::temp_directory_path(failure) /
-               boost::filesystem::unique_path("bundlecraft-check-%%%%%%%%%%%%", failure);
+               boost::filesystem::unique_path("craftbundle-check-%%%%%%%%%%%%", failure);
   if (!failure) boost::filesystem::create_directory(directory_, failure);
   if (failure) throw system_error(failure.value(), "a directory for temporary files");
   for (const Value& value : odd_values()) {
@@ -395,4 +395,4 @@ OddSources::~OddSources() {
   boost::filesystem::remove_all(directory_, ignored);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

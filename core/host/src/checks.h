@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/host/scan.h"
+#include "craftbundle/host/scan.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Why a check failed; nullopt: it passed.
 using CheckOutcome = std::optional<std::string>;
@@ -34,4 +34,4 @@ class OddSources {
 CheckOutcome run_check(const Path& library, const std::string& name,
                        const std::vector<std::string>& sources);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -16,16 +16,16 @@
 #include <string_view>
 #include <thread>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "place.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::string_view kAnswerMark = "bundlecraft-scan answers ";
+constexpr std::string_view kAnswerMark = "craftbundle-scan answers ";
 constexpr std::size_t kMaxAnswerBytes = 4 << 20;
 // How often a wait looks at the cancellation flag.
 constexpr std::chrono::milliseconds kPollStep{50};
@@ -109,7 +109,7 @@ class Child {
     if (failure != 0) {
       throw Error(ErrorKind::plugin, "plugin.scanner",
                   system_error(failure, path_text(program)).message(),
-                  "Bundlecraft needs its scanner to look at libraries without a description; "
+                  "Craftbundle needs its scanner to look at libraries without a description; "
                   "install it again");
     }
   }
@@ -261,4 +261,4 @@ Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
   report_end(library, child.reap());
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,12 +1,12 @@
-// A question to bundlecraft-scan in a child process, and its answer.
+// A question to craftbundle-scan in a child process, and its answer.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "bundlecraft/host/scan.h"
+#include "craftbundle/host/scan.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // The descriptor a child answers on.
 inline constexpr int kAnswerDescriptor = 3;
@@ -24,4 +24,4 @@ std::string encode(const Answer& answer);
 Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
                    const ScanOptions& options);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/host/elf.h"
+#include "craftbundle/host/elf.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -9,12 +9,12 @@
 #include <optional>
 #include <string_view>
 
-#include "bundlecraft/base/checked.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/host/library.h"
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/base/checked.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/host/library.h"
+#include "craftbundle/io/input_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Header = ElfW(Ehdr);
@@ -272,4 +272,4 @@ ElfNames read_elf_names(const Path& library) {
   return {needed_libraries(elf), exported_symbols(elf)};
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/host/host.h"
+#include "craftbundle/host/host.h"
 
 #include <sys/stat.h>
 
@@ -6,23 +6,23 @@
 #include <boost/filesystem/directory.hpp>
 #include <set>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/host/library.h"
-#include "bundlecraft/host/scan.h"
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/host/library.h"
+#include "craftbundle/host/scan.h"
+#include "craftbundle/plugin/plugin.h"
 #include "plugin_info.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownReason = 600;
 // Confidence from which an exporter knows what it sees (Probe).
 constexpr int kSure = 50;
 constexpr std::string_view kRefusedHint =
-    "some plugin libraries were refused: 'bundlecraft plugins list' says why";
+    "some plugin libraries were refused: 'craftbundle plugins list' says why";
 
 // Device and inode, which tell files apart whatever their names; nullopt when there is no file.
 std::optional<std::string> identity(const Path& path) {
@@ -50,7 +50,7 @@ std::vector<Path> libraries_in(const SearchDirectory& directory, Sink& sink) {
   return result;
 }
 
-// Fails for a library that was built for another Bundlecraft, without mapping it.
+// Fails for a library that was built for another Craftbundle, without mapping it.
 PluginInfo describe(const Path& library, const ScanOptions& options) {
   std::optional<PluginInfo> described = read_sidecar(library);
   if (!described) return scan_library(library, options);
@@ -440,7 +440,7 @@ std::unique_ptr<Codec> Host::load_codec(const PreparedComponent& component,
   }
   throw Error(ErrorKind::plugin, "codec.none",
               "no plugin runs components of exporter " + quoted(component.exporter.name),
-              refused_.empty() ? "'bundlecraft plugins list' shows what there is"
+              refused_.empty() ? "'craftbundle plugins list' shows what there is"
                                : std::string(kRefusedHint));
 }
 
@@ -460,4 +460,4 @@ std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {
   return opened;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

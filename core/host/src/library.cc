@@ -1,4 +1,4 @@
-#include "bundlecraft/host/library.h"
+#include "craftbundle/host/library.h"
 
 #include <boost/dll/shared_library.hpp>
 #include <cstring>
@@ -7,13 +7,13 @@
 #include <optional>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/host/elf.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/host/elf.h"
 #include "plugin_info.h"
 #include "trust.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 Error plugin_error(std::string_view code, const Path& library, const std::string& what,
@@ -79,7 +79,7 @@ std::string text_of(const Path& library, const char* text, std::size_t limit,
 
 // Field by field, so that nothing is read whose meaning is not sure yet.
 PluginInfo judge(const Path& library, const PluginDescriptor& descriptor) {
-  const std::string rebuild = "build the plugin again with the Bundlecraft that is installed here";
+  const std::string rebuild = "build the plugin again with the Craftbundle that is installed here";
   if (std::memcmp(descriptor.magic, kPluginMagic, sizeof kPluginMagic) != 0) {
     throw plugin_error("plugin.descriptor", library,
                        "its descriptor begins with " +
@@ -91,13 +91,13 @@ PluginInfo judge(const Path& library, const PluginDescriptor& descriptor) {
     throw plugin_error("plugin.abi", library,
                        "was built for plugin ABI version " +
                            std::to_string(descriptor.abi_version) +
-                           ", this Bundlecraft has version " + std::to_string(kPluginAbiVersion),
+                           ", this Craftbundle has version " + std::to_string(kPluginAbiVersion),
                        rebuild);
   }
   if (descriptor.struct_size != sizeof(PluginDescriptor)) {
     throw plugin_error("plugin.abi", library,
                        "its descriptor has " + std::to_string(descriptor.struct_size) +
-                           " bytes, this Bundlecraft's has " +
+                           " bytes, this Craftbundle's has " +
                            std::to_string(sizeof(PluginDescriptor)),
                        rebuild);
   }
@@ -252,4 +252,4 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
   return mapping.library;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,7 +5,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <cstdlib>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 Path directory_of(const Path& file) {
@@ -24,13 +24,13 @@ Path own_directory() {
 
 Path program_directory() { return directory_of("/proc/self/exe"); }
 
-Path installed_plugin_directory() { return own_directory() / BUNDLECRAFT_PLUGINS_FROM_LIBRARY; }
+Path installed_plugin_directory() { return own_directory() / CRAFTBUNDLE_PLUGINS_FROM_LIBRARY; }
 
 Path scanner_program() {
-  const Path installed = own_directory() / BUNDLECRAFT_SCANNER_FROM_LIBRARY;
+  const Path installed = own_directory() / CRAFTBUNDLE_SCANNER_FROM_LIBRARY;
   if (boost::filesystem::exists(installed)) return installed.lexically_normal();
   // The build tree has one 'lib', whatever the system calls its own.
-  return (own_directory() / "../libexec/bundlecraft/bundlecraft-scan").lexically_normal();
+  return (own_directory() / "../libexec/craftbundle/craftbundle-scan").lexically_normal();
 }
 
 std::optional<std::string> environment(const char* name) {
@@ -39,4 +39,4 @@ std::optional<std::string> environment(const char* name) {
   return value;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,24 +5,24 @@
 #include <optional>
 #include <string>
 
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/path.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
-// Directory of libbundlecraft.so (or of the program it is linked into).
+// Directory of libcraftbundle.so (or of the program it is linked into).
 Path own_directory();
 
 // Directory of the running program.
 Path program_directory();
 
-// <prefix>/lib/bundlecraft/plugins, seen from this library.
+// <prefix>/lib/craftbundle/plugins, seen from this library.
 Path installed_plugin_directory();
 
-// bundlecraft-scan.
+// craftbundle-scan.
 Path scanner_program();
 
 // Environment variable, unless empty, or the program runs with more rights than its user (setuid
 // and the like): then the environment is not to be trusted.
 std::optional<std::string> environment(const char* name);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

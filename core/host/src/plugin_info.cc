@@ -5,10 +5,10 @@
 #include <cmath>
 #include <set>
 
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/plugin/interface_id.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/plugin/interface_id.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Problem = std::optional<std::string>;
@@ -225,8 +225,8 @@ Problem find_problem(const PluginInfo& info) {
 Error interface_error(const Path& library, const std::string& found) {
   return Error(ErrorKind::plugin, "plugin.interface",
                path_text(library) + ": was built with interface " + quoted(found) +
-                   ", this Bundlecraft has " + quoted(kInterfaceId),
-               "build the plugin again with the Bundlecraft that is installed here");
+                   ", this Craftbundle has " + quoted(kInterfaceId),
+               "build the plugin again with the Craftbundle that is installed here");
 }
 
 Problem find_problem(const OptionSpec& option, const std::string& value) {
@@ -260,4 +260,4 @@ bool matches(std::string_view pattern, std::string_view name) {
   return name.starts_with(pattern);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

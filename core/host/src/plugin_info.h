@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/host/sidecar.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/host/sidecar.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 inline constexpr std::size_t kMaxNameBytes = 64;
 inline constexpr std::size_t kMaxVersionBytes = 64;
@@ -33,4 +33,4 @@ std::optional<std::string> find_problem(const OptionSpec& option, const std::str
 // Whether `pattern` (AcceptedSource::names) takes `name`.
 bool matches(std::string_view pattern, std::string_view name);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/tensor/layout.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/tensor/layout.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Beyond any codec; products of two such numbers fit 64 bits.
@@ -139,4 +139,4 @@ void RemoteCodec::check(const Latent& latent, std::int64_t batch,
        std::to_string(properties_.latent_dimension));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Throws what `failure` describes. An Error that a plugin's code threw is about its inputs;
 // everything else is about the plugin, and names the `culprit`. REQUIRES: failure.failed.
@@ -35,4 +35,4 @@ class RemoteCodec final : public Codec {
   CodecProperties properties_;
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

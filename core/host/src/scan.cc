@@ -1,15 +1,15 @@
-#include "bundlecraft/host/scan.h"
+#include "craftbundle/host/scan.h"
 
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/host/library.h"
 #include "checks.h"
 #include "child.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/host/library.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::string_view kDescribe = "describe";
@@ -80,4 +80,4 @@ void answer_scan(const std::vector<std::string>& request) {
   }
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

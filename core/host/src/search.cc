@@ -2,16 +2,16 @@
 #include <boost/filesystem/operations.hpp>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/host/host.h"
 #include "place.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
-constexpr const char* kPathVariable = "BUNDLECRAFT_PLUGIN_PATH";
-constexpr const char* kOwnFolder = "bundlecraft/plugins";
+constexpr const char* kPathVariable = "CRAFTBUNDLE_PLUGIN_PATH";
+constexpr const char* kOwnFolder = "craftbundle/plugins";
 
 // Two spellings of one directory compare equal when it exists.
 Path canonical_or_normal(const Path& path) {
@@ -84,4 +84,4 @@ std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink
   return std::move(directories.list);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

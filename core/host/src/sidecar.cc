@@ -1,4 +1,4 @@
-#include "bundlecraft/host/sidecar.h"
+#include "craftbundle/host/sidecar.h"
 
 #include <yaml-cpp/yaml.h>
 
@@ -6,11 +6,11 @@
 #include <array>
 #include <charconv>
 
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/yaml/yaml.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/yaml/yaml.h"
 #include "plugin_info.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Raised when the meaning of a sidecar changes. Readers take only their own.
@@ -21,7 +21,7 @@ Error sidecar_error(const Path& file, const YamlMark& mark, const std::string& w
   return Error(ErrorKind::plugin, "plugin.sidecar",
                path_text(file) + ":" + std::to_string(mark.line) + ":" +
                    std::to_string(mark.column) + ": " + what,
-               "write it again with bundlecraft-scan, or remove it");
+               "write it again with craftbundle-scan, or remove it");
 }
 
 // Writing ---------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ Path sidecar_path(const Path& library) {
 
 std::string to_sidecar(const PluginInfo& info) {
   YAML::Emitter out;
-  out << YAML::Comment("Written by bundlecraft-scan from the library beside it.");
+  out << YAML::Comment("Written by craftbundle-scan from the library beside it.");
   out << YAML::BeginMap;
   out << YAML::Key << "format" << YAML::Value << kFormat;
   emit(out, "name", info.name);
@@ -289,4 +289,4 @@ PluginInfo parse_sidecar(std::string_view text, const Path& file) {
   return info;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,12 +4,12 @@
 #include <sstream>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/input_file.h"
 #include "trust.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::uint64_t kMaxSidecarBytes = 1 << 20;
@@ -64,8 +64,8 @@ void check_same(const Path& library, const PluginInfo& described, const PluginIn
               path_text(library) + ": is not what " + path_text(sidecar_path(library).filename()) +
                   " describes: it says " + quoted(in_library) + ", its description " +
                   quoted(in_sidecar),
-              "write the description again: bundlecraft-scan " + path_text(library) + " -o " +
+              "write the description again: craftbundle-scan " + path_text(library) + " -o " +
                   path_text(sidecar_path(library)));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

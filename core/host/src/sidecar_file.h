@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "bundlecraft/host/sidecar.h"
+#include "craftbundle/host/sidecar.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // The sidecar of `library`; nullopt when there is none. Throws Error(plugin): "plugin.sidecar",
 // "plugin.permissions", "plugin.unreadable". REQUIRES: `library` is canonical.
@@ -14,4 +14,4 @@ std::optional<PluginInfo> read_sidecar(const Path& library);
 // Throws Error(plugin, "plugin.sidecar_mismatch") with the first difference.
 void check_same(const Path& library, const PluginInfo& described, const PluginInfo& loaded);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/host/host.h"
 #include "place.h"
 #include "plugin_info.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -239,4 +239,4 @@ std::optional<Path> source_file(std::string_view text, const SourceOptions& opti
   return in_folder(path);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <string>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 struct stat status_of(const Path& path) {
@@ -68,4 +68,4 @@ void check_trusted(const Path& file) {
   }
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,9 +1,9 @@
 // Who can change a file: code is loaded only when nobody else can.
 #pragma once
 
-#include "bundlecraft/io/path.h"
+#include "craftbundle/io/path.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // `path` without links. Throws Error(plugin, "plugin.unreadable").
 Path real_path(const Path& path);
@@ -20,4 +20,4 @@ Path real_path(const Path& path);
 // Throws Error(plugin): "plugin.permissions" with what to do, "plugin.unreadable".
 void check_trusted(const Path& file);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

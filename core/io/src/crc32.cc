@@ -1,8 +1,8 @@
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/io/crc32.h"
 
 #include <libdeflate.h>
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::uint32_t crc32(std::uint32_t crc, std::span<const std::byte> bytes) {
   // libdeflate takes a null buffer as "give me the initial value".
@@ -10,4 +10,4 @@ std::uint32_t crc32(std::uint32_t crc, std::span<const std::byte> bytes) {
   return libdeflate_crc32(crc, bytes.data(), bytes.size());
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,9 +2,9 @@
 
 #include <array>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Handing a piece to the other thread and back costs as much as hashing about this many bytes.
@@ -74,4 +74,4 @@ void OutputFile::Hasher::update(std::span<const std::byte> bytes) {
   if (EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1) failed_ = true;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -11,9 +11,9 @@
 #include <string>
 #include <thread>
 
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/io/output_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 class OutputFile::Hasher {
  public:
@@ -60,4 +60,4 @@ class OutputFile::Hasher {
   std::thread thread_;  // started by the first large piece
 };
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -6,9 +6,9 @@
 
 #include <cerrno>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -96,4 +96,4 @@ void InputFile::will_need(std::uint64_t offset, std::uint64_t length) const {
   ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/io/output_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,10 +10,10 @@
 #include <random>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 #include "hasher.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // For copies that pass through this process: large enough to be hashed beside the write.
@@ -257,4 +257,4 @@ void OutputFile::publish(const Path& target, bool replace) {
   }
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

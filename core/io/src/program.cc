@@ -1,4 +1,4 @@
-#include "bundlecraft/io/program.h"
+#include "craftbundle/io/program.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -13,11 +13,11 @@
 #include <cstdlib>
 #include <thread>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
 extern char** environ;
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -195,4 +195,4 @@ ProgramEnd run_program(const ProgramCall& call, const Cancellation& cancellation
   return wait_for(child, cancellation);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/io/sha256.h"
 
 #include <openssl/evp.h>
 
@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 class Digest {
@@ -61,4 +61,4 @@ std::string sha256_of_file(const InputFile& file, const Cancellation& cancellati
   return digest.finish();
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

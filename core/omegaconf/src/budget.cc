@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/omegaconf/config.h"
 #include "scalar.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 void Budget::spend(std::size_t depth, std::size_t text_bytes) {
   if (depth > limits::kConfigDepth) {
@@ -77,4 +77,4 @@ void MappingBuilder::set(ConfigKey key, ConfigNode value) {
   }
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

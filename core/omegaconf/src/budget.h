@@ -5,9 +5,9 @@
 #include <string>
 #include <unordered_map>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // Counts what a tree holds. Sharing (aliases, objects referred to twice) counts each time: the tree
 // holds copies.
@@ -45,4 +45,4 @@ class MappingBuilder {
   std::unordered_map<std::string, std::size_t> places_;
 };
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -1,15 +1,15 @@
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/omegaconf/node.h"
 #include "lookup.h"
 #include "pickled.h"
 #include "yaml_reader.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using omegaconf::Lookup;
@@ -225,4 +225,4 @@ std::vector<std::int64_t> Config::require_int_list(std::string_view key) const {
   return require(*this, key, get_int_list(key));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -9,11 +9,11 @@
 #include <string>
 #include <string_view>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 #include "scalar.h"
 #include "unicode.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace omegaconf;
@@ -437,4 +437,4 @@ std::string key_text(const ConfigKey& key) {
 
 std::string to_yaml(const ConfigNode& root) { return Emitter(root).document(root); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

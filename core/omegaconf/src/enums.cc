@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 #include "scalar.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 // Deepest tuple that is compared as the value of an enum member.
@@ -178,4 +178,4 @@ void EnumNames::collect(Object root) {
   });
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/checkpoint/object.h"
+#include "craftbundle/checkpoint/object.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // Calls `visit` for every object that can be reached from `root`, once each.
 template <typename Visitor>
@@ -94,4 +94,4 @@ class EnumNames {
   std::map<std::string, Table> tables_;
 };
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

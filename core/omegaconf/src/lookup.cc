@@ -4,12 +4,12 @@
 #include <charconv>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/omegaconf/config.h"
 #include "scalar.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 // References that one look-up may follow; references to references multiply.
@@ -340,9 +340,9 @@ std::string Lookup::text_of(const Trail& resolved, std::string_view key) const {
                   " into text; expected a scalar");
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf
 
-namespace bundlecraft {
+namespace craftbundle {
 
 bool has_interpolation(std::string_view text) { return text.find("${") != std::string_view::npos; }
 
@@ -351,4 +351,4 @@ ConfigNode interpolate(const ConfigNode& root, std::string_view text, const Reso
   return lookup.resolved_copy(lookup.evaluate(text));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

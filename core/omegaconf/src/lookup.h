@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/omegaconf/interpolation.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/interpolation.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // A node and the containers it lies in, root first. Empty: there is no such node.
 using Trail = std::vector<const ConfigNode*>;
@@ -63,4 +63,4 @@ class Lookup {
   std::deque<ConfigNode> made_;  // results of interpolations in text
 };
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

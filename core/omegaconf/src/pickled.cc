@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "budget.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "enums.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 constexpr std::array<std::string_view, 7> kScalarNodes = {
@@ -273,4 +273,4 @@ ConfigNode read_pickled(Object object, std::optional<Object> whole) {
   return PickledReader(object, whole).read_root(object);
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

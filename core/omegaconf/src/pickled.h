@@ -3,12 +3,12 @@
 
 #include <optional>
 
-#include "bundlecraft/checkpoint/object.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // See Config::from_object.
 ConfigNode read_pickled(Object object, std::optional<Object> whole);
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -10,7 +10,7 @@
 
 #include "unicode.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -494,4 +494,4 @@ std::string key_identity(const ConfigKey& key) {
   return "n" + python_repr(real);
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <variant>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 enum class ScalarType { string, null, boolean, integer, real, merge, value, timestamp };
 
@@ -48,4 +48,4 @@ std::optional<std::string> decode_base64(std::string_view text);
 // Equal for keys that are equal in Python (1, 1.0 and True; not 1 and "1").
 std::string key_identity(const ConfigKey& key);
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 constexpr char32_t kReplacement = 0xFFFD;
@@ -95,4 +95,4 @@ std::optional<int> decimal_digit(char32_t c) {
   return static_cast<int>(c - *(next - 1));
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

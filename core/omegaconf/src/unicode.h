@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // Code points of `text`. A lone surrogate, written as three bytes as Python's "surrogatepass" does,
 // is kept; other malformed bytes become U+FFFD each.
@@ -30,4 +30,4 @@ bool is_python_space(char32_t c);
 // 0 to 9 for a decimal digit of any script (category Nd).
 std::optional<int> decimal_digit(char32_t c);
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

@@ -15,14 +15,14 @@
 #include <vector>
 
 #include "budget.h"
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/omegaconf/config.h"
 #include "scalar.h"
 #include "unicode.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 namespace {
 
 constexpr std::string_view kStandardTag = "tag:yaml.org,2002:";
@@ -449,4 +449,4 @@ ConfigNode read_yaml(std::string_view text) {
   return *std::move(root);
 }
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

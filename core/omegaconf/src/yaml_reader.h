@@ -3,11 +3,11 @@
 
 #include <string_view>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::omegaconf {
+namespace craftbundle::omegaconf {
 
 // See Config::from_yaml.
 ConfigNode read_yaml(std::string_view text);
 
-}  // namespace bundlecraft::omegaconf
+}  // namespace craftbundle::omegaconf

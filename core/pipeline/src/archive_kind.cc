@@ -8,13 +8,13 @@
 #include <map>
 #include <memory>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/place.h"
 #include "file_list.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 struct Format {
@@ -208,4 +208,4 @@ class ArchiveKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_archive_kind() { return std::make_unique<ArchiveKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,14 +1,14 @@
 // bundle: components as a directory.
 #include <boost/filesystem/operations.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/bundle.h"
-#include "bundlecraft/checkpoint/package.h"
 #include "components.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/checkpoint/package.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 class BundleStage final : public Stage {
@@ -209,4 +209,4 @@ class BundleKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_bundle_kind() { return std::make_unique<BundleKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

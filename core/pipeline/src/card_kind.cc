@@ -1,14 +1,14 @@
 // card: a model card for a bundle, made from its manifest.
 #include <algorithm>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/object.h"
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/pipeline/place.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Where exported files keep the configuration of the training.
@@ -299,4 +299,4 @@ class CardKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_card_kind() { return std::make_unique<CardKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,14 +1,14 @@
 // checksum: SHA-256 of files, in the format of sha256sum.
 #include <set>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/sha256.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/sha256.h"
+#include "craftbundle/pipeline/place.h"
 #include "file_list.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // As coreutils write it: names with a backslash or newline are escaped, and the line begins with a
@@ -104,4 +104,4 @@ class ChecksumKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_checksum_kind() { return std::make_unique<ChecksumKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

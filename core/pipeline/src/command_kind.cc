@@ -1,14 +1,14 @@
 // command: any program.
 #include <boost/filesystem/operations.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/input_file.h"
-#include "bundlecraft/io/program.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/input_file.h"
+#include "craftbundle/io/program.h"
+#include "craftbundle/pipeline/place.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownLines = 10;
@@ -193,4 +193,4 @@ class CommandKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_command_kind() { return std::make_unique<CommandKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,8 +1,8 @@
 #include "components.h"
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 SourceOptions source_options(const ComponentSource& source) {
@@ -56,4 +56,4 @@ KeyPart tool_of(const PreparedComponent& component) {
   return {"exporter " + component.exporter.name, std::to_string(component.exporter.revision)};
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

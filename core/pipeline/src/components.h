@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/pipeline/stage.h"
+#include "craftbundle/pipeline/stage.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // A recipe with the place its relative paths start from, and the stage that makes its source.
 struct ComponentSource {
@@ -30,4 +30,4 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host);
 // {"exporter NAME", revision}
 KeyPart tool_of(const PreparedComponent& component);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 struct Token {
@@ -187,4 +187,4 @@ bool evaluate_condition(std::string_view text, const OperandReader& read) {
   return Parser(text, read).value();
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

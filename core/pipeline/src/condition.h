@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // Puts values into one operand as written: one text, or those of a list.
 using OperandReader = std::function<std::vector<std::string>(const std::string& written)>;
@@ -16,4 +16,4 @@ using OperandReader = std::function<std::vector<std::string>(const std::string& 
 // lists in brackets. Throws Error(usage, "script.condition"), and whatever `read` throws.
 bool evaluate_condition(std::string_view text, const OperandReader& read);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/contents.h"
+#include "craftbundle/pipeline/contents.h"
 
 #include <sys/stat.h>
 
@@ -6,12 +6,12 @@
 #include <boost/filesystem.hpp>
 #include <ctime>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/container.h"
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/container.h"
+#include "craftbundle/io/sha256.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -151,4 +151,4 @@ std::vector<FileState> Contents::states(const Path& path) const {
   return result;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,13 +1,13 @@
 // copy: files and directories as they are.
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/place.h"
 #include "file_list.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -94,4 +94,4 @@ class CopyKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_copy_kind() { return std::make_unique<CopyKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

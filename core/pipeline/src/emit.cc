@@ -1,10 +1,10 @@
-#include "bundlecraft/pipeline/emit.h"
+#include "craftbundle/pipeline/emit.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // A word of a shell command.
@@ -46,8 +46,8 @@ std::string one_line(std::string text) {
 
 std::string heading(const EmittedRun& run, const std::string& how) {
   return "# The stages of " + one_line(run.script) +
-         ", written by 'bundlecraft run --emit'. Run it with\n#   " + how +
-         "\n# Bundlecraft itself decides whether a stage is up to date, so it is asked each "
+         ", written by 'craftbundle run --emit'. Run it with\n#   " + how +
+         "\n# Craftbundle itself decides whether a stage is up to date, so it is asked each "
          "time.\n";
 }
 
@@ -102,15 +102,15 @@ bool is_tolerated(const EmittedRun& run, std::size_t index) {
 std::string to_make(const EmittedRun& run) {
   std::string text = heading(run, "make -f FILE -j 4");
   const std::string all = make_target(names_of(run, all_of(run)));
-  text += "BUNDLECRAFT ?= " + make_value(shell_word(run.command.front())) + "\n";
-  text += "BUNDLECRAFT_RUN = cd " + make_value(shell_word(run.directory)) + " && $(BUNDLECRAFT) " +
+  text += "CRAFTBUNDLE ?= " + make_value(shell_word(run.command.front())) + "\n";
+  text += "CRAFTBUNDLE_RUN = cd " + make_value(shell_word(run.directory)) + " && $(CRAFTBUNDLE) " +
           make_value(shell_command({run.command.begin() + 1, run.command.end()})) + "\n\n";
   if (all.find("$(EQUALS)") != std::string::npos) text += "EQUALS := =\n";
   text += ".PHONY: " + goal(run) + all + "\n" + goal(run) + ":" + all + "\n";
   for (std::size_t i = 0; i < run.stages.size(); ++i) {
     const EmittedStage& stage = run.stages[i];
     text += "\n" + make_target(stage.name + ":" + names_of(run, needs_of(stage))) + "\n\t" +
-            (is_tolerated(run, i) ? "-" : "") + "$(BUNDLECRAFT_RUN) " + stage.name + "\n";
+            (is_tolerated(run, i) ? "-" : "") + "$(CRAFTBUNDLE_RUN) " + stage.name + "\n";
   }
   return text;
 }
@@ -265,4 +265,4 @@ std::string to_slurm(const EmittedRun& run) {
   return text;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

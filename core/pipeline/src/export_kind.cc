@@ -1,12 +1,12 @@
 // export: a component of a checkpoint, as a file or for the bundles that use it.
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/bundle.h"
-#include "bundlecraft/checkpoint/package.h"
 #include "components.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/checkpoint/package.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::string_view kProgramLayout = "torchscript";
@@ -175,4 +175,4 @@ class ExportKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_export_kind() { return std::make_unique<ExportKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

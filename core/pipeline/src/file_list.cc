@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -51,4 +51,4 @@ std::vector<ListedFile> list_files(const Path& input, const std::vector<Path>& w
   return files;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/pipeline/stage.h"
+#include "craftbundle/pipeline/stage.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 struct ListedFile {
   Path path;
@@ -19,4 +19,4 @@ struct ListedFile {
 // "stage.special") for links, sockets and devices, Error(system) for what cannot be read.
 std::vector<ListedFile> list_files(const Path& input, const std::vector<Path>& without = {});
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,9 +1,9 @@
-#include "bundlecraft/pipeline/graph.h"
+#include "craftbundle/pipeline/graph.h"
 
 #include <algorithm>
 #include <queue>
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::vector<std::size_t> find_cycle(const std::vector<GraphNode>& nodes) {
   enum class Mark : char { fresh, open, closed };
@@ -104,4 +104,4 @@ bool matches_pattern(std::string_view pattern, std::string_view name) {
   return pattern.substr(p).find_first_not_of('*') == std::string_view::npos;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/journal.h"
+#include "craftbundle/pipeline/journal.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/input_file.h"
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/input_file.h"
+#include "craftbundle/io/sha256.h"
 #include "result_json.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -140,7 +140,7 @@ void Journal::lock(bool shared) { take_lock(directory_ / "lock", shared, "this s
 
 void Journal::lock_stage(const std::string& stage) {
   take_lock(directory_ / "stages" / (stage + ".lock"), false,
-            "stage " + bundlecraft::quoted(stage));
+            "stage " + craftbundle::quoted(stage));
 }
 
 Path Journal::record_path(const std::string& stage) const {
@@ -190,4 +190,4 @@ std::map<std::string, FileState> Journal::known_files() const {
   return known;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

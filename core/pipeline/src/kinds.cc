@@ -1,6 +1,6 @@
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 StageReaders standard_stages(const Host& host) {
   StageReaders readers;
@@ -16,4 +16,4 @@ StageReaders standard_stages(const Host& host) {
   return readers;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -3,9 +3,9 @@
 
 #include <memory>
 
-#include "bundlecraft/pipeline/stage.h"
+#include "craftbundle/pipeline/stage.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::unique_ptr<const StageReader> make_export_kind();
 std::unique_ptr<const StageReader> make_bundle_kind();
@@ -19,4 +19,4 @@ std::unique_ptr<const StageReader> make_command_kind();
 // Those that plugins offer, unless their names are taken.
 void add_plugin_kinds(const Host& host, StageReaders& readers);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

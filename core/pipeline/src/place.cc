@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/pipeline/place.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <functional>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -153,4 +153,4 @@ std::uint64_t publish_text(std::string_view text, const Path& path, const StageR
   return publish_file(path, run, [&](OutputFile& file) { file.write(text); });
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

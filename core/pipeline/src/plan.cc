@@ -1,14 +1,14 @@
-#include "bundlecraft/pipeline/plan.h"
+#include "craftbundle/pipeline/plan.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <ctime>
 #include <map>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -594,4 +594,4 @@ std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,
   return reports;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,12 +2,12 @@
 #include <boost/filesystem.hpp>
 #include <map>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/pipeline/place.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/place.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -178,4 +178,4 @@ void add_plugin_kinds(const Host& host, StageReaders& readers) {
   }
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,12 +1,12 @@
-#include "bundlecraft/pipeline/report.h"
+#include "craftbundle/pipeline/report.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 #include "result_json.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -113,4 +113,4 @@ std::string to_json(const RunReport& report) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,11 +2,11 @@
 #include <array>
 #include <cmath>
 
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/pipeline/graph.h"
-#include "bundlecraft/pipeline/report.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/graph.h"
+#include "craftbundle/pipeline/report.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kLongText = 4000;
@@ -423,4 +423,4 @@ std::string to_html(const RunReport& report) {
          section("Timeline", timeline(report)) + "</main></body></html>\n";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

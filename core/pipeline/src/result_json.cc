@@ -1,8 +1,8 @@
 #include "result_json.h"
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 using Json = nlohmann::ordered_json;
 
@@ -42,4 +42,4 @@ StageResult result_of(const Json& json) {
   return result;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "bundlecraft/pipeline/stage.h"
+#include "craftbundle/pipeline/stage.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // [{"name", "value"}]; of KeyPart and SummaryItem.
 template <typename Part>
@@ -22,4 +22,4 @@ nlohmann::ordered_json result_json(const StageResult& result);
 std::vector<KeyPart> parts_of(const nlohmann::ordered_json& json);
 StageResult result_of(const nlohmann::ordered_json& json);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/runner.h"
+#include "craftbundle/pipeline/runner.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,9 +10,9 @@
 #include <set>
 #include <thread>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -286,4 +286,4 @@ void run_stages(const std::vector<RunnerStage>& stages, StageWork& work, RunObse
   Runner(stages, work, observer, options, reports).run();
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

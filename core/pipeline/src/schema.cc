@@ -1,10 +1,10 @@
-#include "bundlecraft/pipeline/schema.h"
+#include "craftbundle/pipeline/schema.h"
 
 #include <nlohmann/json.hpp>
 
-#include "bundlecraft/pipeline/workflow.h"
+#include "craftbundle/pipeline/workflow.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -68,7 +68,7 @@ Json stage_schema(const StageReader& reader) {
 std::string script_schema(const StageReaders& readers) {
   Json json;
   json["$schema"] = "https://json-schema.org/draft/2020-12/schema";
-  json["title"] = "Bundlecraft run script";
+  json["title"] = "Craftbundle run script";
   json["type"] = "object";
   json["required"] = {"version"};
   json["additionalProperties"] = false;
@@ -88,4 +88,4 @@ std::string script_schema(const StageReaders& readers) {
   return json.dump(2) + "\n";
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,14 +1,14 @@
-#include "bundlecraft/pipeline/script.h"
+#include "craftbundle/pipeline/script.h"
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 #include <tuple>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/io/input_file.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -187,7 +187,7 @@ class Reader {
     } else if (version->text != kVersion || version->type != YamlNode::Type::text) {
       problems_.add(*version, "script.version",
                     "the script has version " + quoted(version->text) +
-                        ", this Bundlecraft reads version " + std::string(kVersion));
+                        ", this Craftbundle reads version " + std::string(kVersion));
     }
   }
 
@@ -317,4 +317,4 @@ Script read_script(const Path& file, const std::vector<std::string>& settings,
   return script;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

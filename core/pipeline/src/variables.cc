@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 ConfigNode to_config(const YamlNode& node) {
@@ -131,4 +131,4 @@ Resolver environment_resolver(const Environment& environment, Resolver other) {
   };
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/interpolation.h"
-#include "bundlecraft/pipeline/workflow.h"
+#include "craftbundle/omegaconf/interpolation.h"
+#include "craftbundle/pipeline/workflow.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 // The variables that one stage sees. Copies share nothing.
 class Variables {
@@ -32,4 +32,4 @@ class Variables {
 // Answers oc.env; anything else is passed to `other`.
 Resolver environment_resolver(const Environment& environment, Resolver other);
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,13 +2,13 @@
 #include <cmath>
 #include <cstdio>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/bundle/codec_run.h"
-#include "bundlecraft/bundle/verify.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/bundle/verify.h"
 #include "kinds.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // Of the test signal: enough for a figure, over in a moment.
@@ -129,4 +129,4 @@ class VerifyKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_verify_kind() { return std::make_unique<VerifyKind>(); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/workflow.h"
+#include "craftbundle/pipeline/workflow.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,12 +6,12 @@
 #include <map>
 #include <set>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
 #include "condition.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "variables.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kMaxStages = 10'000;
@@ -962,4 +962,4 @@ std::optional<double> parse_duration(std::string_view text) {
   return any && total > 0 && total <= kLongest ? std::optional(total) : std::nullopt;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

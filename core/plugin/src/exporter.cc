@@ -1,12 +1,12 @@
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
 #include <array>
 #include <charconv>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::string_view to_string(OptionSpec::Type type) {
   switch (type) {
@@ -98,4 +98,4 @@ const std::string& ExportRequest::option(std::string_view name) const {
   return option_value(options, name);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

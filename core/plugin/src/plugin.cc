@@ -1,6 +1,6 @@
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 void LineFailure::set(const Error& error) {
   failed = true;
@@ -20,4 +20,4 @@ void LineFailure::set(std::string_view failure_code, std::string_view failure_me
 
 void LineFailure::raise() const { throw Error(kind, code, message, hint); }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,6 +1,6 @@
-#include "bundlecraft/plugin/stage_kind.h"
+#include "craftbundle/plugin/stage_kind.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::string_view to_string(StageKindInfo::Output output) {
   switch (output) {
@@ -18,4 +18,4 @@ const std::string& StageRequest::option(std::string_view name) const {
   return option_value(options, name);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

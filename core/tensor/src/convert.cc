@@ -1,4 +1,4 @@
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/tensor/convert.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,9 +9,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // binary16: 1 sign, 5 exponent, 10 fraction. Its subnormal numbers are multiples of 2^-24.
@@ -209,4 +209,4 @@ void count_values(DType dtype, std::span<const std::byte> bytes, ValueCounts& co
   counts.zero += static_cast<std::uint64_t>(std::count(numbers.begin(), numbers.end(), 0.0));
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

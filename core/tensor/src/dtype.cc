@@ -1,8 +1,8 @@
-#include "bundlecraft/tensor/dtype.h"
+#include "craftbundle/tensor/dtype.h"
 
 #include <array>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 struct Row {
@@ -81,4 +81,4 @@ bool is_quantized_storage_class(std::string_view name) {
   return false;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,10 +1,10 @@
-#include "bundlecraft/tensor/layout.h"
+#include "craftbundle/tensor/layout.h"
 
 #include <limits>
 
-#include "bundlecraft/base/checked.h"
+#include "craftbundle/base/checked.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 
 std::optional<std::uint64_t> element_count(const std::vector<std::int64_t>& shape) {
   // A size of 0 makes the product 0 whatever the others are, but negative sizes stay wrong.
@@ -75,4 +75,4 @@ bool is_contiguous(const TensorLayout& layout) {
   return true;
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/yaml/yaml.h"
+#include "craftbundle/yaml/yaml.h"
 
 #include <yaml-cpp/anchor.h>
 #include <yaml-cpp/eventhandler.h>
@@ -10,9 +10,9 @@
 #include <sstream>
 #include <utility>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::string_view kMergeKey = "<<";
@@ -230,4 +230,4 @@ YamlNode parse_yaml(std::string_view text, const YamlOptions& options) {
   }
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 namespace {
 
 constexpr std::string_view kKeep = "keep";
@@ -180,7 +180,7 @@ void average(State& state, const std::vector<State>& others) {
     std::vector<ElementsPtr> parts = {sharing.elements(named)};
     for (const NamedTensor* other : same) parts.push_back(sharing.elements(*other));
     ElementsPtr& mean = means[parts];
-    if (!mean) mean = bundlecraft::average(std::move(parts));
+    if (!mean) mean = craftbundle::average(std::move(parts));
     named.tensor = ComputedTensor{named.dtype(), mean, named.name};
   }
   for (std::size_t i = 0; i < others.size(); ++i) {
@@ -223,7 +223,7 @@ void fold_weight_norm(State& state) {
                   "leave the option fold-weight-norm out");
     }
     ElementsPtr weight = with_context(quoted(name), [&] {
-      return bundlecraft::fold_weight_norm(sharing.elements(named), sharing.elements(*direction));
+      return craftbundle::fold_weight_norm(sharing.elements(named), sharing.elements(*direction));
     });
     state.tensors.push_back({name, ComputedTensor{direction->dtype(), std::move(weight), name}});
     ++pairs;
@@ -289,4 +289,4 @@ void cast(State& state, const ExportRequest& request) {
   if (stayed > 1) state.notes.push_back(tensors_text(stayed) + " that count keep their type");
 }
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 inline constexpr std::string_view kDtypeOption = "dtype";
 inline constexpr std::string_view kDtypeOfOption = "dtype-of";
@@ -45,4 +45,4 @@ void reorder(State& state, const ExpectedState& expected);
 // be read or names no tensor.
 void cast(State& state, const ExportRequest& request);
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -4,10 +4,10 @@
 #include <array>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 namespace {
 
 constexpr std::array<std::string_view, 5> kLanguageModelSolvers = {"musicgen", "audiogen", "magnet",
@@ -154,4 +154,4 @@ std::vector<std::string> unknown_keys(const Config& config, const std::string& s
   return unknown;
 }
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/omegaconf/config.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 // What kind of model a configuration describes.
 enum class ModelKind {
@@ -77,4 +77,4 @@ Error bad_value(std::string message, std::string hint = {});
 std::vector<std::string> unknown_keys(const Config& config, const std::string& section,
                                       std::span<const std::string_view> known);
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

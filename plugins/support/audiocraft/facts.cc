@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 FitFact fact(std::string_view name, FactValue value, std::string origin) {
   return {std::string(name), std::move(value), std::move(origin)};
@@ -79,4 +79,4 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& from) 
   to.insert(to.end(), from.begin(), from.end());
 }
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/plugin/codec.h"
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/codec.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 inline constexpr std::string_view kCodebooks = "codebooks";
 inline constexpr std::string_view kCardinality = "cardinality";
@@ -65,4 +65,4 @@ std::string hertz_text(double hertz);
 // Appends `from` to `to`.
 void append(std::vector<std::string>& to, const std::vector<std::string>& from);
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

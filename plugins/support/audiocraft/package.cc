@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "support/audiocraft/compute.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 namespace {
 
 bool is_text(std::optional<Object> value) { return value && value->is(Kind::string); }
@@ -346,4 +346,4 @@ Error wrong_layout(const FileKind& file, std::string_view expected) {
                "this is " + file.words + ", expected " + std::string(expected));
 }
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

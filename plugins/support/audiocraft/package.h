@@ -8,15 +8,15 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/config.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 // The release whose layout and rules are followed; also the default of `version` in packages.
 inline constexpr std::string_view kAudioCraftVersion = "1.4.0a2";
@@ -115,4 +115,4 @@ decltype(auto) naming_file(const ExportRequest& request, Action&& action) {
 // Error(input, "package.layout") for a file that is none of what an exporter takes.
 Error wrong_layout(const FileKind& file, std::string_view expected);
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -10,11 +10,11 @@
 #include <unordered_set>
 #include <utility>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 namespace {
 
 // Longest name and number of names that one list of a message shows: four lists of these stay
@@ -519,4 +519,4 @@ std::string element_types(const State& state) {
   return text;
 }
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

@@ -8,11 +8,11 @@
 #include <variant>
 #include <vector>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/omegaconf/config.h"
 
-namespace bundlecraft::audiocraft {
+namespace craftbundle::audiocraft {
 
 struct NamedTensor {
   std::string name;
@@ -99,4 +99,4 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
 std::string parameter_count(const State& state);
 std::string element_types(const State& state);
 
-}  // namespace bundlecraft::audiocraft
+}  // namespace craftbundle::audiocraft

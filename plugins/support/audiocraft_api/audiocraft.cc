@@ -1,9 +1,9 @@
-#include "bundlecraft/audiocraft.h"
+#include "craftbundle/audiocraft.h"
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/bundle/bundle.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/bundle/bundle.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 Host make_host(const AudiocraftExportOptions& options) {
@@ -64,4 +64,4 @@ Path export_pretrained_compression_model(const std::string& pretrained, const Pa
   return write(host, {source, std::string(kCompressionRole), std::nullopt, {}}, out_file, options);
 }
 
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <span>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "support/torch/module.h"
 
-namespace bundlecraft::network {
+namespace craftbundle::network {
 namespace {
 
 using ScriptModule = torch::jit::Module;
@@ -73,7 +73,7 @@ torch::Device device_of(const CodecOptions& options) {
     return device;
   } catch (const std::exception&) {
     throw Error(ErrorKind::usage, "codec.device",
-                "LibTorch has no device " + bundlecraft::quoted(options.device) + " here",
+                "LibTorch has no device " + craftbundle::quoted(options.device) + " here",
                 "leave it at cpu");
   }
 }
@@ -220,4 +220,4 @@ std::unique_ptr<Codec> make_codec(const CodecParts& parts, CodecProperties prope
   });
 }
 
-}  // namespace bundlecraft::network
+}  // namespace craftbundle::network

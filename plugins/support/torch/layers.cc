@@ -5,12 +5,12 @@
 #include <cmath>
 #include <map>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/torch/module.h"
 
-namespace bundlecraft::network {
+namespace craftbundle::network {
 namespace {
 
 using ScriptModule = torch::jit::Module;
@@ -111,7 +111,7 @@ std::string literal(double number) {
 }
 
 ScriptModule new_module(const std::string& name) {
-  return ScriptModule(c10::QualifiedName("__torch__.bundlecraft." + name));
+  return ScriptModule(c10::QualifiedName("__torch__.craftbundle." + name));
 }
 
 bool StateDict::contains(std::string_view name) const {
@@ -125,7 +125,7 @@ ElementsPtr StateDict::at(std::string_view name) const {
     if (ElementsPtr elements = elements_of(value)) return elements;
   }
   throw Error(ErrorKind::input, "codec.weights",
-              "the state dict has no tensor " + bundlecraft::quoted(std::string(name)));
+              "the state dict has no tensor " + craftbundle::quoted(std::string(name)));
 }
 
 struct Layers::Impl {
@@ -371,4 +371,4 @@ def decode(self, codes: Tensor) -> Tensor:
   return wrap(module);
 }
 
-}  // namespace bundlecraft::network
+}  // namespace craftbundle::network

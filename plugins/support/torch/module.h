@@ -5,13 +5,13 @@
 
 #include "support/torch/network.h"
 
-namespace bundlecraft::network {
+namespace craftbundle::network {
 
 struct Module::Impl {
   torch::jit::Module script;
 };
 
-// A new module of class __torch__.bundlecraft.<name>.
+// A new module of class __torch__.craftbundle.<name>.
 torch::jit::Module new_module(const std::string& name);
 
-}  // namespace bundlecraft::network
+}  // namespace craftbundle::network

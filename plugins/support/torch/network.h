@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/plugin/codec.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/plugin/codec.h"
 
-namespace bundlecraft::network {
+namespace craftbundle::network {
 
 // The tensors of a state dict by name. Borrows the dict.
 class StateDict {
@@ -129,4 +129,4 @@ struct CodecParts {
 std::unique_ptr<Codec> make_codec(const CodecParts& parts, CodecProperties properties,
                                   const CodecOptions& options);
 
-}  // namespace bundlecraft::network
+}  // namespace craftbundle::network

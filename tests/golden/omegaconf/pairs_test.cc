@@ -7,18 +7,18 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/omegaconf/node.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 using ::testing::HasSubstr;
 
-const Path kGolden = BUNDLECRAFT_TEST_DATA "/golden";
+const Path kGolden = CRAFTBUNDLE_TEST_DATA "/golden";
 
 struct Pair {
   std::string name;
@@ -89,4 +89,4 @@ TEST(OtherValues, AreRefused) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -12,13 +12,13 @@
 #include <sstream>
 #include <string>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/omegaconf/node.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 template <typename Action>
@@ -78,10 +78,10 @@ void read_text(const Path& path) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing
 
 int main(int argc, char** argv) {
-  using namespace bundlecraft::testing;
+  using namespace craftbundle::testing;
   if (argc != 2) {
     std::cerr << "usage: omegaconf_reader_tool <directory>\n";
     return 2;

@@ -7,14 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 #include "unit/omegaconf/trees.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 std::ifstream open_table(const std::string& name) {
-  return std::ifstream(BUNDLECRAFT_TEST_DATA "/golden/omegaconf/data/" + name);
+  return std::ifstream(CRAFTBUNDLE_TEST_DATA "/golden/omegaconf/data/" + name);
 }
 
 TEST(Strings, AreWrittenAsOmegaConfWritesThem) {
@@ -54,4 +54,4 @@ TEST(Floats, AreWrittenAsOmegaConfWritesThem) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

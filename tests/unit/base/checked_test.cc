@@ -1,10 +1,10 @@
-#include "bundlecraft/base/checked.h"
+#include "craftbundle/base/checked.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
@@ -30,4 +30,4 @@ TEST(Checked, RangeNeverWraps) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/base/error.h"
+#include "craftbundle/base/error.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Eq;
@@ -65,4 +65,4 @@ TEST(Error, KindsHaveWords) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,10 +1,10 @@
-#include "bundlecraft/base/sink.h"
+#include "craftbundle/base/sink.h"
 
 #include <gtest/gtest.h>
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 TEST(Cancellation, ThrowsOnceCancelled) {
@@ -26,4 +26,4 @@ TEST(Sink, NoneAcceptsEverything) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

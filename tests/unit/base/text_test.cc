@@ -1,11 +1,11 @@
-#include "bundlecraft/base/text.h"
+#include "craftbundle/base/text.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <string>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 TEST(Printable, LeavesOrdinaryTextAlone) {
@@ -79,4 +79,4 @@ TEST(Hex, IsLowerCase) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/bundle/codec_run.h"
+#include "craftbundle/bundle/codec_run.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -641,4 +641,4 @@ TEST(TestSignal, HasAtLeastOneSample) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

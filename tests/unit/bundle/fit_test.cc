@@ -1,10 +1,10 @@
-#include "bundlecraft/bundle/fit.h"
+#include "craftbundle/bundle/fit.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 FitCheck::Outcome outcome(FactValue required, FactValue provided) {
@@ -63,4 +63,4 @@ TEST(Fit, SaysBothSides) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,8 +1,8 @@
-#include "bundlecraft/bundle/layout.h"
+#include "craftbundle/bundle/layout.h"
 
 #include <gtest/gtest.h>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 TEST(Layout, NamesTheFilesOfKnownRoles) {
@@ -28,4 +28,4 @@ TEST(Layout, OtherFilesHaveNoRole) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/bundle/manifest.h"
+#include "craftbundle/bundle/manifest.h"
 
 #include <functional>
 #include <limits>
@@ -7,7 +7,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::expect_error;
@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 Manifest sample() {
   Manifest manifest;
   manifest.layout = "audiocraft";
-  manifest.producer = "bundlecraft 0.1.0";
+  manifest.producer = "craftbundle 0.1.0";
   ManifestComponent lm;
   lm.role = "lm";
   lm.file = "state_dict.bin";
@@ -128,4 +128,4 @@ TEST(Manifest, IsReadFromADirectory) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/bundle/bundle.h"
+#include "craftbundle/bundle/bundle.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -39,7 +39,7 @@ PreparedComponent component_from_file(const Path& file) {
 }
 
 Path small_checkpoint() {
-  return Path(BUNDLECRAFT_TEST_DATA) / "golden/data/pretrained_dac_44khz.bin";
+  return Path(CRAFTBUNDLE_TEST_DATA) / "golden/data/pretrained_dac_44khz.bin";
 }
 
 std::vector<PreparedComponent> halves(const std::string& text = "text") {
@@ -133,7 +133,7 @@ TEST(WriteComponent, NeverReplacesItsSource) {
 // The files that weights are averaged from are sources too.
 TEST(WriteComponent, NeverReplacesAFileItComputesFrom) {
   const TemporaryDirectory directory;
-  const Path golden = Path(BUNDLECRAFT_TEST_DATA) / "golden/data/yaml_cases_exported.bin";
+  const Path golden = Path(CRAFTBUNDLE_TEST_DATA) / "golden/data/yaml_cases_exported.bin";
   const auto weight = [&](const char* name) {
     fs::copy_file(golden, directory / name);
     const auto checkpoint = Checkpoint::open(directory / name);
@@ -299,19 +299,19 @@ TEST(WriteBundle, LeavesNothingWhenCancelled) {
 
 TEST(WriteBundle, RemovesWhatKilledRunsLeft) {
   const TemporaryDirectory directory;
-  fs::create_directory(directory / ".m.bundlecraft-0123abcd");
-  write_file(directory / ".m.bundlecraft-0123abcd/state_dict.bin", "part");
+  fs::create_directory(directory / ".m.craftbundle-0123abcd");
+  write_file(directory / ".m.craftbundle-0123abcd/state_dict.bin", "part");
   // Neither of these is a left-over of this target.
-  fs::create_directory(directory / ".other.bundlecraft-0123abcd");
-  fs::create_directory(directory / ".m.bundlecraft-0123abcd-notes");
+  fs::create_directory(directory / ".other.craftbundle-0123abcd");
+  fs::create_directory(directory / ".m.craftbundle-0123abcd-notes");
   write_bundle(halves(), directory / "m", {});
   EXPECT_THAT(directory.names(),
-              ElementsAre(".m.bundlecraft-0123abcd-notes", ".other.bundlecraft-0123abcd", "m"));
+              ElementsAre(".m.craftbundle-0123abcd-notes", ".other.craftbundle-0123abcd", "m"));
 }
 
 TEST(WriteBundle, BringsBackABundleThatAKilledRunMovedAside) {
   const TemporaryDirectory directory;
-  write_bundle(halves("old"), directory / ".m.bundlecraft-replaced", {});
+  write_bundle(halves("old"), directory / ".m.craftbundle-replaced", {});
   expect_error(ErrorKind::usage, "target.exists", HasSubstr("already holds a bundle"),
                [&] { write_bundle(halves("new"), directory / "m", {}); });
   EXPECT_THAT(directory.names(), ElementsAre("m"));
@@ -400,4 +400,4 @@ TEST(WriteBundle, WantsDistinctWellFormedRoles) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

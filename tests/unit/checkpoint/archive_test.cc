@@ -6,7 +6,7 @@
 #include "support/temporary_directory.h"
 #include "zip_builder.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::_;
@@ -449,4 +449,4 @@ TEST_F(ArchiveTest, SurvivesEveryFlippedByte) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,16 +1,16 @@
-#include "bundlecraft/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/checkpoint.h"
 
 #include <libdeflate.h>
 
 #include <bit>
 
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/checkpoint/limits.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 #include "support/temporary_directory.h"
 #include "zip_builder.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::string_literals;
@@ -556,7 +556,7 @@ TEST_F(CheckpointTest, OfEqualKeysTheLastCounts) {
 
 TEST_F(CheckpointTest, RefusesARealFileCutAnywhere) {
   const std::string bytes =
-      testing::read_file(Path(BUNDLECRAFT_TEST_DATA) / "golden/errors/already_exported.th");
+      testing::read_file(Path(CRAFTBUNDLE_TEST_DATA) / "golden/errors/already_exported.th");
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     SCOPED_TRACE(size);
     testing::write_file(path_, bytes.substr(0, size));
@@ -566,7 +566,7 @@ TEST_F(CheckpointTest, RefusesARealFileCutAnywhere) {
 
 TEST_F(CheckpointTest, SurvivesEveryFlippedByteOfARealFile) {
   const std::string bytes =
-      testing::read_file(Path(BUNDLECRAFT_TEST_DATA) / "golden/errors/already_exported.th");
+      testing::read_file(Path(CRAFTBUNDLE_TEST_DATA) / "golden/errors/already_exported.th");
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     for (const char mask : {'\x01', '\xff'}) {
       std::string damaged = bytes;
@@ -683,4 +683,4 @@ TEST_F(CheckpointTest, RecognizesLegacyFilesOfEveryProtocol) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

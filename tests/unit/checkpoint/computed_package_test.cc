@@ -10,14 +10,14 @@
 #include <map>
 #include <optional>
 
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/tensor/convert.h"
 #include "fake_checkpoint.h"
 #include "support/error_matchers.h"
 #include "zip_builder.h"
 #include "zip_reader.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::AllOf;
@@ -450,4 +450,4 @@ TEST_F(ComputedPackage, ElementsOfAValueAreRoundedAsTheyWillBeWritten) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

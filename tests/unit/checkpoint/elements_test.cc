@@ -1,4 +1,4 @@
-#include "bundlecraft/checkpoint/elements.h"
+#include "craftbundle/checkpoint/elements.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,11 +7,11 @@
 #include <numeric>
 #include <thread>
 
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/tensor/convert.h"
 #include "fake_checkpoint.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -374,4 +374,4 @@ TEST_F(FoldedElements, OfAverages) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/io/crc32.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 class FakeCheckpoint final : public Checkpoint {
  public:
@@ -98,4 +98,4 @@ inline std::string pattern(std::size_t size) {
   return bytes;
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

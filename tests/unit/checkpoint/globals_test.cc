@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::string_literals;
@@ -349,4 +349,4 @@ TEST(ListGlobalsTest, CountsAndKeepsSpellings) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,19 +2,19 @@
 #include <boost/filesystem.hpp>
 #include <set>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/io/crc32.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 std::vector<Path> golden_files() {
   std::vector<Path> files;
   const std::set<std::string> kinds = {".th", ".bin", ".pth"};
   for (const auto& entry :
-       boost::filesystem::directory_iterator(Path(BUNDLECRAFT_TEST_DATA) / "golden/data")) {
+       boost::filesystem::directory_iterator(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data")) {
     if (kinds.contains(entry.path().extension().string())) files.push_back(entry.path());
   }
   return files;
@@ -56,4 +56,4 @@ TEST(GoldenTest, RealCheckpointsAreReadWhole) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/checkpoint/loading.h"
+#include "craftbundle/checkpoint/loading.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "support/temporary_directory.h"
 #include "zip_builder.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace testing::pickles;
@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 std::shared_ptr<const Checkpoint> golden(const std::string& name) {
-  return Checkpoint::open(Path(BUNDLECRAFT_TEST_DATA) / "golden/data" / name);
+  return Checkpoint::open(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name);
 }
 
 // Of a file with this pickle.
@@ -92,4 +92,4 @@ TEST(OldestPyTorch, FollowsFromTheContainerAndTheTypes) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/package.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 #include "support/error_matchers.h"
 #include "zip_reader.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -322,4 +322,4 @@ TEST(Package, EndlessNestingIsRefused) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace bundlecraft::testing::pickles {
+namespace craftbundle::testing::pickles {
 
 using namespace std::string_literals;
 
@@ -50,4 +50,4 @@ inline std::string tensor(std::string_view type, std::string_view key, std::int6
                   tuple(integer(1)) + "\x89" + no_hooks());
 }
 
-}  // namespace bundlecraft::testing::pickles
+}  // namespace craftbundle::testing::pickles

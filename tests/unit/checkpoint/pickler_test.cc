@@ -8,7 +8,7 @@
 
 #include "fake_checkpoint.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::string_literals;
@@ -127,4 +127,4 @@ TEST_F(TensorPickle, BytesOfOneTypeGetItsStorageClass) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

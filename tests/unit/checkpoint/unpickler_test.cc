@@ -1,15 +1,15 @@
 #include "unpickler.h"
 
 #include "archive.h"
-#include "bundlecraft/base/text.h"
-#include "bundlecraft/checkpoint/limits.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint/limits.h"
 #include "pickle_pieces.h"
 #include "pickle_text.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::string_literals;
@@ -448,7 +448,7 @@ TEST(UnpicklerTest, LinesFromAFile) {
 }
 
 std::string golden_pickle(const std::string& name) {
-  const InputFile file(Path(BUNDLECRAFT_TEST_DATA) / "golden" / name);
+  const InputFile file(Path(CRAFTBUNDLE_TEST_DATA) / "golden" / name);
   const Archive archive(file);
   return archive.read(*archive.find("data.pkl"));
 }
@@ -498,4 +498,4 @@ TEST(PickleTextTest, Decimals) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,14 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "bundlecraft/checkpoint/package.h"
+#include "craftbundle/checkpoint/package.h"
 #include "fake_checkpoint.h"
 #include "object_tree.h"
 #include "pickle_pieces.h"
 #include "support/error_matchers.h"
 #include "unpickler.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace testing::pickles;
@@ -182,7 +182,7 @@ TEST(Package, GoldenFilesStayWhatTheyAre) {
   const TemporaryDirectory directory;
   for (const char* name : {"encodec_exported.bin", "musicgen_exported.bin",
                            "yaml_cases_exported.bin", "pretrained_encodec_32khz.bin"}) {
-    const Value golden = read(std::string(BUNDLECRAFT_TEST_DATA) + "/golden/data/" + name);
+    const Value golden = read(std::string(CRAFTBUNDLE_TEST_DATA) + "/golden/data/" + name);
     const Value once = read(write(golden, directory / "once"));
     write(once, directory / "twice");
     EXPECT_TRUE(read_file(directory / "once") == read_file(directory / "twice")) << name;
@@ -200,4 +200,4 @@ TEST(Package, GoldenFilesStayWhatTheyAre) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/io/crc32.h"
 #include "pickle_pieces.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 struct BuiltRecord {
   std::string name;
@@ -118,4 +118,4 @@ inline BuiltZip checkpoint_zip(const std::string& pickle) {
   return {{{"archive/data.pkl", pickle}, {"archive/version", "3\n"}}};
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

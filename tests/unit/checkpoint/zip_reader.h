@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/io/crc32.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 struct ReadRecord {
   std::string name;
@@ -67,4 +67,4 @@ inline const std::string& record_data(const std::vector<ReadRecord>& records,
   throw std::runtime_error("no record " + std::string(name));
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -7,7 +7,7 @@
 #include "support/temporary_directory.h"
 #include "zip_reader.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::number_at;
@@ -21,7 +21,7 @@ class LaidOutAsPyTorch : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(LaidOutAsPyTorch, ByteForByte) {
   const std::string file =
-      read_file(std::string(BUNDLECRAFT_TEST_DATA) + "/golden/data/" + GetParam());
+      read_file(std::string(CRAFTBUNDLE_TEST_DATA) + "/golden/data/" + GetParam());
   const auto records = read_zip(file);
   ASSERT_GE(records.size(), 2U);
   ZipLayout layout;
@@ -137,4 +137,4 @@ TEST(ZipLayout, MoreThan65535RecordsAreCountedInTheZip64EndRecord) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,11 +1,11 @@
 // Codecs that plugins run, as users of the host see them.
 #include <gtest/gtest.h>
 
-#include "bundlecraft/host/host.h"
+#include "craftbundle/host/host.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::copy_plugin;
@@ -82,7 +82,7 @@ TEST(Codecs, ThatNobodyRunsAreRefused) {
     EXPECT_EQ(error.kind(), ErrorKind::plugin);
     EXPECT_EQ(error.code(), "codec.none");
     EXPECT_EQ(error.message(), "no plugin runs components of exporter 'voice'");
-    EXPECT_EQ(error.hint(), "'bundlecraft plugins list' shows what there is");
+    EXPECT_EQ(error.hint(), "'craftbundle plugins list' shows what there is");
   }
   const TemporaryDirectory directory;
   testing::write_file(directory / "broken.so", "");
@@ -92,7 +92,7 @@ TEST(Codecs, ThatNobodyRunsAreRefused) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), "codec.none");
     EXPECT_EQ(error.hint(),
-              "some plugin libraries were refused: 'bundlecraft plugins list' says why");
+              "some plugin libraries were refused: 'craftbundle plugins list' says why");
   }
 }
 
@@ -198,4 +198,4 @@ TEST(Codecs, MustBeWhatTheSidecarSays) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

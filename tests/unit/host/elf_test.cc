@@ -1,4 +1,4 @@
-#include "bundlecraft/host/elf.h"
+#include "craftbundle/host/elf.h"
 
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Contains;
@@ -45,14 +45,14 @@ class ElfTest : public ::testing::Test {
 
 TEST_F(ElfTest, ReadsNamesOfALibrary) {
   const ElfNames names = read_elf_names(fixture("good/fixture_codecs.so"));
-  EXPECT_THAT(names.exported, ElementsAre("bundlecraft_plugin"));
-  EXPECT_THAT(names.needed, Contains("libbundlecraft.so.0"));
+  EXPECT_THAT(names.exported, ElementsAre("craftbundle_plugin"));
+  EXPECT_THAT(names.needed, Contains("libcraftbundle.so.0"));
   EXPECT_THAT(names.needed, Contains("libc.so.6"));
 }
 
 TEST_F(ElfTest, FindsEveryExportedSymbol) {
   EXPECT_THAT(read_elf_names(testing::bad("many_symbols")).exported,
-              ::testing::IsSupersetOf({"bundlecraft_plugin", "helper_that_leaked"}));
+              ::testing::IsSupersetOf({"craftbundle_plugin", "helper_that_leaked"}));
 }
 
 TEST_F(ElfTest, RefusesWhatIsNoLibrary) {
@@ -137,4 +137,4 @@ TEST_F(ElfTest, SurvivesEveryChangedHeaderByte) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -8,15 +8,15 @@
 #include <string_view>
 #include <vector>
 
-#include "bundlecraft/checkpoint/package.h"
-#include "bundlecraft/host/host.h"
+#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/host/host.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 // A file of the fixtures, by "good/x.so" or "bad/x.so". A missing fixture must fail.
 inline Path fixture(std::string_view name) {
-  const Path path = Path(BUNDLECRAFT_FIXTURES) / std::string(name);
+  const Path path = Path(CRAFTBUNDLE_FIXTURES) / std::string(name);
   if (!boost::filesystem::exists(path)) throw std::runtime_error("no fixture " + path.string());
   return path;
 }
@@ -96,4 +96,4 @@ class ScopedVariable {
   std::optional<std::string> before_;
 };
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

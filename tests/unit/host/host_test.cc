@@ -1,15 +1,15 @@
-#include "bundlecraft/host/host.h"
+#include "craftbundle/host/host.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <thread>
 
-#include "bundlecraft/plugin/interface_id.h"
+#include "craftbundle/plugin/interface_id.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -648,4 +648,4 @@ TEST_F(Stages, AreOfferedOnce) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

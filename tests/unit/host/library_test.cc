@@ -1,4 +1,4 @@
-#include "bundlecraft/host/library.h"
+#include "craftbundle/host/library.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::bad;
@@ -39,12 +39,12 @@ std::string exporter_rule(const std::string& rule) {
 
 // Those that end or stop the process that loads them are in scan_test.cc.
 const Refusal kRefusals[] = {
-    {"bad_magic", "plugin.descriptor", "begins with 'BNDL\\x1B[2J', expected 'BNDLCRFT'"},
-    {"newer_abi", "plugin.abi", "plugin ABI version 2, this Bundlecraft has version 1"},
-    {"older_abi", "plugin.abi", "plugin ABI version 0, this Bundlecraft has version 1"},
-    {"wrong_size", "plugin.abi", "descriptor has 56 bytes, this Bundlecraft's has 48"},
+    {"bad_magic", "plugin.descriptor", "begins with 'BNDL\\x1B[2J', expected 'CRFTBNDL'"},
+    {"newer_abi", "plugin.abi", "plugin ABI version 2, this Craftbundle has version 1"},
+    {"older_abi", "plugin.abi", "plugin ABI version 0, this Craftbundle has version 1"},
+    {"wrong_size", "plugin.abi", "descriptor has 56 bytes, this Craftbundle's has 48"},
     {"wrong_interface", "plugin.interface",
-     "interface '0.0.1-other', this Bundlecraft has '" + std::string(kInterfaceId) + "'"},
+     "interface '0.0.1-other', this Craftbundle has '" + std::string(kInterfaceId) + "'"},
     {"null_interface", "plugin.descriptor", "its interface id is null"},
     {"null_name", "plugin.descriptor", "its name is null"},
     {"long_name", "plugin.descriptor", "its name is longer than 64 bytes: 'a_name_that_goes"},
@@ -57,7 +57,7 @@ const Refusal kRefusals[] = {
     {"entry_throws_exception", "plugin.entry", "it threw raw entry went wrong"},
     {"entry_fails", "plugin.entry", "its entry function failed: no license was found"},
     {"info_null", "plugin.entry", "its entry function failed: an exporter that is null was added"},
-    {"no_entry", "plugin.no_entry", "it has no symbol 'bundlecraft_plugin'"},
+    {"no_entry", "plugin.no_entry", "it has no symbol 'craftbundle_plugin'"},
     {"undefined_symbol", "plugin.undefined_symbol",
      ": cannot be loaded: undefined symbol: function_that_nobody_has"},
     {"missing_dependency", "plugin.missing_dependency",
@@ -180,4 +180,4 @@ TEST_F(LibraryFile, MustBelongToRootOrThisUser) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

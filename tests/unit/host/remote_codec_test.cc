@@ -9,7 +9,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Eq;
@@ -207,4 +207,4 @@ TEST(RemoteCodec, NamesTheCulpritOfEverythingElse) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

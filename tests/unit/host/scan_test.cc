@@ -1,12 +1,12 @@
-#include "bundlecraft/host/scan.h"
+#include "craftbundle/host/scan.h"
 
 #include <gtest/gtest.h>
 
-#include "bundlecraft/host/library.h"
+#include "craftbundle/host/library.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -84,9 +84,9 @@ TEST(Scan, CanBeCancelled) {
 
 TEST(Scan, SaysWhenThereIsNoScanner) {
   ScanOptions options;
-  options.scanner = "/nowhere/bundlecraft-scan";
+  options.scanner = "/nowhere/craftbundle-scan";
   expect_error(ErrorKind::plugin, "plugin.scanner",
-               EndsWith("/nowhere/bundlecraft-scan: No such file or directory"),
+               EndsWith("/nowhere/craftbundle-scan: No such file or directory"),
                [&] { scan_library(fixture("good/fixture_codecs.so"), options); });
   options.scanner = "/bin/true";
   expect_error(ErrorKind::plugin, "plugin.exit", HasSubstr("exit status 0"),
@@ -104,12 +104,12 @@ Path fake_scanner(const TemporaryDirectory& directory, const std::string& text) 
 TEST(Scan, TakesWholeAnswersOnly) {
   TemporaryDirectory directory;
   ScanOptions options;
-  const std::string mark = "bundlecraft-scan answers ";
+  const std::string mark = "craftbundle-scan answers ";
   for (const std::string text :
-       {"", "bundlecraft-scan", "format: 1", "bundlecraft-scan answers 16:9:described2:ab",
-        "bundlecraft-scan answers 99999999999999999999999:1:a",
-        "bundlecraft-scan answers 18446744073709551615:1:a", "bundlecraft-scan answers -1:a",
-        "bundlecraft-scan answers 0:", "bundlecraft-scan answers 3:9:a"}) {
+       {"", "craftbundle-scan", "format: 1", "craftbundle-scan answers 16:9:described2:ab",
+        "craftbundle-scan answers 99999999999999999999999:1:a",
+        "craftbundle-scan answers 18446744073709551615:1:a", "craftbundle-scan answers -1:a",
+        "craftbundle-scan answers 0:", "craftbundle-scan answers 3:9:a"}) {
     options.scanner = fake_scanner(directory, text);
     expect_error(ErrorKind::plugin, "plugin.exit", HasSubstr("exit status 0"),
                  [&] { scan_library(fixture("good/fixture_codecs.so"), options); });
@@ -123,4 +123,4 @@ TEST(Scan, TakesWholeAnswersOnly) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

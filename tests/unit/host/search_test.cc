@@ -3,7 +3,7 @@
 
 #include "fixtures.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -23,38 +23,38 @@ std::vector<std::string> texts(const std::vector<SearchDirectory>& directories) 
 }
 
 TEST(Search, HasTheDocumentedOrder) {
-  const ScopedVariable path("BUNDLECRAFT_PLUGIN_PATH", "/env/a:/env/b");
+  const ScopedVariable path("CRAFTBUNDLE_PLUGIN_PATH", "/env/a:/env/b");
   const ScopedVariable data("XDG_DATA_HOME", "/data");
   const std::vector<std::string> found =
       texts(search_directories({{"/given/x", "/given/y"}}, Sink::none()));
   ASSERT_GE(found.size(), 6u);
   EXPECT_EQ(found[0], "--plugin-dir /given/x");
   EXPECT_EQ(found[1], "--plugin-dir /given/y");
-  EXPECT_EQ(found[2], "BUNDLECRAFT_PLUGIN_PATH /env/a");
-  EXPECT_EQ(found[3], "BUNDLECRAFT_PLUGIN_PATH /env/b");
-  EXPECT_EQ(found[4], "user /data/bundlecraft/plugins");
-  EXPECT_THAT(found[5], ::testing::MatchesRegex("executable .*/lib/bundlecraft/plugins"));
+  EXPECT_EQ(found[2], "CRAFTBUNDLE_PLUGIN_PATH /env/a");
+  EXPECT_EQ(found[3], "CRAFTBUNDLE_PLUGIN_PATH /env/b");
+  EXPECT_EQ(found[4], "user /data/craftbundle/plugins");
+  EXPECT_THAT(found[5], ::testing::MatchesRegex("executable .*/lib/craftbundle/plugins"));
 }
 
 TEST(Search, FallsBackToTheHomeDirectory) {
   const ScopedVariable data("XDG_DATA_HOME", "");
   const ScopedVariable home("HOME", "/home/me");
   EXPECT_THAT(texts(search_directories({{}, false, true, false}, Sink::none())),
-              ElementsAre("user /home/me/.local/share/bundlecraft/plugins"));
+              ElementsAre("user /home/me/.local/share/craftbundle/plugins"));
   const ScopedVariable relative_data("XDG_DATA_HOME", "data");
   EXPECT_THAT(texts(search_directories({{}, false, true, false}, Sink::none())),
-              ElementsAre("user /home/me/.local/share/bundlecraft/plugins"));
+              ElementsAre("user /home/me/.local/share/craftbundle/plugins"));
 }
 
 TEST(Search, IgnoresRelativeAndEmptyElementsWithAWarning) {
-  const ScopedVariable path("BUNDLECRAFT_PLUGIN_PATH", ":plugins:/abs:../x:");
+  const ScopedVariable path("CRAFTBUNDLE_PLUGIN_PATH", ":plugins:/abs:../x:");
   RecordingSink sink;
   EXPECT_THAT(texts(search_directories({{}, true, false, false}, sink)),
-              ElementsAre("BUNDLECRAFT_PLUGIN_PATH /abs"));
+              ElementsAre("CRAFTBUNDLE_PLUGIN_PATH /abs"));
   EXPECT_THAT(
       sink.warnings(),
-      ElementsAre(HasSubstr("BUNDLECRAFT_PLUGIN_PATH: an empty element is ignored"),
-                  HasSubstr("BUNDLECRAFT_PLUGIN_PATH: the relative directory 'plugins' is ignored"),
+      ElementsAre(HasSubstr("CRAFTBUNDLE_PLUGIN_PATH: an empty element is ignored"),
+                  HasSubstr("CRAFTBUNDLE_PLUGIN_PATH: the relative directory 'plugins' is ignored"),
                   HasSubstr("'../x' is ignored"), HasSubstr("an empty element is ignored")));
 }
 
@@ -62,7 +62,7 @@ TEST(Search, ListsADirectoryOnce) {
   TemporaryDirectory directory;
   boost::filesystem::create_directory(directory / "a");
   boost::filesystem::create_symlink(directory / "a", directory / "b");
-  const ScopedVariable path("BUNDLECRAFT_PLUGIN_PATH", (directory / "a").string());
+  const ScopedVariable path("CRAFTBUNDLE_PLUGIN_PATH", (directory / "a").string());
   EXPECT_THAT(
       texts(search_directories({{directory / "b", directory / "a/../a"}, true, false, false},
                                Sink::none())),
@@ -76,9 +76,9 @@ TEST(Search, MakesGivenDirectoriesAbsolute) {
 }
 
 TEST(Search, IsEmptyWhenNothingIsAskedFor) {
-  const ScopedVariable path("BUNDLECRAFT_PLUGIN_PATH", "/env");
+  const ScopedVariable path("CRAFTBUNDLE_PLUGIN_PATH", "/env");
   EXPECT_THAT(search_directories({{}, false, false, false}, Sink::none()), IsEmpty());
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,11 +1,11 @@
-#include "bundlecraft/host/sidecar.h"
+#include "craftbundle/host/sidecar.h"
 
 #include <gtest/gtest.h>
 
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::expect_error;
@@ -196,4 +196,4 @@ TEST(Sidecar, HoldsTheRulesOfPlugins) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

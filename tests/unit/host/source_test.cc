@@ -4,7 +4,7 @@
 #include "fixtures.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::fixture;
@@ -201,4 +201,4 @@ TEST_F(SourceTest, PassesRefusalsOfTheReaderOn) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

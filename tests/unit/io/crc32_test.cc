@@ -1,10 +1,10 @@
-#include "bundlecraft/io/crc32.h"
+#include "craftbundle/io/crc32.h"
 
 #include <gtest/gtest.h>
 
 #include <string_view>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 std::uint32_t crc_of(std::string_view text, std::uint32_t before = 0) {
@@ -20,4 +20,4 @@ TEST(Crc32, ContinuesInPieces) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/io/output_file.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::TemporaryDirectory;
@@ -34,4 +34,4 @@ TEST(Hasher, PiecesOfAnySizeGiveTheSameDigest) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/io/input_file.h"
+#include "craftbundle/io/input_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Eq;
@@ -79,4 +79,4 @@ TEST(InputFile, KnowsItselfThroughLinks) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/io/output_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Eq;
@@ -189,4 +189,4 @@ TEST(TemporaryName, IsRecognisable) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

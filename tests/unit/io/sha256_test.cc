@@ -1,11 +1,11 @@
-#include "bundlecraft/io/sha256.h"
+#include "craftbundle/io/sha256.h"
 
 #include <gtest/gtest.h>
 
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // FIPS 180-2, appendix B.
@@ -41,4 +41,4 @@ TEST(Sha256, IsCancelled) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

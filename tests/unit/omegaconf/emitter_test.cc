@@ -4,10 +4,10 @@
 
 #include <string>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 #include "unit/omegaconf/trees.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 ConfigNode posix_path(std::vector<std::string> arguments, std::uint32_t identity = 0) {
@@ -78,4 +78,4 @@ TEST(ToYaml, WritesASharedPathOnce) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

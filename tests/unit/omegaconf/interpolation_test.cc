@@ -1,4 +1,4 @@
-#include "bundlecraft/omegaconf/interpolation.h"
+#include "craftbundle/omegaconf/interpolation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "support/error_matchers.h"
 #include "trees.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -73,4 +73,4 @@ TEST(Interpolation, IsRecognised) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -217,4 +217,4 @@ TEST(Config, BoundsReferences) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -5,14 +5,14 @@
 #include <optional>
 #include <string>
 
-#include "bundlecraft/checkpoint/checkpoint.h"
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/omegaconf/config.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 #include "unit/checkpoint/pickle_pieces.h"
 #include "unit/checkpoint/zip_builder.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 using namespace pickles;
@@ -197,4 +197,4 @@ TEST(FromObject, BoundsDepthAndSize) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/node.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 inline ConfigNode text(std::string value) { return {std::move(value)}; }
 inline ConfigNode number(std::int64_t value) { return {value}; }
@@ -29,4 +29,4 @@ ConfigNode mapping(Entries... entries) {
   return {std::move(items)};
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "bundlecraft/omegaconf/config.h"
+#include "craftbundle/omegaconf/config.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 const char* const kText = R"(# a comment
@@ -82,4 +82,4 @@ TEST(ConfigWith, NeedsAKeyThatIsThere) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "bundlecraft/omegaconf/config.h"
-#include "bundlecraft/omegaconf/node.h"
+#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/omegaconf/node.h"
 #include "support/error_matchers.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -195,4 +195,4 @@ TEST(FromYaml, BoundsTheText) {
 }
 
 }  // namespace
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -4,7 +4,7 @@
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 // "${size}" is small, "${sizes}" a list; everything else is itself.
@@ -53,4 +53,4 @@ TEST(Condition, FaultsAreNamed) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,15 +1,15 @@
-#include "bundlecraft/pipeline/contents.h"
+#include "craftbundle/pipeline/contents.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/checkpoint/container.h"
+#include "craftbundle/checkpoint/container.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -19,7 +19,7 @@ using ::testing::StartsWith;
 using testing::TemporaryDirectory;
 using testing::write_file;
 
-const Path kCheckpoint = Path(BUNDLECRAFT_TEST_DATA) / "golden/data/encodec_train.th";
+const Path kCheckpoint = Path(CRAFTBUNDLE_TEST_DATA) / "golden/data/encodec_train.th";
 
 // One byte in the middle of the tensor data becomes another.
 void damage(const Path& file) {
@@ -97,4 +97,4 @@ TEST(CheckRecords, NamesTheDamagedRecord) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

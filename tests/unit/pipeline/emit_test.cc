@@ -1,5 +1,5 @@
 // The texts for other engines, run by these engines on a program that writes down what it is asked.
-#include "bundlecraft/pipeline/emit.h"
+#include "craftbundle/pipeline/emit.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -141,4 +141,4 @@ TEST_F(EmitTest, CorrespondingArraysWaitForEachOther) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

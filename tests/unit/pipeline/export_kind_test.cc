@@ -4,12 +4,12 @@
 
 #include <boost/filesystem.hpp>
 
-#include "bundlecraft/pipeline/workflow.h"
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/tensor/convert.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -25,7 +25,7 @@ using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
 
-const Path kGolden = Path(BUNDLECRAFT_TEST_DATA) / "golden/data";
+const Path kGolden = Path(CRAFTBUNDLE_TEST_DATA) / "golden/data";
 
 class ExportKindTest : public ::testing::Test {
  protected:
@@ -76,7 +76,7 @@ class ExportKindTest : public ::testing::Test {
   std::vector<std::string> problems;
   Host host{[] {
     Host::Options options;
-    options.search = {{BUNDLECRAFT_PLUGINS}, false, false, false};
+    options.search = {{CRAFTBUNDLE_PLUGINS}, false, false, false};
     return options;
   }()};
 };
@@ -268,4 +268,4 @@ TEST_F(ExportLayout, NeedsACodec) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

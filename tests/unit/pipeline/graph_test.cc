@@ -1,11 +1,11 @@
-#include "bundlecraft/pipeline/graph.h"
+#include "craftbundle/pipeline/graph.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -52,4 +52,4 @@ TEST(Graph, PatternsMatchAsAWhole) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

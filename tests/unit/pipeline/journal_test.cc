@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/journal.h"
+#include "craftbundle/pipeline/journal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -135,4 +135,4 @@ TEST(Fingerprint, TellsEverythingApart) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

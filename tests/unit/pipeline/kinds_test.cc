@@ -6,13 +6,13 @@
 #include <boost/filesystem.hpp>
 #include <set>
 
-#include "bundlecraft/io/sha256.h"
-#include "bundlecraft/pipeline/workflow.h"
+#include "craftbundle/io/sha256.h"
+#include "craftbundle/pipeline/workflow.h"
 #include "support/error_matchers.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
@@ -26,7 +26,7 @@ using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
 
-const Path kGolden = Path(BUNDLECRAFT_TEST_DATA) / "golden/data";
+const Path kGolden = Path(CRAFTBUNDLE_TEST_DATA) / "golden/data";
 
 class KindsTest : public ::testing::Test {
  protected:
@@ -63,7 +63,7 @@ class KindsTest : public ::testing::Test {
   TemporaryDirectory directory;
   Host host{[] {
     Host::Options options;
-    options.search = {{BUNDLECRAFT_PLUGINS}, false, false, false};
+    options.search = {{CRAFTBUNDLE_PLUGINS}, false, false, false};
     return options;
   }()};
 };
@@ -224,4 +224,4 @@ TEST_F(KindsTest, EveryKeyOfScriptsIsReservedForThem) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

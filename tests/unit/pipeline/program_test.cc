@@ -1,4 +1,4 @@
-#include "bundlecraft/io/program.h"
+#include "craftbundle/io/program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -85,4 +85,4 @@ TEST_F(ProgramTest, CancellationEndsTheWholeGroup) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,4 +1,4 @@
-#include "bundlecraft/pipeline/report.h"
+#include "craftbundle/pipeline/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 
 #include "support/program.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::HasSubstr;
@@ -30,7 +30,7 @@ StageReport stage(const std::string& name, StageState state, std::vector<std::si
 RunReport sample() {
   RunReport report;
   report.script = "<release & 'co'>.yaml";
-  report.producer = "bundlecraft 0.0.0";
+  report.producer = "craftbundle 0.0.0";
   report.started = "2026-11-23T19:10:00Z";
   report.seconds = 12.5;
   report.stages = {stage("codec", StageState::done), stage("lm", StageState::failed, {0}),
@@ -120,4 +120,4 @@ TEST(Report, EmptyAndLargeRunsHavePages) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,5 +1,5 @@
 // The runner with stages that are functions: no disk, no plugins.
-#include "bundlecraft/pipeline/runner.h"
+#include "craftbundle/pipeline/runner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -238,4 +238,4 @@ TEST_F(RunnerTest, ManyStages) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,11 +1,11 @@
-#include "bundlecraft/pipeline/workflow.h"
+#include "craftbundle/pipeline/workflow.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::ElementsAre;
@@ -217,4 +217,4 @@ TEST(Duration, ReadsTimes) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,10 +1,10 @@
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 
 #include <gtest/gtest.h>
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::expect_error;
@@ -60,4 +60,4 @@ TEST(ExportRequest, KnowsDeclaredOptionsOnly) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

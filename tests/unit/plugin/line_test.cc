@@ -3,11 +3,11 @@
 #include <new>
 #include <stdexcept>
 
-#include "bundlecraft/plugin/plugin.h"
+#include "craftbundle/plugin/plugin.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using testing::expect_error;
@@ -229,4 +229,4 @@ TEST(InterfaceId, NamesVersionHeadersAndRuntime) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -9,7 +9,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using audiocraft::NamedTensor;
@@ -451,4 +451,4 @@ TEST(AverageOfFiles, CountsAFileOnceAndNamesIt) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

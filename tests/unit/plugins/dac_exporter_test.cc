@@ -7,7 +7,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::AllOf;
@@ -199,9 +199,8 @@ TEST(DacExporter, LeavesOtherFilesAlone) {
   EXPECT_EQ(probe_file(exporter, golden("pretrained_encodec_32khz.bin")).confidence, 0);
   EXPECT_THAT(probe_file(exporter, golden("encodec_exported.bin")).reason,
               HasSubstr("compression_model: encodec"));
-  expect_error(ErrorKind::input, "package.family", HasSubstr("not a DAC"), [] {
-    prepare(exporter, file_request(exporter, golden("encodec_exported.bin")));
-  });
+  expect_error(ErrorKind::input, "package.family", HasSubstr("not a DAC"),
+               [] { prepare(exporter, file_request(exporter, golden("encodec_exported.bin"))); });
 }
 
 TEST(DacExporter, HoldsOneStateOnly) {
@@ -211,4 +210,4 @@ TEST(DacExporter, HoldsOneStateOnly) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,7 +6,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::AllOf;
@@ -306,4 +306,4 @@ TEST(EncodecExporter, DescribesItself) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

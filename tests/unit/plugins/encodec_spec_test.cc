@@ -7,7 +7,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::Contains;
@@ -194,4 +194,4 @@ TEST(EncodecSpec, RefusesGroupNormInACausalModel) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,7 +6,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::AllOf;
@@ -234,4 +234,4 @@ TEST(LanguageModelExporter, DescribesItself) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

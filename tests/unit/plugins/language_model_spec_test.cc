@@ -9,7 +9,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using language_model::Spec;
@@ -351,4 +351,4 @@ TEST(LanguageModelSpec, RefusesStreamsThatTwoChannelsCannotShare) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -6,7 +6,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using audiocraft::Layout;
@@ -78,4 +78,4 @@ TEST(Glance, NeverThrows) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

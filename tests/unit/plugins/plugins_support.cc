@@ -9,10 +9,10 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "bundlecraft/base/error.h"
-#include "bundlecraft/io/output_file.h"
+#include "craftbundle/base/error.h"
+#include "craftbundle/io/output_file.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 namespace {
 
 class TestContext final : public ExportContext {
@@ -38,11 +38,11 @@ Options filled(const Exporter& exporter, const Options& changed) {
 }  // namespace
 
 Path golden(const std::string& name) {
-  return Path(BUNDLECRAFT_TEST_DATA) / "golden" / "data" / name;
+  return Path(CRAFTBUNDLE_TEST_DATA) / "golden" / "data" / name;
 }
 
 Path golden_error(const std::string& name) {
-  return Path(BUNDLECRAFT_TEST_DATA) / "golden" / "errors" / name;
+  return Path(CRAFTBUNDLE_TEST_DATA) / "golden" / "errors" / name;
 }
 
 std::string read_text(const Path& path) {
@@ -127,7 +127,7 @@ void expect_golden_package(const Value& package, const std::string& name) {
     ASSERT_NE(tensor, nullptr) << tensors[i].first;
     EXPECT_EQ(tensor->layout.shape, want.at("shape").get<std::vector<std::int64_t>>());
     EXPECT_EQ(tensor->layout.strides, want.at("stride").get<std::vector<std::int64_t>>());
-    EXPECT_EQ(bundlecraft::name(tensor->dtype), want.at("dtype").get<std::string>());
+    EXPECT_EQ(craftbundle::name(tensor->dtype), want.at("dtype").get<std::string>());
   }
 }
 
@@ -143,7 +143,7 @@ std::string fact_value(const std::vector<FitFact>& facts, std::string_view name)
 
 TemporaryDirectory::TemporaryDirectory()
     : path_(boost::filesystem::temp_directory_path() /
-            boost::filesystem::unique_path("bundlecraft-test-%%%%%%%%")) {
+            boost::filesystem::unique_path("craftbundle-test-%%%%%%%%")) {
   boost::filesystem::create_directory(path_);
 }
 
@@ -180,4 +180,4 @@ void erase(Value::Dict& dict, const std::string& key) {
   dict.erase(found);
 }
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "bundlecraft/plugin/exporter.h"
+#include "craftbundle/plugin/exporter.h"
 #include "support/audiocraft/state.h"
 
-namespace bundlecraft::testing {
+namespace craftbundle::testing {
 
 // A file of tests/golden/data. A file that is not there fails the test that reads it.
 Path golden(const std::string& name);
@@ -63,4 +63,4 @@ Value::Dict read_package(const Path& path);
 Value::Dict& child(Value::Dict& dict, const std::string& key);
 void erase(Value::Dict& dict, const std::string& key);
 
-}  // namespace bundlecraft::testing
+}  // namespace craftbundle::testing

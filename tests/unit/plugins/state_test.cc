@@ -8,7 +8,7 @@
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using audiocraft::check_state;
@@ -234,4 +234,4 @@ TEST(ReadState, BoundsTheLengthOfNames) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

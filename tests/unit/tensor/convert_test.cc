@@ -1,4 +1,4 @@
-#include "bundlecraft/tensor/convert.h"
+#include "craftbundle/tensor/convert.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "support/error_matchers.h"
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -266,4 +266,4 @@ TEST(CountValues, AddsUp) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

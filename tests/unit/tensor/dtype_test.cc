@@ -1,8 +1,8 @@
-#include "bundlecraft/tensor/dtype.h"
+#include "craftbundle/tensor/dtype.h"
 
 #include <gtest/gtest.h>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 TEST(DType, NamesLeadBack) {
@@ -35,4 +35,4 @@ TEST(DType, DoesNotGuess) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,10 +1,10 @@
-#include "bundlecraft/tensor/layout.h"
+#include "craftbundle/tensor/layout.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
@@ -53,4 +53,4 @@ TEST(IsContiguous, IgnoresStridesOfSizeOne) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

@@ -1,9 +1,9 @@
-#include "bundlecraft/yaml/yaml.h"
+#include "craftbundle/yaml/yaml.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace bundlecraft {
+namespace craftbundle {
 namespace {
 
 using ::testing::HasSubstr;
@@ -117,4 +117,4 @@ TEST(Yaml, AliasesCountAsOftenAsTheyAreUsed) {
 }
 
 }  // namespace
-}  // namespace bundlecraft
+}  // namespace craftbundle

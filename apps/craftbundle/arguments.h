@@ -1,0 +1,51 @@
+// Options that several commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "craftbundle/bundle/bundle.h"
+#include "session.h"
+
+namespace craftbundle::app {
+
+struct SourceArguments {
+  std::string xps;
+  std::string state;
+  std::string dtype;
+  std::string dtype_of;
+  std::vector<std::string> average;
+  bool fold_weight_norm = false;
+  // Of several sources, those that hold no weights are taken as they are; a single one is refused.
+  bool several = false;
+
+  void declare_xps(CLI::App& command);
+  void declare_state(CLI::App& command);
+  void declare_dtype(CLI::App& command);
+  // --average and --fold-weight-norm, for one component.
+  void declare_weights(CLI::App& command);
+  Source resolve(const std::string& given, Session& session) const;
+  // As a value of the option `average`.
+  std::string average_files() const;
+};
+
+struct TargetArguments {
+  std::string output;
+  bool force = false;
+  bool no_sync = false;
+  bool json = false;
+
+  void declare(CLI::App& command, const std::string& what);
+  void fill(PublishOptions& options, Session& session) const;
+};
+
+// One component as the user asks for it: "name=value" options, and those of SourceArguments, which
+// count only for checkpoints.
+// `component` is the role wanted, if any.
+PreparedComponent prepare(const std::string& given, const SourceArguments& source,
+                          const std::optional<std::string>& component, const std::string& exporter,
+                          const std::vector<std::string>& options, Session& session);
+
+}  // namespace craftbundle::app

@@ -1,0 +1,67 @@
+#include "inspect_stage.h"
+
+#include <boost/filesystem.hpp>
+
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/place.h"
+#include "inspect.h"
+
+namespace craftbundle::app {
+namespace {
+
+class InspectStage final : public Stage {
+ public:
+  InspectStage(StageInput input, Path to) : input_(std::move(input)), to_(std::move(to)) {
+    input_.whole = false;
+  }
+
+  std::vector<StageInput> inputs() const override { return {input_}; }
+  std::vector<StageOutput> outputs() const override { return {{"file", to_}}; }
+  std::string what() const override {
+    return "inspect " + printable(input_.path.filename().string());
+  }
+  std::vector<KeyPart> key() const override { return {}; }
+  Forecast forecast(const Host& /*host*/) const override { return {}; }
+
+  StageResult run(StageRun& run) const override {
+    boost::system::error_code ignored;
+    const bool is_bundle = boost::filesystem::is_directory(input_.path, ignored);
+    const Json findings =
+        is_bundle ? bundle_findings(input_.path, run.host)
+                  : source_findings(
+                        Source::of_checkpoint(input_.path.string(), run.host.open(input_.path)),
+                        run.host);
+    StageResult result;
+    result.bytes = publish_text(dump_pretty(findings), to_, run);
+    return result;
+  }
+
+ private:
+  StageInput input_;
+  Path to_;
+};
+
+class InspectKind final : public StageReader {
+ public:
+  std::string name() const override { return "inspect"; }
+  std::string summary() const override {
+    return "Writes what is in a checkpoint or bundle as JSON";
+  }
+  std::vector<StageKey> keys() const override {
+    using Type = StageKey::Type;
+    return {{"inspect", Type::text, true, "Stage, checkpoint or bundle directory.", {}},
+            {"to", Type::text, true, "File to write (JSON).", {}}};
+  }
+  std::unique_ptr<Stage> read(StageFields& fields) const override {
+    std::vector<StageInput> inputs = fields.inputs(*fields.find("inspect"));
+    const std::optional<Path> to = fields.path("to");
+    if (inputs.size() != 1 || !to) return nullptr;
+    return std::make_unique<InspectStage>(std::move(inputs.front()), *to);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const StageReader> make_inspect_kind() { return std::make_unique<InspectKind>(); }
+
+}  // namespace craftbundle::app

@@ -1,0 +1,137 @@
+// craftbundle: exports training checkpoints to model bundles. Reads the command line, runs one
+// command and turns what it throws into an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <new>
+
+#include "commands.h"
+#include "craftbundle/base/text.h"
+#include "json.h"
+#include "session.h"
+#include "signals.h"
+
+namespace craftbundle::app {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  craftbundle bundle --lm xps/9f2c/checkpoint.th --compression xps/77aa/checkpoint.th -o my_model
+  craftbundle export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
+  craftbundle inspect my_model
+  craftbundle verify my_model --run
+  craftbundle run release.yaml
+
+Exit codes: 0 done, 1 export failed, 2 usage, 3 input refused (malformed or unsafe),
+4 verification failed, 130 interrupted.)";
+
+// A file opened later must not become standard output by accident.
+void open_standard_descriptors() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR);
+  if (fd >= 0) ::close(fd);
+}
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.set_version_flag("--version", "craftbundle " CRAFTBUNDLE_VERSION,
+                       "Print the version and exit");
+  app.add_option("--plugin-dir", options.plugin_directories,
+                 "Look for exporter plugins here first; may be repeated")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&options](const std::string& format) {
+           options.console.format = format == "json" ? LogFormat::json : LogFormat::text;
+         },
+         "How to report on standard error: text, or json (an object on each line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT");
+  app.add_flag("-q,--quiet", options.console.quiet, "Print errors only");
+  app.add_flag("-v,--verbose", options.console.verbose, "Print what is done along the way");
+  app.add_flag_callback(
+      "--no-progress", [&options] { options.console.progress = false; }, "Show no progress");
+  // Also accepted behind the command's name.
+  app.fallthrough();
+}
+
+// What is wrong with the command line, in words that name the culprit.
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  constexpr const char* kHint = "'craftbundle --help' and 'craftbundle COMMAND --help' show how";
+  const std::vector<std::string> unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty()) {
+    std::vector<std::string> commands;
+    for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
+    const auto near = nearest(unknown.front(), commands);
+    return Error(ErrorKind::usage, "usage.command",
+                 "there is no command " + craftbundle::quoted(unknown.front()),
+                 near ? "did you mean " + craftbundle::quoted(*near) + "?" : kHint);
+  }
+  return Error(ErrorKind::usage, "usage.arguments", printable(error.what()), kHint);
+}
+
+int fail(Session& session, const Command& command, const Error& error) {
+  session.console().error(error);
+  if (command.json) {
+    try {
+      session.print(dump_pretty({{"error", error_json(error)}}));
+    } catch (const Error&) {
+      // Standard error has told already.
+    }
+  }
+  return exit_code(error.kind());
+}
+
+int run(Session& session, const Command& command) {
+  try {
+    return command.run(session);
+  } catch (const Error& error) {
+    return fail(session, command, error);
+  } catch (const std::bad_alloc&) {
+    return fail(session, command, Error(ErrorKind::system, "run.memory", "out of memory"));
+  } catch (const std::exception& error) {
+    return fail(session, command,
+                Error(ErrorKind::internal, "run.internal",
+                      "unexpected failure: " + printable(error.what()), "please report this"));
+  }
+}
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  const Cancellation& cancellation = install_signal_handlers();
+  CLI::App app("Turns training checkpoints into complete, checked model bundles.", "craftbundle");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  GlobalOptions options;
+  Command command;
+  add_global_options(app, options);
+  add_export(app, command);
+  add_bundle(app, command);
+  add_inspect(app, command);
+  add_verify(app, command);
+  add_run(app, command);
+  add_explain(app, command);
+  add_plugins(app, command);
+  add_completion(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& request) {
+    return app.exit(request);  // --help and --version
+  } catch (const CLI::ParseError& error) {
+    Console(options.console).error(usage_error(app, error));
+    return kExitUsage;
+  }
+  int code = kExitDone;
+  {
+    Session session(options, cancellation);
+    code = run(session, command);
+  }
+  if (code == kExitInterrupted) exit_interrupted(code);
+  return code;
+}
+
+}  // namespace
+}  // namespace craftbundle::app
+
+int main(int argc, char** argv) { return craftbundle::app::main(argc, argv); }

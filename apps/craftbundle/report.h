@@ -1,0 +1,36 @@
+// What export and bundle print when they are done.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "craftbundle/bundle/bundle.h"
+#include "json.h"
+
+namespace craftbundle::app {
+
+// The same of a codec as a program.
+std::string program_text(const ManifestComponent& component, const ExportReport& report);
+std::string export_text(const ManifestComponent& component, const ExportReport& report);
+Json export_json(const ManifestComponent& component, const ExportReport& report);
+
+std::string bundle_text(const BundleReport& report);
+Json bundle_json(const BundleReport& report);
+
+// "  family  X" lines.
+std::string summary_text(const std::vector<SummaryItem>& summary);
+
+// The fit of a bundle as a table, or a line when nothing had to be compared.
+std::string fit_text(const std::vector<FitCheck>& fit);
+
+// The value of the summary item `name`, or "-".
+std::string summary_value(const std::vector<SummaryItem>& summary, std::string_view name);
+
+// The command that makes a bundle of a component that lies at, or is called, `given`.
+std::string next_command(const ManifestComponent& component, const std::string& given);
+
+// How to load a bundle, when an exporter says so with a summary item "load with" (in which {bundle}
+// stands for the directory); else empty.
+std::string loading_hint(const std::vector<ManifestComponent>& components, const Path& directory);
+
+}  // namespace craftbundle::app

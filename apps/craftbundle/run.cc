@@ -1,0 +1,506 @@
+// craftbundle run and craftbundle explain: the stages of a run script.
+#include <algorithm>
+#include <boost/filesystem.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <thread>
+
+#include "arguments.h"
+#include "commands.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/pipeline/emit.h"
+#include "craftbundle/pipeline/plan.h"
+#include "craftbundle/pipeline/report.h"
+#include "craftbundle/pipeline/schema.h"
+#include "inspect_stage.h"
+#include "live_view.h"
+#include "table.h"
+
+namespace craftbundle::app {
+namespace {
+
+namespace fs = boost::filesystem;
+using Decision = PlannedStage::Decision;
+
+constexpr const char* kFooter = R"(
+A run script is YAML: stages that export, bundle, verify, check and package models. Stages whose
+inputs, options and outputs are unchanged are skipped; a run that was killed goes on where it was.
+
+Examples:
+  craftbundle run release.yaml --dry-run
+  craftbundle run release.yaml -j 4 --set out=/exports/today
+  craftbundle run release.yaml --until 'bundle-*' --keep-going
+  craftbundle run release.yaml --emit slurm > release.sh)";
+
+struct Arguments {
+  std::string script;
+  std::vector<std::string> settings;
+  std::string state_directory;
+  PlanOptions plan;
+  std::string explain;  // a stage
+  std::string emit;
+  std::string report;
+  int jobs = 1;
+  bool keep_going = false;
+  bool dry_run = false;
+  bool no_sync = false;
+  bool json = false;
+  bool schema = false;
+  bool stage_of_engine = false;
+};
+
+StageReaders readers(const Host& host) {
+  StageReaders all = standard_stages(host);
+  all.push_back(make_inspect_kind());
+  return all;
+}
+
+std::optional<std::string> read_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+// A script that was read, with everything that deciding about it needs.
+class Loaded {
+ public:
+  Loaded(const Arguments& arguments, Session& session)
+      : script_(read_script(arguments.script, arguments.settings, problems_)),
+        journal_(state_directory(arguments)),
+        contents_(journal_.known_files(), session.cancellation()) {
+    workflow_ = make_workflow(script_, readers(session.host()), read_environment, problems_);
+    refuse_problems(arguments, session);
+  }
+
+  Plan plan(const Arguments& arguments, Session& session) {
+    YamlNode command_line;
+    command_line.mark.source = script_.sources.add("command line", {});
+    Plan plan = make_plan(context(session), arguments.plan, command_line, problems_);
+    refuse_problems(arguments, session);
+    return plan;
+  }
+
+  PlanContext context(Session& session) { return {workflow_, session.host(), journal_, contents_}; }
+  const Script& script() const { return script_; }
+  const Workflow& workflow() const { return workflow_; }
+  Journal& journal() { return journal_; }
+
+ private:
+  Path state_directory(const Arguments& arguments) const {
+    if (!arguments.state_directory.empty()) return fs::absolute(arguments.state_directory);
+    return script_.directory / ".craftbundle" / script_.file.filename();
+  }
+
+  // Tells all problems at once.
+  void refuse_problems(const Arguments& arguments, Session& session) const {
+    if (problems_.empty()) return;
+    const std::vector<ScriptProblem> problems = problems_.sorted();
+    for (const ScriptProblem& problem : problems) {
+      if (session.console().is_json()) {
+        session.console().event({{"event", "problem"},
+                                 {"file", script_.sources.name(problem.mark.source)},
+                                 {"line", problem.mark.line},
+                                 {"column", problem.mark.column},
+                                 {"code", problem.code},
+                                 {"message", problem.message},
+                                 {"hint", problem.hint}});
+      } else {
+        std::string text = to_text(problem, script_.sources);
+        text.pop_back();
+        session.console().problem(text);
+      }
+    }
+    throw Error(
+        ErrorKind::usage, "run.script",
+        path_text(arguments.script) + " has " +
+            (problems.size() == 1 ? "a problem" : std::to_string(problems.size()) + " problems") +
+            ", nothing was run");
+  }
+
+  ScriptProblems problems_;
+  Script script_;
+  Journal journal_;
+  Contents contents_;
+  Workflow workflow_;
+};
+
+// Plans
+// ---------------------------------------------------------------------------------------------
+
+std::string shown_path(const Path& path, const Path& directory) {
+  const Path relative = path.lexically_relative(directory);
+  return path_text(relative.empty() || *relative.begin() == ".." ? path : relative);
+}
+
+std::string bytes_text(std::uint64_t bytes) { return bytes == 0 ? "-" : human_bytes(bytes); }
+
+std::string plan_text(const Loaded& loaded, const Plan& plan) {
+  Table table({"stage", "decision", "what", "to", "bytes", "why"});
+  std::size_t run = 0;
+  std::size_t maybe = 0;
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    const WorkflowStage& stage = loaded.workflow().stages[i];
+    const PlannedStage& planned = plan.stages[i];
+    run += planned.decision == Decision::run ? 1 : 0;
+    maybe += planned.decision == Decision::maybe ? 1 : 0;
+    const std::vector<StageOutput> outputs =
+        stage.stage ? stage.stage->outputs() : std::vector<StageOutput>();
+    table.add({stage.name, std::string(to_string(planned.decision)),
+               stage.stage ? stage.stage->what() : stage.kind,
+               outputs.empty() ? "-" : shown_path(outputs.front().path, loaded.script().directory),
+               bytes_text(planned.forecast.bytes),
+               planned.reasons.empty() ? "-" : planned.reasons.front()});
+  }
+  std::string text = table.text() + "  " + std::to_string(run) + " of " +
+                     std::to_string(plan.stages.size()) + " stages to run";
+  if (maybe > 0) text += ", " + std::to_string(maybe) + " more if what they need changes";
+  return text + ", " + human_bytes(plan.bytes()) + " to write as far as is known\n";
+}
+
+Json plan_json(const Loaded& loaded, const Plan& plan) {
+  Json json = Json::array();
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    const WorkflowStage& stage = loaded.workflow().stages[i];
+    const PlannedStage& planned = plan.stages[i];
+    Json entry = {{"name", stage.name},
+                  {"kind", stage.kind},
+                  {"decision", to_string(planned.decision)},
+                  {"reasons", planned.reasons},
+                  {"bytes", planned.forecast.bytes},
+                  {"notes", planned.forecast.notes}};
+    entry["needs"] = Json::array();
+    for (const GraphNode::Need& need : stage.needs) {
+      entry["needs"].push_back(loaded.workflow().stages[need.node].name);
+    }
+    entry["inputs"] = Json::array();
+    for (const StageInput& input : stage.inputs) entry["inputs"].push_back(input.path.string());
+    entry["outputs"] = Json::array();
+    if (stage.stage) {
+      entry["what"] = stage.stage->what();
+      for (const StageOutput& output : stage.stage->outputs()) {
+        entry["outputs"].push_back(output.path.string());
+      }
+    }
+    json.push_back(std::move(entry));
+  }
+  return {{"script", loaded.script().file.string()}, {"stages", json}};
+}
+
+std::string explain_text(const Loaded& loaded, const Plan& plan, std::size_t index) {
+  const WorkflowStage& stage = loaded.workflow().stages[index];
+  const PlannedStage& planned = plan.stages[index];
+  const Path& directory = loaded.script().directory;
+  std::string text = stage.name + ": " + (stage.stage ? stage.stage->what() : stage.kind) + "\n";
+  if (!stage.description.empty()) text += "  " + printable(stage.description) + "\n";
+  switch (planned.decision) {
+    case Decision::run:
+      text += "  would run, because\n";
+      break;
+    case Decision::up_to_date:
+      text += "  would be skipped, because\n";
+      break;
+    case Decision::maybe:
+      text += "  is decided later, because\n";
+      break;
+    case Decision::left_out:
+      text += "  is left out, because\n";
+      break;
+  }
+  for (const std::string& reason : planned.reasons) text += "    " + reason + "\n";
+  if (!stage.needs.empty()) text += "  needs\n";
+  for (const GraphNode::Need& need : stage.needs) {
+    text += "    " + loaded.workflow().stages[need.node].name + " (" +
+            std::string(to_string(plan.stages[need.node].decision)) +
+            (need.output ? "" : ", only for the order") + ")\n";
+  }
+  if (!stage.inputs.empty()) text += "  reads\n";
+  for (const StageInput& input : stage.inputs) {
+    text += "    " + printable(input.name) + ": " + shown_path(input.path, directory) + "\n";
+  }
+  if (stage.stage && !stage.stage->outputs().empty()) {
+    text += "  writes\n";
+    for (const StageOutput& output : stage.stage->outputs()) {
+      text += "    " + output.name + ": " + shown_path(output.path, directory) + "\n";
+    }
+  }
+  for (const std::string& note : planned.forecast.notes) text += "  note: " + note + "\n";
+  return text;
+}
+
+int explain(const Arguments& arguments, Session& session) {
+  Loaded loaded(arguments, session);
+  const std::optional<std::size_t> index = loaded.workflow().find(arguments.explain);
+  if (!index) {
+    std::vector<std::string> names;
+    for (const WorkflowStage& stage : loaded.workflow().stages) names.push_back(stage.name);
+    const auto near = nearest(arguments.explain, names);
+    throw Error(ErrorKind::usage, "run.stage",
+                "there is no stage " + craftbundle::quoted(arguments.explain),
+                near ? "did you mean " + craftbundle::quoted(*near) + "?"
+                     : "there is " + list_text(names, 32));
+  }
+  const Plan plan = loaded.plan(arguments, session);
+  session.print(explain_text(loaded, plan, *index));
+  return kExitDone;
+}
+
+// Other engines
+// -------------------------------------------------------------------------------------
+
+int emit(const Arguments& arguments, Session& session) {
+  const Loaded loaded(arguments, session);
+  EmittedRun run;
+  run.script = arguments.script;
+  run.directory = fs::current_path().string();
+  run.command = {fs::canonical("/proc/self/exe").string(), "run", arguments.script};
+  for (const std::string& directory : session.search_directories()) {
+    run.command.insert(run.command.end(), {"--plugin-dir", directory});
+  }
+  for (const std::string& setting : arguments.settings) {
+    run.command.insert(run.command.end(), {"--set", setting});
+  }
+  if (!arguments.state_directory.empty()) {
+    run.command.insert(run.command.end(), {"--state-dir", arguments.state_directory});
+  }
+  if (arguments.no_sync) run.command.push_back("--no-sync");
+  if (arguments.plan.force) run.command.push_back("--force");
+  run.command.push_back("--stage");
+  std::vector<std::size_t> place(loaded.workflow().stages.size());
+  for (std::size_t i = 0; i < place.size(); ++i) {
+    const WorkflowStage& stage = loaded.workflow().stages[i];
+    if (!stage.stage) continue;
+    place[i] = run.stages.size();
+    EmittedStage emitted{stage.name,    stage.group,   {},         stage.may_fail,
+                         stage.retries, stage.timeout, stage.slurm};
+    for (const GraphNode::Need& need : stage.needs) {
+      emitted.needs.push_back({place[need.node], need.output});
+    }
+    run.stages.push_back(std::move(emitted));
+  }
+  session.print(arguments.emit == "make"    ? to_make(run)
+                : arguments.emit == "ninja" ? to_ninja(run)
+                                            : to_slurm(run));
+  return kExitDone;
+}
+
+// Running
+// -------------------------------------------------------------------------------------------
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm time{};
+  ::gmtime_r(&now, &time);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &time));
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds >= 100) return clock_text(seconds);
+  const auto hundredths = static_cast<std::uint64_t>(seconds * 100 + 0.5);
+  const std::string rest = std::to_string(hundredths % 100);
+  return std::to_string(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest + " s";
+}
+
+// Each warning once, with the stages that have it.
+std::string warnings_text(const RunReport& report) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> warnings;
+  for (const StageReport& stage : report.stages) {
+    // Those of what was written; checks before and after would say the same again.
+    if (stage.state != StageState::done || stage.result.bytes == 0) continue;
+    for (const std::string& warning : stage.result.warnings) {
+      auto known = std::find_if(warnings.begin(), warnings.end(),
+                                [&](const auto& other) { return other.first == warning; });
+      if (known == warnings.end()) known = warnings.insert(known, {warning, {}});
+      known->second.push_back(stage.name);
+    }
+  }
+  std::string text;
+  for (const auto& [warning, stages] : warnings) {
+    const std::size_t more = stages.size() - 1;
+    text += "warning: " + stages.front() +
+            (more > 0 ? " and " + std::to_string(more) + " more" : "") + ": " + warning + "\n";
+  }
+  return text;
+}
+
+std::string report_text(const RunReport& report) {
+  Table table({"stage", "state", "time", "bytes", "what"});
+  for (const StageReport& stage : report.stages) {
+    const bool ran = stage.state == StageState::done || stage.state == StageState::failed;
+    table.add({stage.name, std::string(to_string(stage.state)),
+               ran ? seconds_text(stage.seconds) : "-",
+               stage.state == StageState::done ? bytes_text(stage.result.bytes) : "-", stage.what});
+  }
+  std::string text = table.text();
+  std::string totals;
+  for (const StageState state :
+       {StageState::done, StageState::up_to_date, StageState::failed, StageState::interrupted,
+        StageState::blocked, StageState::not_run, StageState::left_out}) {
+    const std::uint64_t count = report.count(state);
+    if (count == 0) continue;
+    totals +=
+        (totals.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(to_string(state));
+  }
+  text +=
+      totals + "; " + human_bytes(report.bytes()) + " in " + seconds_text(report.seconds) + "\n";
+  return text + warnings_text(report);
+}
+
+void write_file(const Path& path, std::string_view text) {
+  OutputFile file(path.parent_path(), Durability::no_sync);
+  file.write(text);
+  file.publish(path, true);
+}
+
+Path write_reports(const RunReport& report, const Arguments& arguments, const Journal& journal) {
+  const Path directory =
+      arguments.report.empty() ? journal.directory() : Path(fs::absolute(arguments.report));
+  fs::create_directories(directory);
+  write_file(directory / "report.json", to_json(report));
+  write_file(directory / "report.html", to_html(report));
+  return directory / "report.html";
+}
+
+int jobs(const Arguments& arguments) {
+  if (arguments.jobs > 0) return arguments.jobs;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+RunReport execute(Loaded& loaded, const Plan& plan, const Arguments& arguments, Session& session) {
+  RunOptions options;
+  options.runner.jobs = jobs(arguments);
+  options.runner.keep_going = arguments.keep_going;
+  options.runner.cancellation = &session.cancellation();
+  options.force = arguments.plan.force;
+  options.rerun = arguments.plan.rerun;
+  options.durability = arguments.no_sync ? Durability::no_sync : Durability::sync;
+  std::vector<std::string> names;
+  std::size_t to_do = 0;
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    names.push_back(loaded.workflow().stages[i].name);
+    const Decision decision = plan.stages[i].decision;
+    to_do += decision == Decision::run || decision == Decision::maybe ? 1 : 0;
+  }
+  RunReport report;
+  report.script = arguments.script;
+  report.producer = "craftbundle " CRAFTBUNDLE_VERSION;
+  report.started = utc_now();
+  report.jobs = options.runner.jobs;
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    LiveView view(session.console(), names, to_do);
+    report.stages = run_plan(loaded.context(session), plan, options, view);
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return report;
+}
+
+int run(const Arguments& arguments, Session& session) {
+  if (arguments.schema) {
+    session.print(script_schema(readers(session.host())));
+    return kExitDone;
+  }
+  if (arguments.script.empty()) {
+    throw Error(ErrorKind::usage, "usage.arguments", "no run script was given",
+                "'craftbundle run --help' shows how");
+  }
+  if (!arguments.emit.empty()) return emit(arguments, session);
+  Loaded loaded(arguments, session);
+  if (!arguments.dry_run) {
+    loaded.journal().lock(arguments.stage_of_engine);
+    if (arguments.stage_of_engine) loaded.journal().lock_stage(arguments.plan.only.front());
+  }
+  const Plan plan = loaded.plan(arguments, session);
+  if (arguments.dry_run) {
+    session.print(arguments.json ? dump_pretty(plan_json(loaded, plan)) : plan_text(loaded, plan));
+    return kExitDone;
+  }
+  const RunReport report = execute(loaded, plan, arguments, session);
+  Path page;
+  if (!arguments.stage_of_engine) page = write_reports(report, arguments, loaded.journal());
+  if (arguments.json) {
+    session.print(to_json(report));
+  } else if (!session.quiet() && !arguments.stage_of_engine) {
+    session.print(report_text(report) + "report\n  " + shown_path(page, fs::current_path()) + "\n");
+  }
+  if (const std::optional<Error> error = failure(report)) {
+    if (error->kind() != ErrorKind::interrupted) session.console().error(*error);
+    if (error->kind() == ErrorKind::interrupted) {
+      throw Error(ErrorKind::interrupted, "run.interrupted", "the run was interrupted",
+                  "run it again to go on");
+    }
+    return exit_code(error->kind());
+  }
+  session.cancellation().check();
+  return kExitDone;
+}
+
+void add_script_options(CLI::App& sub, Arguments& arguments) {
+  sub.add_option("--set", arguments.settings, "Give a variable of the script another value")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  sub.add_option("--state-dir", arguments.state_directory,
+                 "Where to remember what was done, instead of .craftbundle beside the script")
+      ->type_name("DIR");
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Command& command) {
+  CLI::App* sub = app.add_subcommand("run", "Run the stages of a run script");
+  const auto arguments = std::make_shared<Arguments>();
+  sub->add_option("script", arguments->script, "Run script (YAML)")->type_name("SCRIPT");
+  add_script_options(*sub, *arguments);
+  const auto patterns = [&](const char* name, std::vector<std::string>& into, const char* what) {
+    return sub->add_option(name, into, what)->type_name("STAGE")->allow_extra_args(false);
+  };
+  patterns("--only", arguments->plan.only, "Run these stages and nothing else; name or pattern");
+  patterns("--until", arguments->plan.until, "Run these stages and what they need");
+  sub->add_option_function<std::string>(
+         "--stage",
+         [arguments](const std::string& name) {
+           arguments->plan.only = {name};
+           arguments->stage_of_engine = true;
+         },
+         "Run one stage for another engine, beside others of the same script")
+      ->type_name("STAGE")
+      ->group("");
+  sub->add_flag("--rerun", arguments->plan.rerun, "Run stages even when they are up to date");
+  sub->add_flag("--force", arguments->plan.force, "Replace outputs that this script has not made");
+  sub->add_flag("-k,--keep-going", arguments->keep_going,
+                "After a failure run what does not need the failed stage");
+  sub->add_option("-j,--jobs", arguments->jobs, "Stages to run at the same time; 0: one a core")
+      ->type_name("N")
+      ->check(CLI::Range(0, 256));
+  sub->add_flag("-n,--dry-run", arguments->dry_run, "Show what would be done, and do nothing");
+  sub->add_option("--emit", arguments->emit,
+                  "Print the stages for another engine: make, ninja or slurm")
+      ->check(CLI::IsMember({"make", "ninja", "slurm"}))
+      ->type_name("ENGINE");
+  sub->add_option("--report", arguments->report, "Directory for report.html and report.json")
+      ->type_name("DIR");
+  sub->add_flag("--no-sync", arguments->no_sync, "Do not wait until the disk has everything");
+  sub->add_flag("--json", arguments->json, "Print the report or plan as JSON");
+  sub->add_flag("--schema", arguments->schema, "Print the JSON schema of run scripts");
+  sub->footer(kFooter);
+  sub->callback([arguments, &command] {
+    command.json = arguments->json;
+    command.run = [arguments](Session& session) { return run(*arguments, session); };
+  });
+}
+
+void add_explain(CLI::App& app, Command& command) {
+  CLI::App* sub = app.add_subcommand("explain", "Say why a stage would run or be skipped");
+  const auto arguments = std::make_shared<Arguments>();
+  sub->add_option("script", arguments->script, "Run script (YAML)")
+      ->required()
+      ->type_name("SCRIPT");
+  sub->add_option("stage", arguments->explain, "Name of the stage")->required()->type_name("STAGE");
+  add_script_options(*sub, *arguments);
+  sub->footer("\nExample:\n  craftbundle explain release.yaml bundle-small");
+  sub->callback([arguments, &command] {
+    command.run = [arguments](Session& session) { return explain(*arguments, session); };
+  });
+}
+
+}  // namespace craftbundle::app

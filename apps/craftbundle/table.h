@@ -1,0 +1,30 @@
+// Columns of text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace craftbundle::app {
+
+// Rows of cells, padded to columns, each line indented by two spaces. Cells are shown as they are:
+// text from a file must have gone through printable().
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header = {}) {
+    if (!header.empty()) rows_.push_back(std::move(header));
+  }
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// "1,234,567"
+std::string grouped(std::uint64_t number);
+
+// `path` as one word of a shell command.
+std::string shell_word(const std::string& path);
+
+}  // namespace craftbundle::app

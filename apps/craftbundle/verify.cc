@@ -1,0 +1,364 @@
+// craftbundle verify: whether a bundle is sound, what loads it, and whether its codec works.
+#include "craftbundle/bundle/verify.h"
+
+#include <algorithm>
+#include <boost/filesystem.hpp>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "arguments.h"
+#include "audio.h"
+#include "commands.h"
+#include "craftbundle/base/text.h"
+#include "report.h"
+#include "table.h"
+
+namespace craftbundle::app {
+namespace {
+
+constexpr const char* kFooter = R"(
+Reads every byte. Nothing in the files is run or imported; --run computes with LibTorch, in this
+process. Exit code 4 when something does not hold.
+
+Examples:
+  craftbundle verify my_model
+  craftbundle verify my_model --run
+  craftbundle verify my_model --run speech.wav -o decoded.wav
+  craftbundle verify small.bin --against xps/77aa/checkpoint.th)";
+
+struct Arguments {
+  std::string source;
+  bool json = false;
+  bool run = false;
+  std::string audio;   // --run FILE
+  std::string output;  // -o
+  bool force = false;
+  std::string device = "cpu";
+  int threads = 0;
+  std::int64_t codebooks = 0;
+  double seconds = 10;
+  std::string against;
+};
+
+// What running the codec showed.
+struct CodecReport {
+  std::string file;
+  std::string input;
+  CodecProperties properties;
+  CodecRun run;
+};
+
+std::string number_text(double number, int digits) {
+  std::string text(32, '\0');
+  text.resize(
+      static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%.*f", digits, number)));
+  return text;
+}
+
+const PreparedComponent& codec_of(const Verification& found, const Host& host) {
+  for (const PreparedComponent& prepared : found.prepared) {
+    if (host.can_run(prepared.exporter.name)) return prepared;
+  }
+  throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
+              "'craftbundle plugins list' shows what can be run");
+}
+
+CodecReport run_codec(const Arguments& arguments, const Verification& found, Session& session) {
+  const Host& host = session.host();
+  const PreparedComponent& component = codec_of(found, host);
+  const std::unique_ptr<Codec> codec =
+      host.load_codec(component, {arguments.device, arguments.threads});
+  CodecReport report;
+  report.file = component.source.checkpoint().file().path().filename().string();
+  report.properties = codec->properties();
+  const CodecProperties& properties = report.properties;
+  report.input = arguments.audio.empty() ? "built-in test signal" : arguments.audio;
+  const std::unique_ptr<AudioReader> reader =
+      arguments.audio.empty()
+          ? test_signal(properties.sample_rate, properties.channels, arguments.seconds)
+          : open_audio(arguments.audio);
+  std::optional<AudioWriter> writer;
+  if (!arguments.output.empty()) {
+    writer.emplace(arguments.output, properties.sample_rate, properties.channels, arguments.force);
+  }
+  PieceOptions options;
+  options.codebooks = arguments.codebooks;
+  options.cancellation = &session.cancellation();
+  // The first pass through a network sets it up; it is not what people want measured.
+  const std::unique_ptr<AudioReader> warm_up =
+      test_signal(properties.sample_rate, properties.channels, 1);
+  craftbundle::run_codec(*codec, *warm_up, options);
+  report.run = craftbundle::run_codec(*codec, *reader, options, [&](const Audio& audio) {
+    if (writer) writer->write(audio);
+  });
+  if (writer) writer->finish();
+  return report;
+}
+
+std::string decibels(double value) {
+  return std::isfinite(value) ? number_text(value, 2) + " dB" : "none: silence";
+}
+
+std::string codec_text(const CodecReport& report) {
+  const CodecRun& run = report.run;
+  Table table;
+  table.add({"computed by", report.properties.engine + " on " + report.properties.device});
+  table.add({"audio", printable(report.input) + ", " + number_text(run.seconds, 2) + " s at " +
+                          std::to_string(report.properties.sample_rate) + " Hz, " +
+                          std::to_string(report.properties.channels) +
+                          (report.properties.channels == 1 ? " channel" : " channels")});
+  table.add({"codes", grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
+                          std::to_string(run.codebooks) + ", " +
+                          number_text(run.bits_per_second / 1000, 2) + " kbit/s"});
+  table.add({"SI-SNR", decibels(run.si_snr)});
+  table.add({"encode", number_text(run.encode_speed(), 1) + " times real time, " +
+                           grouped(static_cast<std::uint64_t>(run.codes_per_second())) +
+                           " codes a second"});
+  table.add({"decode", number_text(run.decode_speed(), 1) + " times real time"});
+  if (!report.properties.whole_input.empty() && run.seconds > PieceOptions().seconds) {
+    table.add({"pieces", "coded in pieces of " + number_text(PieceOptions().seconds, 0) + " s; " +
+                             report.properties.whole_input});
+  }
+  std::string text = "codec of " + printable(report.file) + "\n" + table.text();
+  Table use({"codebook", "entries used", "bits a code"});
+  for (std::size_t i = 0; i < run.use.size(); ++i) {
+    use.add(
+        {std::to_string(i),
+         std::to_string(run.use[i].used) + " of " + std::to_string(report.properties.cardinality),
+         number_text(run.use[i].entropy, 2)});
+  }
+  return text + use.text();
+}
+
+Json codec_json(const CodecReport& report) {
+  const CodecRun& run = report.run;
+  Json json;
+  json["file"] = report.file;
+  json["engine"] = report.properties.engine;
+  json["device"] = report.properties.device;
+  json["input"] = report.input;
+  json["sample_rate"] = report.properties.sample_rate;
+  json["channels"] = report.properties.channels;
+  json["seconds"] = run.seconds;
+  json["frames"] = run.frames;
+  json["codebooks"] = Json::array();
+  for (const CodebookUse& use : run.use) {
+    json["codebooks"].push_back({{"used", use.used},
+                                 {"entries", report.properties.cardinality},
+                                 {"bits_per_code", use.entropy}});
+  }
+  json["bits_per_second"] = run.bits_per_second;
+  json["si_snr_db"] = std::isfinite(run.si_snr) ? Json(run.si_snr) : Json();
+  json["codes_per_second"] = run.codes_per_second();
+  json["encode_times_real_time"] = run.encode_speed();
+  json["decode_times_real_time"] = run.decode_speed();
+  return json;
+}
+
+std::string findings_text(const Verification& found) {
+  Table table;
+  for (std::size_t i = 0; i < found.findings.size(); ++i) {
+    const Finding& finding = found.findings[i];
+    const bool failed = finding.outcome == Finding::Outcome::fails;
+    const bool warns = finding.outcome == Finding::Outcome::warns;
+    std::string text = finding.text;
+    if (failed) text += " [" + finding.code + "]";
+    table.add({failed  ? "FAILED"
+               : warns ? "warning"
+                       : "ok",
+               finding.where.empty() ? "bundle" : finding.where, text});
+    // Once for failures of a kind.
+    const bool last = i + 1 == found.findings.size() || found.findings[i + 1].hint != finding.hint;
+    if (last && !finding.hint.empty()) table.add({"", "", "hint: " + finding.hint});
+  }
+  return table.text();
+}
+
+std::string loaders_text(const Verification& found) {
+  Table table({"loader", "file", "loads", ""});
+  for (const VerifiedComponent& component : found.components) {
+    for (const LoaderAnswer& answer : component.loaders) {
+      const char* loads = !answer.loads ? "no" : answer.needs_network ? "with network" : "yes";
+      table.add({printable(answer.loader), component.file, loads, printable(answer.words, 400)});
+    }
+  }
+  return found.components.empty() ? std::string() : table.text();
+}
+
+std::string exponent_text(double number) {
+  if (number == 0) return "0";
+  std::string text(32, '\0');
+  text.resize(static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%.2e", number)));
+  return text;
+}
+
+// The tensors that differ most come first; equal ones are counted.
+std::string differences_text(std::vector<TensorDifference> differences) {
+  if (differences.empty()) return {};
+  constexpr std::size_t kShown = 12;
+  const std::size_t equal = std::erase_if(
+      differences, [](const TensorDifference& difference) { return difference.absolute == 0; });
+  std::ranges::stable_sort(differences, std::ranges::greater(), &TensorDifference::relative);
+  Table table({"tensor", "type", "largest error", "relative (RMS)"});
+  for (std::size_t i = 0; i < std::min(kShown, differences.size()); ++i) {
+    const TensorDifference& difference = differences[i];
+    table.add({printable(difference.name), difference.what, exponent_text(difference.absolute),
+               exponent_text(difference.relative)});
+  }
+  std::string text = "against the original\n";
+  if (!differences.empty()) text += table.text();
+  if (differences.size() > kShown) {
+    text += "  and " + std::to_string(differences.size() - kShown) +
+            " tensors that differ less; --json has all\n";
+  }
+  if (equal > 0) {
+    text +=
+        "  " + std::to_string(equal) + (equal == 1 ? " tensor is" : " tensors are") + " equal\n";
+  }
+  return text;
+}
+
+std::string summary_line(const Verification& found) {
+  const auto count = [&](Finding::Outcome outcome) { return found.count(outcome); };
+  const std::uint64_t failed = count(Finding::Outcome::fails);
+  const std::uint64_t warnings = count(Finding::Outcome::warns);
+  std::string text =
+      failed > 0
+          ? "failed: " + std::to_string(failed) + " of " +
+                std::to_string(failed + count(Finding::Outcome::holds)) + " checks do not hold"
+          : "verified: " + std::to_string(count(Finding::Outcome::holds)) + " checks hold";
+  if (warnings > 0) {
+    text += ", " + std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings");
+  }
+  return text + "\n";
+}
+
+std::string to_text(const Path& path, const Verification& found, bool run,
+                    const std::optional<CodecReport>& codec) {
+  std::string text =
+      path_text(path) + ": " + human_bytes(found.bytes) + "\n" + findings_text(found);
+  text += loaders_text(found) + differences_text(found.differences);
+  if (codec) text += codec_text(*codec);
+  if (run && !codec) text += "the codec was not run, as checks do not hold\n";
+  return text + summary_line(found);
+}
+
+Json to_json(const Path& path, const Verification& found, const std::optional<CodecReport>& codec) {
+  Json json;
+  json["path"] = path.string();
+  json["bytes"] = found.bytes;
+  json["sound"] = found.count(Finding::Outcome::fails) == 0;
+  json["findings"] = Json::array();
+  for (const Finding& finding : found.findings) {
+    json["findings"].push_back({{"outcome", to_string(finding.outcome)},
+                                {"file", finding.where},
+                                {"code", finding.code},
+                                {"text", finding.text},
+                                {"hint", finding.hint}});
+  }
+  json["loaders"] = Json::array();
+  for (const VerifiedComponent& component : found.components) {
+    for (const LoaderAnswer& answer : component.loaders) {
+      json["loaders"].push_back({{"file", component.file},
+                                 {"loader", answer.loader},
+                                 {"loads", answer.loads},
+                                 {"needs_network", answer.needs_network},
+                                 {"words", answer.words}});
+    }
+  }
+  if (!found.differences.empty()) json["differences"] = Json::array();
+  for (const TensorDifference& difference : found.differences) {
+    json["differences"].push_back({{"file", difference.file},
+                                   {"tensor", difference.name},
+                                   {"type", difference.what},
+                                   {"elements", difference.elements},
+                                   {"largest", difference.absolute},
+                                   {"relative", difference.relative}});
+  }
+  if (codec) json["codec"] = codec_json(*codec);
+  return json;
+}
+
+// "verify --run my_model": what follows --run is the bundle when nothing else is.
+void settle_source(Arguments& arguments) {
+  if (arguments.source.empty()) std::swap(arguments.source, arguments.audio);
+  if (arguments.source.empty()) {
+    throw Error(ErrorKind::usage, "usage.arguments", "no bundle or file was given to verify",
+                "'craftbundle verify --help' shows how");
+  }
+  boost::system::error_code failure;
+  if (!boost::filesystem::exists(arguments.source, failure)) {
+    throw Error(ErrorKind::input, "source.not_found", path_text(arguments.source) + " is not there",
+                "give the directory of a bundle, or an exported file");
+  }
+  if (!arguments.audio.empty() && !boost::filesystem::exists(arguments.audio, failure)) {
+    throw Error(ErrorKind::input, "source.not_found", path_text(arguments.audio) + " is not there",
+                "give an audio file, or none for a test signal");
+  }
+}
+
+int run(Arguments arguments, Session& session) {
+  settle_source(arguments);
+  VerifyOptions options;
+  if (!arguments.against.empty()) options.against = Path(arguments.against);
+  options.sink = &session.console();
+  options.cancellation = &session.cancellation();
+  const Verification found = verify(arguments.source, session.host(), options);
+  const bool sound = found.count(Finding::Outcome::fails) == 0;
+  std::optional<CodecReport> codec;
+  // Weights that are not what they should be are not computed with.
+  if (arguments.run && sound) codec = run_codec(arguments, found, session);
+  if (arguments.json) {
+    session.print(dump_pretty(to_json(arguments.source, found, codec)));
+  } else if (!session.quiet() || !sound) {
+    session.print(to_text(arguments.source, found, arguments.run, codec));
+  }
+  return sound ? kExitDone : kExitMismatch;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Command& command) {
+  CLI::App* sub = app.add_subcommand("verify", "Check a bundle or exported file, up to running it");
+  const auto arguments = std::make_shared<Arguments>();
+  sub->add_option("source", arguments->source, "Bundle directory or exported file")
+      ->type_name("DIR|FILE");
+  CLI::Option* run_option =
+      sub->add_option("--run", arguments->audio,
+                      "Encode and decode audio with the codec: a file, or else a test signal")
+          ->expected(0, 1)
+          ->type_name("[AUDIO]");
+  sub->add_option("-o,--output", arguments->output, "Write the decoded audio to this WAV file")
+      ->type_name("WAV")
+      ->needs(run_option);
+  sub->add_flag("--force", arguments->force, "Replace the WAV file that is there");
+  sub->add_option("--seconds", arguments->seconds, "Length of the test signal")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->type_name("S")
+      ->needs(run_option);
+  sub->add_option("--codebooks", arguments->codebooks, "Use only the first N of its codebooks")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->needs(run_option);
+  sub->add_option("--device", arguments->device, "Where to compute: cpu, cuda:0")
+      ->type_name("DEVICE")
+      ->needs(run_option);
+  sub->add_option("--threads", arguments->threads, "Threads to compute with")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->needs(run_option);
+  sub->add_option("--against", arguments->against,
+                  "Report the error of each tensor against this file or directory")
+      ->type_name("ORIGINAL");
+  sub->add_flag("--json", arguments->json, "Print JSON");
+  sub->footer(kFooter);
+  sub->callback([arguments, run_option, &command] {
+    arguments->run = run_option->count() > 0;
+    command.json = arguments->json;
+    command.run = [arguments](Session& session) { return run(*arguments, session); };
+  });
+}
+
+}  // namespace craftbundle::app

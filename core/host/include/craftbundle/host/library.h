@@ -1,0 +1,46 @@
+// Loading one plugin library. The only layer that maps foreign code (Boost.DLL).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "craftbundle/host/sidecar.h"
+#include "craftbundle/io/path.h"
+#include "craftbundle/plugin/plugin.h"
+
+namespace craftbundle {
+
+// A loaded plugin library and the exporters it registered. The library stays mapped until the
+// process ends, so that nothing of it can dangle.
+class PluginLibrary {
+ public:
+  // Judges the file (trusted owner and permissions, ELF header of this machine, complete segments),
+  // maps it with all symbols bound now and kept local, judges its descriptor, and runs its entry.
+  // A library that was mapped before in this process gives the same object, or the same error: its
+  // entry runs once. Thread: any.
+  //
+  // Throws Error(plugin): as check_library_file(), "plugin.undefined_symbol",
+  // "plugin.missing_dependency", "plugin.load", "plugin.no_entry", "plugin.abi",
+  // "plugin.interface", "plugin.descriptor", "plugin.entry", "plugin.info"; version messages state
+  // both sides. REQUIRES: `library` is absolute.
+  static std::shared_ptr<const PluginLibrary> load(const Path& library);
+
+  virtual ~PluginLibrary() = default;
+  virtual const Path& path() const = 0;
+  virtual const PluginInfo& info() const = 0;
+  // Same order as info().stages.
+  virtual const std::vector<std::unique_ptr<LineStageKind>>& stages() const = 0;
+  // Same order as info().codecs.
+  virtual const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const = 0;
+  // Same order as info().exporters.
+  virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
+};
+
+// The part of load() that maps nothing: whether the file may be loaded at all; its path without
+// links. The file and its
+// directory must belong to root or to this user and be writable by nobody else (a group with the
+// owner's own number may), and no directory above may be open to everyone without being sticky.
+// Throws Error(plugin): "plugin.permissions", and as check_elf() (elf.h).
+Path check_library_file(const Path& library);
+
+}  // namespace craftbundle

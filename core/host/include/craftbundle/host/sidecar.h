@@ -1,0 +1,37 @@
+// The description of a plugin library that lies beside it, so that listing and choosing map no
+// code: `mulaw.plugin.yaml` beside `mulaw.so`. Written by the scanner at build time
+// (craftbundle_add_plugin).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "craftbundle/io/path.h"
+#include "craftbundle/plugin/codec.h"
+#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/plugin/stage_kind.h"
+
+namespace craftbundle {
+
+// What a library says of itself.
+struct PluginInfo {
+  std::string name;
+  std::string version;
+  std::string interface_id;
+  std::vector<ExporterInfo> exporters;
+  std::vector<StageKindInfo> stages = {};
+  std::vector<CodecLoaderInfo> codecs = {};
+
+  friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
+};
+
+// "dir/mulaw.plugin.yaml" for "dir/mulaw.so".
+Path sidecar_path(const Path& library);
+
+std::string to_sidecar(const PluginInfo& info);
+
+// Throws Error(plugin, "plugin.sidecar") with file, line and column when `text` is no sidecar.
+PluginInfo parse_sidecar(std::string_view text, const Path& file);
+
+}  // namespace craftbundle

@@ -1,0 +1,19 @@
+// The path type of Craftbundle's interfaces (Boost.Filesystem, which Boost.DLL speaks too).
+#pragma once
+
+#include <boost/filesystem/path.hpp>
+#include <string>
+
+#include "craftbundle/base/text.h"
+
+namespace craftbundle {
+
+using Path = boost::filesystem::path;
+
+// `path` for messages: escaped, and never cut where a real path could still go on.
+inline std::string path_text(const Path& path) {
+  constexpr std::size_t kLongestPath = 4096;
+  return printable(path.string(), kLongestPath);
+}
+
+}  // namespace craftbundle

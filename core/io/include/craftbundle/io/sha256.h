@@ -1,0 +1,21 @@
+// SHA-256 of text and files, in hexadecimal.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "craftbundle/base/sink.h"
+#include "craftbundle/io/input_file.h"
+
+namespace craftbundle {
+
+std::string sha256_of_text(std::string_view text);
+
+// Streams `file`, whatever its size. `progress` is told how many bytes were read so far. Throws as
+// InputFile::read, "io.changed" when the file changed meanwhile, and Error(interrupted).
+std::string sha256_of_file(const InputFile& file, const Cancellation& cancellation,
+                           const std::function<void(std::uint64_t)>& progress = {});
+
+}  // namespace craftbundle

@@ -1,0 +1,13 @@
+// The JSON schema of run scripts, for editors.
+#pragma once
+
+#include <string>
+
+#include "craftbundle/pipeline/stage.h"
+
+namespace craftbundle {
+
+// JSON Schema (draft 2020-12) of scripts whose stages `readers` read.
+std::string script_schema(const StageReaders& readers);
+
+}  // namespace craftbundle
