@@ -388,7 +388,7 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
 std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec& spec) {
   std::int64_t embeddings = 0;
   std::int64_t entries = 0;
-  for (const audiocraft::NamedTensor& named : state.tensors) {
+  for (const NamedTensor& named : state.tensors) {
     if (!named.name.starts_with("emb.") || named.name == "emb.weight") continue;
     ++embeddings;
     entries = named.shape().front() - 1;

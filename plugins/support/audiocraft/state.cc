@@ -295,15 +295,6 @@ std::string mismatch_hint(const State& state) {
 
 }  // namespace
 
-DType NamedTensor::dtype() const {
-  return std::visit([](const auto& held) { return held.dtype; }, tensor);
-}
-
-const std::vector<std::int64_t>& NamedTensor::shape() const {
-  const auto* computed = std::get_if<ComputedTensor>(&tensor);
-  return computed != nullptr ? computed->elements->shape() : std::get<Tensor>(tensor).layout.shape;
-}
-
 Value::Dict State::to_dict() const {
   Value::Dict dict;
   dict.reserve(tensors.size());

@@ -5,22 +5,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/named_tensor.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/omegaconf/config.h"
 
 namespace craftbundle::audiocraft {
-
-struct NamedTensor {
-  std::string name;
-  std::variant<Tensor, ComputedTensor> tensor;
-
-  DType dtype() const;
-  const std::vector<std::int64_t>& shape() const;
-};
 
 // A flat state dict, in the order of the file. Names are distinct.
 struct State {

@@ -12,7 +12,6 @@
 namespace craftbundle {
 namespace {
 
-using audiocraft::NamedTensor;
 using audiocraft::State;
 using ::testing::ElementsAre;
 using ::testing::Eq;

@@ -14,7 +14,6 @@ namespace {
 using audiocraft::check_state;
 using audiocraft::choose_state;
 using audiocraft::ExpectedState;
-using audiocraft::NamedTensor;
 using audiocraft::State;
 using audiocraft::StateChoice;
 using ::testing::AllOf;

@@ -1,0 +1,22 @@
+// A tensor under the name that a state dict has for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/elements.h"
+
+namespace craftbundle {
+
+struct NamedTensor {
+  std::string name;
+  std::variant<Tensor, ComputedTensor> tensor;
+
+  DType dtype() const;
+  const std::vector<std::int64_t>& shape() const;
+};
+
+}  // namespace craftbundle
