@@ -108,7 +108,7 @@ class MulawCodec final : public craftbundle::Codec {
 }  // namespace
 
 craftbundle::CodecLoaderInfo MulawLoader::info() const {
-  return {"mulaw", "Runs mu-law codecs, without a framework", {"mulaw"}};
+  return {{"mulaw", "Runs mu-law codecs, without a framework"}, {"mulaw"}};
 }
 
 std::unique_ptr<craftbundle::Codec> MulawLoader::load(

@@ -218,15 +218,16 @@ void prepare_file(const ExportRequest& request, ExportContext& context, Componen
 
 ExporterInfo DacExporter::info() const {
   using Kind = AcceptedSource::Kind;
-  return {"dac",
-          "DAC models (descript-audio-codec), and references to those AudioCraft knows",
-          1,
-          std::string(kCompressionRole),
-          {{Kind::checkpoint, "weights.pth of descript-audio-codec", {}},
-           {Kind::checkpoint, "exported DAC (compression_state_dict.bin)", {}},
-           {Kind::pretrained, "name of a DAC", {"dac_44khz", "dac_24khz", "dac_*", "descript/*"}}},
-          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-           audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
+  return {
+      {"dac",
+       "DAC models (descript-audio-codec), and references to those AudioCraft knows",
+       1,
+       {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+        audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}},
+      std::string(kCompressionRole),
+      {{Kind::checkpoint, "weights.pth of descript-audio-codec", {}},
+       {Kind::checkpoint, "exported DAC (compression_state_dict.bin)", {}},
+       {Kind::pretrained, "name of a DAC", {"dac_44khz", "dac_24khz", "dac_*", "descript/*"}}}};
 }
 
 Probe DacExporter::probe(const Source& source) const {

@@ -93,7 +93,7 @@ bool all_even(const std::vector<std::int64_t>& rates) {
 }  // namespace
 
 CodecLoaderInfo DacLoader::info() const {
-  return {"dac", "Runs DAC models (descript-audio-codec) with LibTorch", {"dac"}};
+  return {{"dac", "Runs DAC models (descript-audio-codec) with LibTorch"}, {"dac"}};
 }
 
 std::unique_ptr<Codec> DacLoader::load(const Value& package, const CodecOptions& options) const {

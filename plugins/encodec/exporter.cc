@@ -193,15 +193,15 @@ ExporterInfo EncodecExporter::info() const {
   std::vector<std::string> names = pretrained_names();
   names.emplace_back("*");
   return {
-      "encodec",
-      "EnCodec models trained with AudioCraft, and references to pretrained ones",
-      1,
+      {"encodec",
+       "EnCodec models trained with AudioCraft, and references to pretrained ones",
+       1,
+       {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+        audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}},
       std::string(kCompressionRole),
       {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
        {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},
-       {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)}},
-      {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-       audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
+       {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)}}};
 }
 
 Probe EncodecExporter::probe(const Source& source) const {

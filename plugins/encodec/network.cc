@@ -144,7 +144,7 @@ std::string whole_input(const Spec& spec) {
 }  // namespace
 
 CodecLoaderInfo EncodecLoader::info() const {
-  return {"encodec", "Runs EnCodec models of AudioCraft with LibTorch", {"encodec"}};
+  return {{"encodec", "Runs EnCodec models of AudioCraft with LibTorch"}, {"encodec"}};
 }
 
 std::unique_ptr<Codec> EncodecLoader::load(const Value& package,

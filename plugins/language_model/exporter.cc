@@ -89,14 +89,14 @@ Component prepare_model(const ExportRequest& request, ExportContext& context) {
 
 ExporterInfo LanguageModelExporter::info() const {
   using Kind = AcceptedSource::Kind;
-  return {"language_model",
-          "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
-          1,
+  return {{"language_model",
+           "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
+           1,
+           {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
+            audiocraft::dtype_of_option(), audiocraft::average_option()}},
           std::string(kLanguageModelRole),
           {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
-           {Kind::checkpoint, "exported language model (state_dict.bin)", {}}},
-          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-           audiocraft::dtype_of_option(), audiocraft::average_option()}};
+           {Kind::checkpoint, "exported language model (state_dict.bin)", {}}}};
 }
 
 Probe LanguageModelExporter::probe(const Source& source) const {

@@ -110,16 +110,27 @@ std::string place(const ExporterInfo& info, const Source& source) {
   return "exporter " + quoted(info.name) + ", source " + quoted(source.given()) + ": ";
 }
 
+// What `action` throws.
+template <typename Action>
+std::optional<Error> thrown_by(Action&& action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  }
+}
+
 // Calls `visit(exporter, info, source)` for each pair until one fails.
 template <typename Visit>
 CheckOutcome for_each_source(const Path& library, const std::vector<std::string>& files,
                              Visit&& visit) {
   const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
-    const ExporterInfo& info = loaded->info().exporters[i];
-    for (const Source& source : sources_for(info, files)) {
-      if (CheckOutcome outcome = visit(*loaded->exporters()[i], info, source)) {
-        return place(info, source) + *outcome;
+  const std::vector<ExporterInfo>& infos = loaded->info().offers<ExporterInfo>();
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    for (const Source& source : sources_for(infos[i], files)) {
+      if (CheckOutcome outcome = visit(loaded->offers<Exporter>()[i], infos[i], source)) {
+        return place(infos[i], source) + *outcome;
       }
     }
   }
@@ -149,43 +160,45 @@ CheckOutcome check_sidecar(const Path& library, const std::vector<std::string>& 
   return std::nullopt;
 }
 
-CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
-  const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
-    LineFailure failure;
-    const ExporterInfo again = loaded->exporters()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().exporters[i])) {
-      return "exporter " + quoted(again.name) + " describes itself in another way each time";
-    }
-  }
-  for (std::size_t i = 0; i < loaded->stages().size(); ++i) {
-    LineFailure failure;
-    const StageKindInfo again = loaded->stages()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().stages[i])) {
-      return "stage " + quoted(again.name) + " describes itself in another way each time";
-    }
-  }
-  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
-    LineFailure failure;
-    const CodecLoaderInfo again = loaded->codecs()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().codecs[i])) {
-      return "codec " + quoted(again.name) + " describes itself in another way each time";
-    }
+// Whether each offer of a kind describes itself as it did when the library was loaded.
+template <typename Offer>
+CheckOutcome check_info_again(const PluginLibrary& library) {
+  using Info = typename Offer::Info;
+  const std::vector<Info>& infos = library.info().offers<Info>();
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    const Info again =
+        library.offers<Offer>()[i].call([](const Offer& offer) { return offer.info(); });
+    if (again == infos[i]) continue;
+    return std::string(Info::kKind) + " " + quoted(again.name) +
+           " describes itself in another way each time";
   }
   return std::nullopt;
+}
+
+CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
+  const auto loaded = PluginLibrary::load(library);
+  CheckOutcome outcome;
+  std::apply(
+      [&]<typename... Offer>(const std::vector<Guarded<Offer>>&...) {
+        ((outcome = outcome ? outcome : check_info_again<Offer>(*loaded)), ...);
+      },
+      loaded->all());
+  return outcome;
 }
 
 CheckOutcome check_probe(const Path& library, const std::vector<std::string>& files) {
   return for_each_source(
       library, files,
-      [](const LineExporter& exporter, const ExporterInfo&, const Source& source) -> CheckOutcome {
-        LineFailure failure;
-        const Probe first = exporter.probe(source, failure);
-        const Probe second = exporter.probe(source, failure);
-        if (failure.failed) return "probe() threw: " + failure.message;
+      [](const Guarded<Exporter>& exporter, const ExporterInfo&,
+         const Source& source) -> CheckOutcome {
+        const auto probe = [&] {
+          return exporter.call([&](const Exporter& asked) { return asked.probe(source); });
+        };
+        Probe first;
+        Probe second;
+        if (const auto error = thrown_by([&] { first = probe(), second = probe(); })) {
+          return "probe() threw: " + error->message();
+        }
         if (first.confidence < 0 || first.confidence > 100) {
           return "probe() is confident by " + std::to_string(first.confidence) +
                  ", expected 0 to 100";
@@ -198,38 +211,39 @@ CheckOutcome check_probe(const Path& library, const std::vector<std::string>& fi
       });
 }
 
-Component prepare_by_default(const LineExporter& exporter, const ExporterInfo& info,
-                             const Source& source, LineFailure& failure) {
+Component prepare_by_default(const Guarded<Exporter>& exporter, const ExporterInfo& info,
+                             const Source& source) {
   ExportRequest request{source, {}};
   for (const OptionSpec& option : info.options) {
     request.options.push_back({option.name, option.default_value});
   }
   CheckContext context;
-  return exporter.prepare(request, context, failure);
+  return exporter.call([&](const Exporter& asked) { return asked.prepare(request, context); });
 }
 
-// What a failure says when it is not about the input, as it should be.
-CheckOutcome problem_of(const LineFailure& failure, const std::string& function) {
-  if (!failure.failed || (failure.kind != ErrorKind::plugin &&
-                          failure.kind != ErrorKind::internal && !failure.message.empty())) {
+// What an error says when it is not about the input, as it should be.
+CheckOutcome problem_of(const Error& error, const std::string& function) {
+  if (error.kind() != ErrorKind::plugin && error.kind() != ErrorKind::internal &&
+      !error.message().empty()) {
     return std::nullopt;
   }
-  return function + " threw " + quoted(failure.code) + ": " + failure.message +
+  return function + " threw " + quoted(error.code()) + ": " + error.message() +
          "; expected an Error of kind input";
 }
 
 CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& files) {
   return for_each_source(library, files,
-                         [](const LineExporter& exporter, const ExporterInfo& info,
+                         [](const Guarded<Exporter>& exporter, const ExporterInfo& info,
                             const Source& source) -> CheckOutcome {
-                           LineFailure failure;
-                           const Component component =
-                               prepare_by_default(exporter, info, source, failure);
-                           if (!failure.failed && component.role != info.component) {
-                             return "prepare() makes the role " + quoted(component.role) +
-                                    ", expected " + quoted(info.component);
+                           Component component;
+                           if (const auto error = thrown_by([&] {
+                                 component = prepare_by_default(exporter, info, source);
+                               })) {
+                             return problem_of(*error, "prepare()");
                            }
-                           return problem_of(failure, "prepare()");
+                           if (component.role == info.component) return std::nullopt;
+                           return "prepare() makes the role " + quoted(component.role) +
+                                  ", expected " + quoted(info.component);
                          });
 }
 
@@ -281,12 +295,14 @@ CheckOutcome try_codec(const Codec& codec) {
 }
 
 // What is loaded must work; what is not must be refused for a reason.
-CheckOutcome try_package(const LineCodecLoader& loader, const Value& package) {
-  LineFailure failure;
-  std::unique_ptr<LineCodec> codec = loader.load(package, {}, failure);
-  if (failure.failed) return problem_of(failure, "load()");
+CheckOutcome try_package(const Guarded<CodecLoader>& loader, const Value& package) {
+  const auto load = [&](const CodecOptions& options) {
+    return loader.call([&](const CodecLoader& asked) { return asked.load(package, options); });
+  };
+  std::unique_ptr<Codec> codec;
+  if (const auto error = thrown_by([&] { codec = load({}); })) return problem_of(*error, "load()");
   try {
-    const RemoteCodec remote(std::move(codec), "the codec");
+    const RemoteCodec remote(loader.adopt(std::move(codec)), "the codec");
     if (CheckOutcome outcome = try_codec(remote)) return outcome;
   } catch (const Error& error) {
     return error.message();
@@ -294,17 +310,15 @@ CheckOutcome try_package(const LineCodecLoader& loader, const Value& package) {
   return expect_refusal(ErrorKind::usage, "codec.device", "load() for a device that is none", [&] {
     CodecOptions options;
     options.device = "no-such-device:7";
-    LineFailure refused;
-    loader.load(package, options, refused);
-    if (refused.failed) refused.raise();
+    load(options);
   });
 }
 
 CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& files) {
   const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
-    const CodecLoaderInfo& info = loaded->info().codecs[i];
-    const LineCodecLoader& loader = *loaded->codecs()[i];
+  for (std::size_t i = 0; i < loaded->offers<CodecLoader>().size(); ++i) {
+    const CodecLoaderInfo& info = loaded->info().offers<CodecLoaderInfo>()[i];
+    const Guarded<CodecLoader>& loader = loaded->offers<CodecLoader>()[i];
     for (const Value& package : odd_values()) {
       if (CheckOutcome outcome = try_package(loader, package)) {
         return "codec " + quoted(info.name) + ", a package of no exporter: " + *outcome;
@@ -312,12 +326,13 @@ CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& f
     }
     const CheckOutcome outcome = for_each_source(
         library, files,
-        [&](const LineExporter& exporter, const ExporterInfo& made_by,
+        [&](const Guarded<Exporter>& exporter, const ExporterInfo& made_by,
             const Source& source) -> CheckOutcome {
           if (std::ranges::count(info.exporters, made_by.name) == 0) return std::nullopt;
-          LineFailure failure;
-          const Component component = prepare_by_default(exporter, made_by, source, failure);
-          return failure.failed ? std::nullopt : try_package(loader, component.package);
+          Component component;
+          const auto refused =
+              thrown_by([&] { component = prepare_by_default(exporter, made_by, source); });
+          return refused ? std::nullopt : try_package(loader, component.package);
         });
     if (outcome) return "codec " + quoted(info.name) + ", " + *outcome;
   }

@@ -213,10 +213,8 @@ class Judge {
     constexpr std::string_view kExporter = "exporter ";
     if (!tool.starts_with(kExporter)) return std::nullopt;
     const std::string name = tool.substr(kExporter.size());
-    for (const FoundPlugin& plugin : context_.host.plugins()) {
-      for (const ExporterInfo& info : plugin.info.exporters) {
-        if (info.name == name) return std::to_string(info.revision);
-      }
+    for (const auto& exporter : context_.host.offers<ExporterInfo>()) {
+      if (exporter.info->name == name) return std::to_string(exporter.info->revision);
     }
     return std::nullopt;
   }

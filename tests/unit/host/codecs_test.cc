@@ -33,10 +33,11 @@ TEST(Codecs, AreListedWithoutMappingAnything) {
   const Path library = copy_plugin("fixture_runners", directory.path());
   const Host host(only({directory.path()}));
   ASSERT_EQ(host.plugins().size(), 1u);
-  const std::vector<CodecLoaderInfo>& codecs = host.plugins()[0].info.codecs;
+  const auto codecs = host.offers<CodecLoaderInfo>();
   ASSERT_EQ(codecs.size(), 1u);
-  EXPECT_EQ(codecs[0],
-            (CodecLoaderInfo{"tone-runner", "Runs \"tones\" for tests.", {"tone", "hum"}}));
+  EXPECT_EQ(codecs[0].plugin, &host.plugins()[0]);
+  EXPECT_EQ(*codecs[0].info,
+            (CodecLoaderInfo{{"tone-runner", "Runs \"tones\" for tests."}, {"tone", "hum"}}));
   EXPECT_TRUE(host.can_run("tone"));
   EXPECT_TRUE(host.can_run("hum"));
   EXPECT_FALSE(host.can_run("voice"));
@@ -180,7 +181,7 @@ TEST(Codecs, AreOfferedOnce) {
   EXPECT_EQ(host.plugins().size(), 1u);
   ASSERT_EQ(host.refused().size(), 1u);
   EXPECT_EQ(host.refused()[0].code, "plugin.duplicate");
-  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the loader of codecs 'refuses', which "));
+  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the codec 'refuses', which "));
 }
 
 TEST(Codecs, MustBeWhatTheSidecarSays) {

@@ -75,7 +75,7 @@ TEST_F(Scanning, ListsWithoutMappingAnything) {
   const FoundPlugin& plugin = host.plugins().at(0);
   EXPECT_EQ(plugin.library, boost::filesystem::canonical(library));
   EXPECT_EQ(plugin.origin, "--plugin-dir");
-  EXPECT_EQ(plugin.info.exporters.at(0).options.at(3).choices,
+  EXPECT_EQ(plugin.info.offers<ExporterInfo>().at(0).options.at(3).choices,
             (std::vector<std::string>{"best", "last"}));
   EXPECT_FALSE(testing::is_mapped(library));
 }
@@ -644,7 +644,7 @@ TEST_F(Stages, AreOfferedOnce) {
   const Host host(only({directory_.path(), directory_ / "b"}));
   EXPECT_EQ(host.stage_kinds().size(), 4u);
   ASSERT_THAT(refusals(host), ElementsAre("fixture_stages.so plugin.duplicate"));
-  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the kind of stage 'join', which "));
+  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the stage 'join', which "));
 }
 
 }  // namespace

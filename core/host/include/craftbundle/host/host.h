@@ -20,7 +20,6 @@
 
 namespace craftbundle {
 
-class LineExporter;
 class PluginLibrary;
 
 // Where plugins are looked for, in this order; the first library that offers an exporter name wins
@@ -48,6 +47,13 @@ struct FoundPlugin {
   Path library;
   std::string origin;
   PluginInfo info;
+};
+
+// An offer of a plugin, by its description. Valid as long as the host.
+template <typename Info>
+struct FoundOffer {
+  const FoundPlugin* plugin;
+  const Info* info;
 };
 
 // A library that was found and will not be used.
@@ -106,6 +112,16 @@ class Host {
   const std::vector<FoundPlugin>& plugins() const { return found_; }
   const std::vector<RefusedPlugin>& refused() const { return refused_; }
 
+  // What plugins offer of one kind, in order of plugins(): offers<ExporterInfo>().
+  template <typename Info>
+  std::vector<FoundOffer<Info>> offers() const {
+    std::vector<FoundOffer<Info>> found;
+    for (const FoundPlugin& plugin : found_) {
+      for (const Info& info : plugin.info.offers<Info>()) found.push_back({&plugin, &info});
+    }
+    return found;
+  }
+
   // Every exporter that takes sources of this kind, with its answer, best first. Asks, and so maps,
   // only those whose declared names take a pretrained name. A library that cannot be loaded and an
   // exporter that fails answer 0 with the reason: one bad plugin does not spoil the others.
@@ -149,26 +165,28 @@ class Host {
 
  private:
   class Context;
-  struct Entry;
   struct Answer;
+  using Entry = FoundOffer<ExporterInfo>;
 
   bool scan(const Path& library, const std::string& origin);  // whether it was accepted
   void add(FoundPlugin plugin);
   void refuse(const Path& library, const std::string& origin, const Error& error);
 
   const PluginLibrary& load(const FoundPlugin& plugin) const;
-  const LineExporter& exporter(const Entry& entry) const;
+  // The object behind a description; maps its library.
+  template <typename Offer>
+  const Guarded<Offer>& object(const FoundOffer<typename Offer::Info>& offer) const;
+  std::optional<FoundOffer<CodecLoaderInfo>> loader_of(const std::string& exporter) const;
   std::vector<Answer> ask(const Source& source) const;
   Probe ask(const Entry& entry, const Source& source) const;
-  const Entry& find(const std::string& name) const;
+  Entry find(const std::string& name) const;
   Answer choose(const ComponentRequest& request) const;
   Answer best_of(const std::vector<Answer>& answers, const ComponentRequest& request) const;
 
   Options options_;
   std::vector<FoundPlugin> found_;
   std::vector<RefusedPlugin> refused_;
-  std::vector<Entry> entries_;  // one for each exporter, in order of found_
-  mutable std::mutex mutex_;    // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   mutable std::map<std::string, std::shared_ptr<const PluginLibrary>> libraries_;
   mutable std::map<std::string, std::weak_ptr<const Checkpoint>> checkpoints_;
 };

@@ -10,7 +10,7 @@
 
 namespace craftbundle {
 
-// A loaded plugin library and the exporters it registered. The library stays mapped until the
+// A loaded plugin library and what it offers. The library stays mapped until the
 // process ends, so that nothing of it can dangle.
 class PluginLibrary {
  public:
@@ -28,12 +28,13 @@ class PluginLibrary {
   virtual ~PluginLibrary() = default;
   virtual const Path& path() const = 0;
   virtual const PluginInfo& info() const = 0;
-  // Same order as info().stages.
-  virtual const std::vector<std::unique_ptr<LineStageKind>>& stages() const = 0;
-  // Same order as info().codecs.
-  virtual const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const = 0;
-  // Same order as info().exporters.
-  virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
+  virtual const Offers& all() const = 0;
+
+  // Those of one kind, in the order of their descriptions: offers<Exporter>().
+  template <typename Offer>
+  const std::vector<Guarded<Offer>>& offers() const {
+    return std::get<std::vector<Guarded<Offer>>>(all());
+  }
 };
 
 // The part of load() that maps nothing: whether the file may be loaded at all; its path without

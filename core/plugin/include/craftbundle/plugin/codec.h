@@ -12,6 +12,7 @@
 
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/io/output_file.h"
+#include "craftbundle/plugin/offer.h"
 
 namespace craftbundle {
 
@@ -83,12 +84,15 @@ class Codec {
   virtual void save(OutputFile& file) const = 0;
 };
 
-// Everything the host must know before it runs any of it. Also the sidecar's content.
-struct CodecLoaderInfo {
-  std::string name;                    // "^[a-z][a-z0-9_-]*$", unique in a process
-  std::string summary;                 // one sentence
+struct CodecLoaderInfo : OfferInfo {
+  static constexpr std::string_view kKind = "codec";
+
   std::vector<std::string> exporters;  // whose components it runs; each has one loader
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"exporters", "runs"}, self.exporters);
+  }
   friend bool operator==(const CodecLoaderInfo&, const CodecLoaderInfo&) = default;
 };
 
@@ -100,6 +104,8 @@ struct CodecOptions {
 // Implemented by plugins, as Exporter. Thread: all functions may be called concurrently.
 class CodecLoader {
  public:
+  using Offer = CodecLoader;
+  using Info = CodecLoaderInfo;
   virtual ~CodecLoader() = default;
   virtual CodecLoaderInfo info() const = 0;
   // Builds the network that `package` (Component::package of one of info().exporters) describes and

@@ -15,31 +15,13 @@
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
+#include "craftbundle/plugin/offer.h"
 
 namespace craftbundle {
 
 // Roles of components in a bundle. A role is only a word: a third party may add its own.
 inline constexpr std::string_view kLanguageModelRole = "lm";
 inline constexpr std::string_view kCompressionRole = "compression";
-
-// An option an exporter accepts, declared so that the host can check and print it.
-struct OptionSpec {
-  enum class Type {
-    boolean,
-    integer,
-    real,
-    text,
-    files,  // paths of checkpoints, separated by commas; manifests keep their names only
-  };
-  std::string name;  // lower case, words joined by '-'
-  Type type = Type::text;
-  std::string default_value;         // as text; empty: no default
-  std::string doc;                   // one sentence
-  std::vector<std::string> choices;  // allowed values; empty: any
-
-  friend bool operator==(const OptionSpec&, const OptionSpec&) = default;
-};
-std::string_view to_string(OptionSpec::Type type);
 
 // Kinds of source an exporter takes; the host asks only exporters that take the kind at hand.
 struct AcceptedSource {
@@ -54,20 +36,27 @@ struct AcceptedSource {
   // (ORG/NAME).
   std::vector<std::string> names;
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"kind"}, self.kind);
+    field({"what"}, self.what);
+    field({"names"}, self.names);
+  }
   friend bool operator==(const AcceptedSource&, const AcceptedSource&) = default;
 };
 std::string_view to_string(AcceptedSource::Kind kind);
 
-// Everything the host must know of an exporter before it runs any of it. Also the sidecar's
-// content.
-struct ExporterInfo {
-  std::string name;       // "^[a-z][a-z0-9_-]*$", unique in a process
-  std::string summary;    // one sentence
-  int revision = 1;       // raised whenever the same source gives other bytes
+struct ExporterInfo : OfferInfo {
+  static constexpr std::string_view kKind = "exporter";
+
   std::string component;  // role of what it makes
   std::vector<AcceptedSource> accepts;
-  std::vector<OptionSpec> options;
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"component", "makes"}, self.component);
+    field({"accepts"}, self.accepts);
+  }
   friend bool operator==(const ExporterInfo&, const ExporterInfo&) = default;
 };
 
@@ -188,10 +177,11 @@ class ExportContext {
 // Implemented by plugins. Objects are created once, when the library is loaded, and live until the
 // process ends. Thread: all functions may be called concurrently.
 //
-// Errors: throw craftbundle::Error. The plugin's side of the line (plugin.h) turns every exception
-// into a value before it reaches the host.
+// Errors: throw craftbundle::Error. Whatever else is thrown becomes one of kind plugin (plugin.h).
 class Exporter {
  public:
+  using Offer = Exporter;
+  using Info = ExporterInfo;
   virtual ~Exporter() = default;
 
   virtual ExporterInfo info() const = 0;
