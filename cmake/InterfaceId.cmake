@@ -10,7 +10,7 @@ function(craftbundle_hash_headers result core)
     foreach(header IN LISTS headers)
       set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${core}/${layer}/include/${header}")
       file(READ "${core}/${layer}/include/${header}" text)
-      # A line comment begins the line or follows space: "//" in a text is none.
+      # First line comments: "/*" in one begins nothing. One begins the line or follows space: "//" in a text is none.
       string(REGEX REPLACE "(^|[ \t\n])//[^\n]*" "\\1" text "${text}")
       string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" text "${text}")
       string(REGEX REPLACE "[ \t]*\n[ \t\n]*" "\n" text "\n${text}\n")
