@@ -39,15 +39,14 @@ Json to_json(const T& value) {
   }
 }
 
-// {"exporters": [...], "stages": [...], ...} of what `wanted(info)` takes.
-template <typename Wanted>
-Json offers_json(const PluginInfo& plugin, Json json, Wanted&& wanted) {
-  plugin.for_each_kind([&]<typename Info>(const std::vector<Info>& infos) {
-    Json& list = json[plural<Info>()];
-    if (list.is_null()) list = Json::array();
-    for (const Info& info : infos) {
-      if (wanted(info)) list.push_back(to_json(info));
-    }
+Json plugin_json(const FoundPlugin& plugin) {
+  Json json;
+  json["name"] = plugin.info.name;
+  json["version"] = plugin.info.version;
+  json["library"] = plugin.library.string();
+  json["origin"] = plugin.origin;
+  plugin.info.for_each_kind([&]<typename Info>(const std::vector<Info>& infos) {
+    json[plural<Info>()] = to_json(infos);
   });
   return json;
 }
@@ -56,12 +55,7 @@ int list_json(Session& session) {
   Json json;
   json["plugins"] = Json::array();
   for (const FoundPlugin& plugin : session.host().plugins()) {
-    const Json head = {{"name", plugin.info.name},
-                       {"version", plugin.info.version},
-                       {"library", plugin.library.string()},
-                       {"origin", plugin.origin}};
-    json["plugins"].push_back(
-        offers_json(plugin.info, head, [](const OfferInfo&) { return true; }));
+    json["plugins"].push_back(plugin_json(plugin));
   }
   json["refused"] = Json::array();
   for (const RefusedPlugin& refused : session.host().refused()) {
@@ -150,7 +144,9 @@ std::string block(const std::vector<AcceptedSource>& sources) {
 }
 
 template <typename Info>
-std::string info_text(const FoundPlugin& plugin, const Info& info) {
+std::string info_text(const FoundOffer<Info>& offer) {
+  const FoundPlugin& plugin = *offer.plugin;
+  const Info& info = *offer.info;
   Table table;
   for (const auto& [label, value] : own_cells(info)) table.add({label, value});
   table.add({"revision", std::to_string(info.revision)});
@@ -168,18 +164,15 @@ int info(const std::string& name, bool json, Session& session) {
   std::string text;
   Json found;
   std::vector<std::string> names;
-  for (const FoundPlugin& plugin : session.host().plugins()) {
-    const auto wanted = [&](const OfferInfo& info) {
-      return info.name == name || plugin.info.name == name;
-    };
-    found = offers_json(plugin.info, std::move(found), wanted);
-    plugin.info.for_each_kind([&](const auto& infos) {
-      for (const auto& info : infos) {
-        names.push_back(info.name);
-        if (wanted(info)) text += info_text(plugin, info);
-      }
-    });
-  }
+  PluginInfo().for_each_kind([&]<typename Info>(const std::vector<Info>&) {
+    Json& list = found[plural<Info>()] = Json::array();
+    for (const FoundOffer<Info>& offer : session.host().offers<Info>()) {
+      names.push_back(offer.info->name);
+      if (offer.info->name != name && offer.plugin->info.name != name) continue;
+      text += info_text(offer);
+      list.push_back(to_json(*offer.info));
+    }
+  });
   if (text.empty()) {
     const auto near = nearest(name, names);
     throw Error(ErrorKind::usage, "exporter.unknown",

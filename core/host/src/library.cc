@@ -136,44 +136,22 @@ Offers run_entry(const Path& library, const PluginDescriptor& descriptor) {
   return registrar.take();
 }
 
-class MappedLibrary final : public PluginLibrary {
- public:
-  MappedLibrary(Path path, const PluginDescriptor& descriptor)
-      : path_(std::move(path)),
-        info_(judge(path_, descriptor)),
-        offers_(run_entry(path_, descriptor)) {
-    info_.all = std::apply([&](const auto&... offers) { return OfferInfos{described(offers)...}; },
-                           offers_);
-    if (const std::optional<std::string> problem = find_problem(info_)) {
-      throw plugin_error("plugin.info", path_, "the plugin " + *problem);
+template <typename Offer>
+std::vector<typename Offer::Info> described(const Path& library,
+                                            const std::vector<Guarded<Offer>>& offers) {
+  std::vector<typename Offer::Info> infos;
+  for (const Guarded<Offer>& offer : offers) {
+    try {
+      infos.push_back(offer.call([](const Offer& object) { return object.info(); }));
+    } catch (const Error& error) {
+      throw plugin_error("plugin.info", library,
+                         "its " + std::string(Offer::Info::kKind) + " " +
+                             std::to_string(infos.size() + 1) +
+                             " cannot describe itself: " + printable(error.message(), 1'000));
     }
   }
-
-  const Path& path() const override { return path_; }
-  const PluginInfo& info() const override { return info_; }
-  const Offers& all() const override { return offers_; }
-
- private:
-  template <typename Offer>
-  std::vector<typename Offer::Info> described(const std::vector<Guarded<Offer>>& offers) const {
-    std::vector<typename Offer::Info> infos;
-    for (const Guarded<Offer>& offer : offers) {
-      try {
-        infos.push_back(offer.call([](const Offer& object) { return object.info(); }));
-      } catch (const Error& error) {
-        throw plugin_error("plugin.info", path_,
-                           "its " + std::string(Offer::Info::kKind) + " " +
-                               std::to_string(infos.size() + 1) +
-                               " cannot describe itself: " + printable(error.message(), 1'000));
-      }
-    }
-    return infos;
-  }
-
-  Path path_;
-  PluginInfo info_;
-  Offers offers_;
-};
+  return infos;
+}
 
 // What became of a library that was mapped. Kept for ever: its code must outlive everything that
 // came from it, and its entry runs once.
@@ -189,10 +167,21 @@ void open(const Path& library, Mapping& mapping) {
                        "is no exporter plugin: it has no symbol " + quoted(kPluginSymbol));
   }
   const auto& descriptor = mapping.handle.get<const PluginDescriptor>(kPluginSymbol);
-  mapping.library = std::make_shared<const MappedLibrary>(library, descriptor);
+  mapping.library = std::make_shared<const PluginLibrary>(library, descriptor);
 }
 
 }  // namespace
+
+PluginLibrary::PluginLibrary(Path path, const PluginDescriptor& descriptor)
+    : path_(std::move(path)),
+      info_(judge(path_, descriptor)),
+      offers_(run_entry(path_, descriptor)) {
+  info_.all = std::apply(
+      [&](const auto&... offers) { return OfferInfos{described(path_, offers)...}; }, offers_);
+  if (const std::optional<std::string> problem = find_problem(info_)) {
+    throw plugin_error("plugin.info", path_, "the plugin " + *problem);
+  }
+}
 
 Path check_library_file(const Path& library) {
   const Path real = real_path(library);

@@ -186,7 +186,7 @@ TEST_F(Scanning, RefusesTheSecondOfTwoWithOneExporter) {
   EXPECT_EQ(host.plugins()[0].library, boost::filesystem::canonical(first));
   ASSERT_THAT(refusals(host), ElementsAre("fixture_codecs.so plugin.duplicate"));
   EXPECT_EQ(host.refused()[0].library, boost::filesystem::canonical(second));
-  EXPECT_EQ(host.refused()[0].reason, "offers exporter 'tone', which " +
+  EXPECT_EQ(host.refused()[0].reason, "offers the exporter 'tone', which " +
                                           host.plugins()[0].library.string() +
                                           " (--plugin-dir) offers already; remove one of the two");
 }

@@ -25,16 +25,24 @@ class PluginLibrary {
   // both sides. REQUIRES: `library` is absolute.
   static std::shared_ptr<const PluginLibrary> load(const Path& library);
 
-  virtual ~PluginLibrary() = default;
-  virtual const Path& path() const = 0;
-  virtual const PluginInfo& info() const = 0;
-  virtual const Offers& all() const = 0;
+  // What the library of an open `descriptor` is and offers. Throws as load(), which is how to get
+  // one.
+  PluginLibrary(Path path, const PluginDescriptor& descriptor);
+
+  const Path& path() const { return path_; }
+  const PluginInfo& info() const { return info_; }
+  const Offers& all() const { return offers_; }
 
   // Those of one kind, in the order of their descriptions: offers<Exporter>().
   template <typename Offer>
-  const std::vector<Guarded<Offer>>& offers() const {
-    return std::get<std::vector<Guarded<Offer>>>(all());
+  const OffersOfKind<Offer>& offers() const {
+    return std::get<OffersOfKind<Offer>>(offers_);
   }
+
+ private:
+  Path path_;
+  PluginInfo info_;
+  Offers offers_;
 };
 
 // The part of load() that maps nothing: whether the file may be loaded at all; its path without
