@@ -25,8 +25,7 @@ class PluginLibrary {
   // both sides. REQUIRES: `library` is absolute.
   static std::shared_ptr<const PluginLibrary> load(const Path& library);
 
-  // What the library of an open `descriptor` is and offers. Throws as load(), which is how to get
-  // one.
+  // For load(): judges the descriptor of a mapped library and runs its entry.
   PluginLibrary(Path path, const PluginDescriptor& descriptor);
 
   const Path& path() const { return path_; }
