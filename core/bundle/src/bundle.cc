@@ -11,17 +11,17 @@
 namespace craftbundle {
 namespace {
 
-void add_file(const Checkpoint& checkpoint, SourceFiles& files) {
-  if (std::ranges::count(files, &checkpoint.file()) == 0) files.push_back(&checkpoint.file());
+void add_file(const TensorFile& source, SourceFiles& files) {
+  if (std::ranges::count(files, &source.file()) == 0) files.push_back(&source.file());
 }
 
 // The files whose bytes `value` is made from.
 void add_source_files(const Value& value, SourceFiles& files) {
   if (const auto* tensor = value.get_if<Tensor>()) {
-    add_file(*tensor->storage.checkpoint, files);
+    add_file(*tensor->storage.owner, files);
   } else if (const auto* computed = value.get_if<ComputedTensor>()) {
     for (const Storage& storage : computed->elements->sources()) {
-      add_file(*storage.checkpoint, files);
+      add_file(*storage.owner, files);
     }
   } else if (const auto* list = value.get_if<Value::List>()) {
     for (const Value& item : *list) add_source_files(item, files);

@@ -71,7 +71,7 @@ void count_stored(const Tensor& tensor, const Cancellation& cancellation, ValueC
   for (std::uint64_t done = 0; done < count * size; done += bytes.size()) {
     cancellation.check();
     bytes.resize(std::min<std::uint64_t>(kPiece, count * size - done));
-    tensor.storage.checkpoint->read(tensor.storage, first + done, bytes);
+    tensor.storage.owner->read(tensor.storage, first + done, bytes);
     count_values(tensor.dtype, bytes, counts);
   }
 }

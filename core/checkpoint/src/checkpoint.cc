@@ -89,7 +89,7 @@ class OpenedCheckpoint : public Checkpoint {
     tensor.layout = description.layout;
     tensor.requires_grad = description.requires_grad;
     tensor.is_parameter = description.is_parameter;
-    tensor.storage.checkpoint = shared_from_this();
+    tensor.storage.owner = shared_from_this();
     tensor.storage.key = reference.key;
     tensor.storage.dtype = reference.dtype;
     tensor.storage.elements = reference.elements;

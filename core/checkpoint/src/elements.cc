@@ -78,7 +78,7 @@ class Stored final : public Elements {
   void load(std::uint64_t first, std::size_t count, std::vector<std::byte>& bytes) const {
     const std::size_t size = item_size(tensor_.dtype);
     bytes.resize(count * size);
-    tensor_.storage.checkpoint->read(tensor_.storage, first * size, bytes);
+    tensor_.storage.owner->read(tensor_.storage, first * size, bytes);
   }
 
   using Bytes = std::shared_ptr<const std::vector<std::byte>>;

@@ -93,7 +93,7 @@ struct Uses {
 }  // namespace
 
 PackagePlan::Key PackagePlan::key_of(const Storage& storage) {
-  return {storage.checkpoint.get(), storage.key};
+  return {storage.owner.get(), storage.key};
 }
 
 PackagePlan::Key PackagePlan::key_of(const ComputedTensor& tensor) {

@@ -62,7 +62,7 @@ class StorageCopy {
   std::uint32_t run() {
     if (storage_.bytes == 0) return 0;
     if (is_copied(storage_)) {
-      out_.copy(source_.checkpoint->file(), source_.file_offset, source_.bytes);
+      out_.copy(source_.owner->file(), source_.file_offset, source_.bytes);
       return *source_.crc;
     }
     for (const ByteRange& range : storage_.used) {
@@ -79,9 +79,9 @@ class StorageCopy {
 
   void read(std::span<std::byte> bytes) {
     if (source_.deflated) {
-      source_.checkpoint->read(source_, position_, bytes);
+      source_.owner->read(source_, position_, bytes);
     } else {
-      source_.checkpoint->file().read(source_.file_offset + position_, bytes);
+      source_.owner->file().read(source_.file_offset + position_, bytes);
     }
     position_ += bytes.size();
     read_crc_ = crc32(read_crc_, bytes);
@@ -212,12 +212,11 @@ PackageStream::PackageStream(const Value& root)
 
 std::vector<Storage> PackageStream::sources_of_computed() const {
   std::vector<Storage> all;
-  std::set<std::pair<const Checkpoint*, std::string>> seen;
+  std::set<std::pair<const TensorFile*, std::string>> seen;
   for (const PlannedStorage& storage : plan_.storages()) {
     if (!storage.is_computed()) continue;
     for (Storage& source : storage.computed->sources()) {
-      if (seen.emplace(source.checkpoint.get(), source.key).second)
-        all.push_back(std::move(source));
+      if (seen.emplace(source.owner.get(), source.key).second) all.push_back(std::move(source));
     }
   }
   return all;
@@ -239,7 +238,7 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   RecordWriter writer(layout_, out);
   writer.text(pickle_);
   writer.text(kByteOrder);
-  std::set<const Checkpoint*> sources;
+  std::set<const TensorFile*> sources;
   for (const PlannedStorage& storage : plan_.storages()) {
     if (verifier.failed()) break;
     try {
@@ -249,13 +248,13 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
       if (error.code() == "tensor.range") verifier.finish();
       throw;
     }
-    if (!storage.is_computed()) sources.insert(storage.source.checkpoint.get());
+    if (!storage.is_computed()) sources.insert(storage.source.owner.get());
   }
-  for (const Storage& storage : read) sources.insert(storage.checkpoint.get());
+  for (const Storage& storage : read) sources.insert(storage.owner.get());
   verifier.finish();
   writer.text(kVersion);
   // Before the directory makes it a zip: a copy of two versions of a file is none of either.
-  for (const Checkpoint* source : sources) source->file().check_unchanged();
+  for (const TensorFile* source : sources) source->file().check_unchanged();
   writer.finish();
   out.flush();
 }

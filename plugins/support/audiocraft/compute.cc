@@ -39,12 +39,8 @@ class Sharing {
       return computed->elements;
     }
     const Tensor& stored = std::get<Tensor>(named.tensor);
-    const Key key{stored.storage.checkpoint.get(),
-                  stored.storage.key,
-                  stored.dtype,
-                  stored.layout.offset,
-                  stored.layout.shape,
-                  stored.layout.strides};
+    const Key key{stored.storage.owner.get(), stored.storage.key,  stored.dtype,
+                  stored.layout.offset,       stored.layout.shape, stored.layout.strides};
     ElementsPtr& known = known_[key];
     if (!known) {
       known = with_context(quoted(named.name), [&] { return elements_of(stored); });
@@ -53,7 +49,7 @@ class Sharing {
   }
 
  private:
-  using Key = std::tuple<const Checkpoint*, std::string, DType, std::int64_t,
+  using Key = std::tuple<const TensorFile*, std::string, DType, std::int64_t,
                          std::vector<std::int64_t>, std::vector<std::int64_t>>;
   std::map<Key, ElementsPtr> known_;
 };

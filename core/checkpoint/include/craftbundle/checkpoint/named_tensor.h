@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/elements.h"
+#include "craftbundle/checkpoint/tensor_file.h"
 
 namespace craftbundle {
 
