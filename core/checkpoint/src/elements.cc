@@ -9,42 +9,13 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/tensor/convert.h"
+#include "walk.h"
 
 namespace craftbundle {
 namespace {
 
 // Numbers that are decoded at a time: 128 KiB of them stay in the second-level cache.
 constexpr std::size_t kPiece = 16 << 10;
-
-// The places of the elements of a tensor, from the start of its range, in row-major order.
-class Walk {
- public:
-  // Begins at the element of this number. REQUIRES: there is one.
-  Walk(const TensorLayout& layout, std::uint64_t number) : layout_(layout), index_(layout.shape) {
-    for (std::size_t i = index_.size(); i-- > 0;) {
-      const auto length = static_cast<std::uint64_t>(layout_.shape[i]);
-      index_[i] = static_cast<std::int64_t>(number % length);
-      place_ += index_[i] * layout_.strides[i];
-      number /= length;
-    }
-  }
-
-  std::size_t place() const { return static_cast<std::size_t>(place_); }
-
-  void next() {
-    for (std::size_t i = index_.size(); i-- > 0;) {
-      place_ += layout_.strides[i];
-      if (++index_[i] < layout_.shape[i]) return;
-      place_ -= layout_.shape[i] * layout_.strides[i];
-      index_[i] = 0;
-    }
-  }
-
- private:
-  const TensorLayout& layout_;
-  std::vector<std::int64_t> index_;
-  std::int64_t place_ = 0;
-};
 
 class Stored final : public Elements {
  public:

@@ -12,7 +12,7 @@ WriteSummary summarize(const PackagePlan& plan) {
   summary.storages = plan.storages().size();
   for (const PlannedStorage& storage : plan.storages()) {
     summary.data_bytes += storage.bytes;
-    if (!storage.is_computed()) summary.compacted_bytes += storage.source.bytes - storage.bytes;
+    summary.compacted_bytes += storage.left_out;
   }
   return summary;
 }
