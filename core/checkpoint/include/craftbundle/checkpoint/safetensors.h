@@ -9,11 +9,16 @@
 #include <vector>
 
 #include "craftbundle/checkpoint/named_tensor.h"
+#include "craftbundle/checkpoint/package.h"
 #include "craftbundle/checkpoint/tensor_file.h"
 #include "craftbundle/io/input_file.h"
+#include "craftbundle/io/output_file.h"
 #include "craftbundle/io/path.h"
 
 namespace craftbundle {
+
+// The free text of a file, "__metadata__" in its header.
+using SafetensorsMetadata = std::map<std::string, std::string>;
 
 // A safetensors file whose header was read and checked. Its tensors are contiguous, each in a
 // storage of its own whose key is the tensor's name; the format has no checksums. No byte of a
@@ -38,7 +43,7 @@ class Safetensors final : public TensorFile {
   // In the order in which they lie in the file, whatever the order of the header.
   std::vector<NamedTensor> tensors() const;
   // "__metadata__"; empty when the file has none.
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const SafetensorsMetadata& metadata() const { return metadata_; }
 
  private:
   struct Entry {
@@ -54,7 +59,7 @@ class Safetensors final : public TensorFile {
 
   InputFile file_;
   std::vector<Entry> entries_;
-  std::map<std::string, std::string> metadata_;
+  SafetensorsMetadata metadata_;
 };
 
 // The tensors of a model in one or several files. `tensors` keep the files open.
@@ -68,5 +73,47 @@ struct SafetensorsModel {
 // index gives for it, and no file may have others. Throws Error(input, "safetensors.*"): also for
 // file names that are no plain names. Throws as Safetensors::open() for the files.
 SafetensorsModel open_safetensors_index(const Path& index);
+
+// Size of the file that write_safetensors would write, in bytes. Throws as write_safetensors() does
+// for tensors that the format cannot hold.
+std::uint64_t safetensors_size(const std::vector<NamedTensor>& tensors,
+                               const SafetensorsMetadata& metadata);
+
+// Appends `tensors` to `file` as a safetensors file. REQUIRES: file.size() == 0.
+//
+// * The bytes are those of the reference implementation: compact header, padded with spaces to a
+//   multiple of 8 bytes; types of large alignment first, tensors of one type by name. `metadata` is
+//   sorted, and left out when empty. The same tensors give the same bytes, in whatever order.
+// * The format knows neither strides nor sharing: tensors that are not contiguous are written so,
+//   and tensors that share a storage (tied weights) are written each for itself.
+// * Foreign byte order is swapped; the result is little-endian.
+// * Bytes are streamed from their files, large runs by the kernel. Each source record that has a
+//   CRC-32 is read and checked whole, as write_package() does, and throws as it does.
+// * Memory: below 16 MiB plus the header, and the part of its storage that a tensor which is not
+//   contiguous lies in.
+// Throws Error(input): "safetensors.dtype" for types that the format lacks (complex128, complex32),
+// "safetensors.name" for names that are not UTF-8, appear twice or are "__metadata__",
+// "safetensors.header_size".
+WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
+                               const SafetensorsMetadata& metadata, OutputFile& file,
+                               const WriteOptions& options);
+
+// A model in several files.
+struct ShardPlan {
+  struct Shard {
+    std::string file;  // "model-00001-of-00003.safetensors"
+    std::vector<NamedTensor> tensors;
+  };
+  std::vector<Shard> shards;
+  std::string index_file;  // "model.safetensors.index.json"; empty when there is one shard only
+  std::string index;       // its text
+};
+
+// Shares out `tensors`, in their order, over files of at most `max_bytes` of tensor data, as
+// transformers does: a tensor that is larger gets a file of its own. A single file is called
+// "model.safetensors" and has no index. The index is what transformers writes for these names.
+// `stem` is the "model" of the names.
+ShardPlan plan_shards(const std::vector<NamedTensor>& tensors, std::uint64_t max_bytes,
+                      std::string_view stem = "model");
 
 }  // namespace craftbundle
