@@ -23,6 +23,8 @@ void add_source_files(const Value& value, SourceFiles& files) {
     for (const Storage& storage : computed->elements->sources()) {
       add_file(*storage.owner, files);
     }
+  } else if (const auto* joined = value.get_if<JoinedTensor>()) {
+    for (const Tensor& part : joined->parts) add_file(*part.storage.owner, files);
   } else if (const auto* list = value.get_if<Value::List>()) {
     for (const Value& item : *list) add_source_files(item, files);
   } else if (const auto* dict = value.get_if<Value::Dict>()) {

@@ -33,7 +33,8 @@ struct NamedValue {
 };
 
 bool is_tensor(const Value& value) {
-  return value.get_if<Tensor>() != nullptr || value.get_if<ComputedTensor>() != nullptr;
+  return value.get_if<Tensor>() != nullptr || value.get_if<ComputedTensor>() != nullptr ||
+         value.get_if<JoinedTensor>() != nullptr;
 }
 
 void collect_tensors(const Value& value, const std::string& name, std::vector<NamedValue>& out) {

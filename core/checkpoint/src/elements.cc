@@ -17,6 +17,15 @@ namespace {
 // Numbers that are decoded at a time: 128 KiB of them stay in the second-level cache.
 constexpr std::size_t kPiece = 16 << 10;
 
+std::vector<Storage> sources_of(const std::vector<ElementsPtr>& parts) {
+  std::vector<Storage> all;
+  for (const ElementsPtr& part : parts) {
+    const std::vector<Storage> more = part->sources();
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
 class Stored final : public Elements {
  public:
   explicit Stored(Tensor tensor) : tensor_(std::move(tensor)) {
@@ -90,16 +99,42 @@ class Stored final : public Elements {
   mutable Bytes held_;
 };
 
+class Joined final : public Elements {
+ public:
+  explicit Joined(const JoinedTensor& tensor) : shape_(tensor.shape), dtype_(tensor.dtype) {
+    for (const Tensor& part : tensor.parts) parts_.push_back(elements_of(part));
+  }
+
+  const std::vector<std::int64_t>& shape() const override { return shape_; }
+  DType dtype() const override { return dtype_; }
+  std::vector<Storage> sources() const override { return sources_of(parts_); }
+
+  void read(std::uint64_t first, std::span<double> out) const override {
+    for (const ElementsPtr& part : parts_) {
+      const std::uint64_t size = part->size();
+      if (first < size) {
+        const auto here = out.first(std::min<std::uint64_t>(out.size(), size - first));
+        part->read(first, here);
+        out = out.subspan(here.size());
+        first = 0;
+      } else {
+        first -= size;
+      }
+      if (out.empty()) return;
+    }
+  }
+
+ private:
+  std::vector<std::int64_t> shape_;
+  DType dtype_;
+  std::vector<ElementsPtr> parts_;
+};
+
 Error wrong_shape(const std::string& what, const std::vector<std::int64_t>& expected,
                   const Elements& found) {
   return Error(
       ErrorKind::input, "tensor.shape",
       what + " has the shape " + shape_text(found.shape()) + ", expected " + shape_text(expected));
-}
-
-std::vector<Storage> joined(std::vector<Storage> a, const std::vector<Storage>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 
 class Average final : public Elements {
@@ -112,11 +147,7 @@ class Average final : public Elements {
 
   const std::vector<std::int64_t>& shape() const override { return parts_.front()->shape(); }
   DType dtype() const override { return parts_.front()->dtype(); }
-  std::vector<Storage> sources() const override {
-    std::vector<Storage> all;
-    for (const ElementsPtr& part : parts_) all = joined(std::move(all), part->sources());
-    return all;
-  }
+  std::vector<Storage> sources() const override { return sources_of(parts_); }
 
   void read(std::uint64_t first, std::span<double> out) const override {
     std::vector<double> more(std::min(out.size(), kPiece));
@@ -153,9 +184,7 @@ class FoldedWeightNorm final : public Elements {
 
   const std::vector<std::int64_t>& shape() const override { return direction_->shape(); }
   DType dtype() const override { return direction_->dtype(); }
-  std::vector<Storage> sources() const override {
-    return joined(direction_->sources(), g_->sources());
-  }
+  std::vector<Storage> sources() const override { return sources_of({direction_, g_}); }
 
   void read(std::uint64_t first, std::span<double> out) const override {
     std::call_once(once_, [this] { find_factors(); });
@@ -195,6 +224,8 @@ class FoldedWeightNorm final : public Elements {
 std::uint64_t Elements::size() const { return element_count(shape()).value_or(0); }
 
 ElementsPtr elements_of(const Tensor& tensor) { return std::make_shared<Stored>(tensor); }
+
+ElementsPtr elements_of(const JoinedTensor& tensor) { return std::make_shared<Joined>(tensor); }
 
 ElementsPtr average(std::vector<ElementsPtr> parts) {
   return std::make_shared<Average>(std::move(parts));

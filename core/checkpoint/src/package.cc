@@ -39,6 +39,7 @@ class RoundedElements final : public Elements {
 
 ElementsPtr elements_of(const Value& value) {
   if (const auto* tensor = value.get_if<Tensor>()) return elements_of(*tensor);
+  if (const auto* joined = value.get_if<JoinedTensor>()) return elements_of(*joined);
   const auto* computed = value.get_if<ComputedTensor>();
   return computed == nullptr ? nullptr : std::make_shared<RoundedElements>(*computed);
 }

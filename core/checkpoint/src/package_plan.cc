@@ -1,6 +1,7 @@
 #include "package_plan.h"
 
 #include <algorithm>
+#include <sstream>
 #include <type_traits>
 
 #include "craftbundle/base/error.h"
@@ -13,7 +14,7 @@ namespace {
 // to_value() never goes beyond half of this; exporters put what it gives into dicts of their own.
 constexpr std::size_t kDeepest = 2 * limits::kExportedDepth;
 
-// Calls `visit` with every tensor, computed or not, in the order in which they are pickled.
+// Calls `visit` with every tensor, of whatever kind, in the order in which they are pickled.
 template <typename Visit>
 void for_each_tensor(const Value& value, const Visit& visit, std::size_t depth = 0) {
   if (depth > kDeepest) {
@@ -22,6 +23,7 @@ void for_each_tensor(const Value& value, const Visit& visit, std::size_t depth =
   }
   if (const auto* tensor = value.get_if<Tensor>()) return visit(*tensor);
   if (const auto* tensor = value.get_if<ComputedTensor>()) return visit(*tensor);
+  if (const auto* tensor = value.get_if<JoinedTensor>()) return visit(*tensor);
   if (const auto* list = value.get_if<Value::List>()) {
     for (const Value& item : *list) for_each_tensor(item, visit, depth + 1);
   } else if (const auto* dict = value.get_if<Value::Dict>()) {
@@ -87,6 +89,18 @@ PackagePlan::Key PackagePlan::key_of(const ComputedTensor& tensor) {
   return {tensor.elements.get(), std::string(name(tensor.dtype))};
 }
 
+// Equal for equal parts, so that tied tensors share their storage.
+PackagePlan::Key PackagePlan::key_of(const JoinedTensor& tensor) {
+  std::ostringstream text;
+  for (const Tensor& part : tensor.parts) {
+    const TensorLayout& layout = part.layout;
+    text << part.storage.owner.get() << ' ' << part.storage.key.size() << ' ' << part.storage.key
+         << name(part.dtype) << layout.offset << shape_text(layout.shape)
+         << shape_text(layout.strides);
+  }
+  return {nullptr, text.str()};
+}
+
 PackagePlan::PackagePlan(const Value& root) {
   std::map<std::size_t, Uses> uses;  // by number, of storages that tensors share
   const auto add_stored = [&](const Tensor& tensor, std::size_t number, bool is_new) {
@@ -117,14 +131,6 @@ PackagePlan::PackagePlan(const Value& root) {
     }
   });
   for (auto& [number, use] : uses) use.settle(storages_[number]);
-}
-
-std::size_t PackagePlan::storage_of(const Tensor& tensor) const {
-  return numbers_.at(key_of(tensor));
-}
-
-std::size_t PackagePlan::storage_of(const ComputedTensor& tensor) const {
-  return numbers_.at(key_of(tensor));
 }
 
 std::uint64_t PackagePlan::offset_of(const Tensor& tensor) const {

@@ -32,8 +32,10 @@ class PackagePlan {
   std::uint64_t tensors() const { return tensors_; }
 
   // Number of the storage that `tensor`, a tensor of the root, lies in.
-  std::size_t storage_of(const Tensor& tensor) const;
-  std::size_t storage_of(const ComputedTensor& tensor) const;
+  template <typename AnyTensor>
+  std::size_t storage_of(const AnyTensor& tensor) const {
+    return numbers_.at(key_of(tensor));
+  }
   // Its offset there, in elements of the tensor.
   std::uint64_t offset_of(const Tensor& tensor) const;
 
@@ -41,6 +43,7 @@ class PackagePlan {
   using Key = std::pair<const void*, std::string>;
   static Key key_of(const Tensor& tensor);
   static Key key_of(const ComputedTensor& tensor);
+  static Key key_of(const JoinedTensor& tensor);
 
   std::vector<PlannedStorage> storages_;
   std::map<Key, std::size_t> numbers_;

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <set>
 
-#include "craftbundle/base/checked.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/limits.h"

@@ -164,6 +164,14 @@ Pieces pieces_of(const Tensor& tensor) {
 
 Pieces pieces_of(const ComputedTensor& tensor) { return {tensor}; }
 
+Pieces pieces_of(const JoinedTensor& tensor) {
+  Pieces all;
+  for (const Tensor& part : tensor.parts) {
+    for (Piece& piece : pieces_of(part)) all.push_back(std::move(piece));
+  }
+  return all;
+}
+
 std::uint64_t size_of(const Pieces& pieces) {
   std::uint64_t size = 0;
   for (const Piece& piece : pieces) {

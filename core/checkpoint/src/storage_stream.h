@@ -44,6 +44,7 @@ using Pieces = std::vector<Piece>;
 // "package.tensor") for a tensor that does not lie in its storage.
 Pieces pieces_of(const Tensor& tensor);
 Pieces pieces_of(const ComputedTensor& tensor);
+Pieces pieces_of(const JoinedTensor& tensor);
 
 std::uint64_t size_of(const Pieces& pieces);
 

@@ -38,6 +38,9 @@ class Sharing {
     if (const auto* computed = std::get_if<ComputedTensor>(&named.tensor)) {
       return computed->elements;
     }
+    if (const auto* joined = std::get_if<JoinedTensor>(&named.tensor)) {
+      return with_context(quoted(named.name), [&] { return elements_of(*joined); });
+    }
     const Tensor& stored = std::get<Tensor>(named.tensor);
     const Key key{stored.storage.owner.get(), stored.storage.key,  stored.dtype,
                   stored.layout.offset,       stored.layout.shape, stored.layout.strides};

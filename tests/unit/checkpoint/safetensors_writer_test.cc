@@ -211,6 +211,26 @@ TEST_F(SafetensorsWriterTest, ComputedTensors) {
          "tensor.range", "tensor 'a' has the element 1e+06, too large for float16");
 }
 
+TEST_F(SafetensorsWriterTest, JoinedTensors) {
+  const Storage one = storage("0", DType::float32, 0, 2 << 20);
+  const Storage two = storage("1", DType::float32, 3 << 20, 48);
+  Storage foreign = storage("2", DType::float32, 0, 12);
+  foreign.swapped = true;
+  const auto columns = static_cast<std::int64_t>(one.elements / 2);
+  const JoinedTensor joined = join(
+      {make_tensor(one, {2, columns}, {columns, 1}), make_tensor(one, {1, columns}, {9, 1}, 1)});
+  const JoinedTensor small =
+      join({make_tensor(two, {2, 3}, {1, 2}), make_tensor(foreign, {1, 3}, {3, 1})});
+  const std::string data = written({{"b", small}, {"a", joined}});
+  std::string expected = content().substr(0, 2 << 20) + content().substr(4, 1 << 20);
+  for (const std::size_t element : {0UL, 2UL, 4UL, 1UL, 3UL, 5UL}) {
+    expected += content().substr((3 << 20) + 4 * element, 4);
+  }
+  std::string swapped = content().substr(0, 12);
+  for (int i = 0; i < 12; i += 4) std::reverse(swapped.begin() + i, swapped.begin() + i + 4);
+  EXPECT_TRUE(data == expected + swapped);
+}
+
 class SafetensorsChecks : public SafetensorsWriterTest {
  protected:
   Storage damaged(std::uint64_t bytes) const {
@@ -230,6 +250,7 @@ TEST_F(SafetensorsChecks, SourceRecordsAreCheckedHoweverTheyAreUsed) {
   refuse_damaged({{"a", make_tensor(damaged(3 << 20), {5}, {3}, 9)}});
   refuse_damaged({{"a", make_tensor(damaged(100), {5}, {1}, 0)},
                   {"b", make_tensor(damaged(100), {5}, {1}, 5)}});
+  refuse_damaged({{"a", join({rows(make_tensor(damaged(3 << 20)), 7, 2)})}});
   refuse_damaged(
       {{"a", ComputedTensor{DType::float32, elements_of(make_tensor(damaged(100))), "a"}}});
 }

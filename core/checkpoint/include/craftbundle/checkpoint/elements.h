@@ -40,6 +40,9 @@ using ElementsPtr = std::shared_ptr<const Elements>;
 // Error(input, "tensor.elements") for types that are no numbers (is_convertible()).
 ElementsPtr elements_of(const Tensor& tensor);
 
+// The elements of the parts, one after the other. Throws as for a tensor.
+ElementsPtr elements_of(const JoinedTensor& tensor);
+
 // Mean of each element, computed in float64. All have the shape of the first; throws Error(input,
 // "tensor.shape") otherwise. REQUIRES: at least one.
 ElementsPtr average(std::vector<ElementsPtr> parts);

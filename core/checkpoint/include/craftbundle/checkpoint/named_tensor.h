@@ -13,7 +13,7 @@ namespace craftbundle {
 
 struct NamedTensor {
   std::string name;
-  std::variant<Tensor, ComputedTensor> tensor;
+  std::variant<Tensor, ComputedTensor, JoinedTensor> tensor;
 
   DType dtype() const;
   const std::vector<std::int64_t>& shape() const;

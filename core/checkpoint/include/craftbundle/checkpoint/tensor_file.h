@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "craftbundle/io/input_file.h"
 #include "craftbundle/tensor/dtype.h"
@@ -63,5 +64,22 @@ struct Tensor {
   bool requires_grad = false;
   bool is_parameter = false;  // was a torch.nn.Parameter
 };
+
+// Tensors one after the other along the first dimension, as one tensor: what torch.cat(parts)
+// gives. Written as its parts are, one after the other; nothing is computed. Made by join().
+struct JoinedTensor {
+  DType dtype = DType::float32;
+  std::vector<std::int64_t> shape;
+  std::vector<Tensor> parts;
+};
+
+// Throws Error(input, "tensor.shape", "tensor.dtype") for parts that do not fit together: all have
+// the type of the first, at least one dimension, and its shape but for the first dimension.
+// REQUIRES: at least one part.
+JoinedTensor join(std::vector<Tensor> parts);
+
+// The rows [first, first + count) of `tensor`, in the same storage: what tensor[first:first +
+// count] gives. Throws Error(input, "tensor.rows") when it does not have these.
+Tensor rows(const Tensor& tensor, std::int64_t first, std::int64_t count);
 
 }  // namespace craftbundle
