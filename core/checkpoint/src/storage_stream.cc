@@ -4,15 +4,14 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/io/crc32.h"
 #include "craftbundle/tensor/convert.h"
+#include "gather.h"
 #include "swap.h"
-#include "walk.h"
 
 namespace craftbundle {
 namespace {
@@ -263,21 +262,10 @@ std::uint32_t StorageStream::append_stored(const StoredBytes& stored, const Piec
 }
 
 std::uint32_t StorageStream::append_gathered(const Tensor& tensor, std::uint32_t crc) {
-  const ByteRange range = reached_bytes(tensor);
-  std::vector<std::byte> source(static_cast<std::size_t>(range.size()));
-  tensor.storage.owner->read(tensor.storage, range.begin, source);
-  const std::size_t size = item_size(tensor.dtype);
-  const std::uint64_t count = element_count(tensor.layout.shape).value_or(0);
-  Walk walk(tensor.layout, 0);
-  for (std::uint64_t done = 0; done < count;) {
-    const std::span<std::byte> room = out_.room(kLargestElement);
-    const std::uint64_t step = std::min<std::uint64_t>(room.size() / size, count - done);
-    for (std::uint64_t i = 0; i < step; ++i, walk.next()) {
-      std::memcpy(room.data() + i * size, source.data() + walk.place() * size, size);
-    }
-    if (checksums_ == Checksums::wanted) crc = crc32(crc, room.first(step * size));
-    out_.filled(step * size);
-    done += step;
+  Gather gather(tensor);
+  for (auto block = gather.next(); !block.empty(); block = gather.next()) {
+    if (checksums_ == Checksums::wanted) crc = crc32(crc, block);
+    out_.append({reinterpret_cast<const char*>(block.data()), block.size()});
   }
   return crc;
 }

@@ -89,8 +89,7 @@ std::uint64_t safetensors_size(const std::vector<NamedTensor>& tensors,
 // * Foreign byte order is swapped; the result is little-endian.
 // * Bytes are streamed from their files, large runs by the kernel. Each source record that has a
 //   CRC-32 is read and checked whole, as write_package() does, and throws as it does.
-// * Memory: below 16 MiB plus the header, and the part of its storage that a tensor which is not
-//   contiguous lies in.
+// * Memory: below 16 MiB plus the header.
 // Throws Error(input): "safetensors.dtype" for types that the format lacks (complex128, complex32),
 // "safetensors.name" for names that are not UTF-8, appear twice or are "__metadata__",
 // "safetensors.header_size".
