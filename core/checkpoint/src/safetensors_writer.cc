@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <set>
 
+#include "craftbundle/base/checked.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/limits.h"
@@ -50,8 +52,33 @@ void check_dtype(const NamedTensor& tensor) {
        "convert it to another type, or write a package of torch.save");
 }
 
+[[noreturn]] void fail_size() {
+  fail("safetensors.data_size", "the tensors have more bytes than a file can have",
+       "leave out tensors that repeat their elements (expanded ones)");
+}
+
 std::uint64_t data_size(const NamedTensor& tensor) {
-  return element_count(tensor.shape()).value_or(0) * item_size(tensor.dtype());
+  const auto bytes =
+      checked_mul(element_count(tensor.shape()).value_or(0), item_size(tensor.dtype()));
+  if (!bytes) fail_size();
+  return *bytes;
+}
+
+// Offsets are signed numbers to the system.
+std::uint64_t checked_sum(std::uint64_t a, std::uint64_t b) {
+  const auto sum = checked_add(a, b);
+  if (!sum || *sum > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    fail_size();
+  }
+  return *sum;
+}
+
+void check_header_size(std::uint64_t bytes) {
+  if (bytes <= limits::kSafetensorsHeader) return;
+  fail("safetensors.header_size",
+       "the header would have at least " + std::to_string(bytes) + " bytes, at most " +
+           std::to_string(limits::kSafetensorsHeader) + " are allowed",
+       "share the tensors out over several files");
 }
 
 // Order and place of everything in the file.
@@ -59,11 +86,14 @@ class FilePlan {
  public:
   FilePlan(const std::vector<NamedTensor>& tensors, const SafetensorsMetadata& metadata) {
     check_names(tensors);
-    SafetensorsHeader header;
+    std::uint64_t text_bytes = 0;
+    for (const auto& [key, value] : metadata) text_bytes += key.size() + value.size();
+    check_header_size(text_bytes);
     for (const auto& [key, value] : metadata) {
       check_text(key, "the metadata key");
       check_text(value, "the metadata");
     }
+    SafetensorsHeader header;
     header.metadata = metadata;
     for (const NamedTensor* tensor : in_order(tensors)) {
       const std::uint64_t size = data_size(*tensor);
@@ -72,18 +102,14 @@ class FilePlan {
                                 std::string(safetensors_type(tensor->dtype())->name),
                                 {shape.begin(), shape.end()},
                                 data_bytes_,
-                                data_bytes_ + size});
+                                checked_sum(data_bytes_, size)});
       data_bytes_ += size;
       pieces_.push_back(
           std::visit([](const auto& held) { return pieces_of(held); }, tensor->tensor));
     }
     header_ = header_text(header);
     header_.resize((header_.size() + kHeaderUnit - 1) / kHeaderUnit * kHeaderUnit, ' ');
-    if (header_.size() <= limits::kSafetensorsHeader) return;
-    fail("safetensors.header_size",
-         "the header would have " + std::to_string(header_.size()) + " bytes, at most " +
-             std::to_string(limits::kSafetensorsHeader) + " are allowed",
-         "share the tensors out over several files");
+    check_header_size(header_.size());
   }
 
   std::uint64_t file_size() const { return kHeaderUnit + header_.size() + data_bytes_; }
@@ -136,7 +162,7 @@ void name_shards(ShardPlan& plan, std::string_view stem) {
     shard.file = shard_file(stem, i + 1, plan.shards.size());
     for (const NamedTensor& tensor : shard.tensors) {
       weight_map[tensor.name] = shard.file;
-      total_size += data_size(tensor);
+      total_size = checked_sum(total_size, data_size(tensor));
     }
   }
   plan.index_file = std::string(stem) + std::string(kSuffix) + ".index.json";

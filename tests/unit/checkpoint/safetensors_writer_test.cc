@@ -3,6 +3,7 @@
 
 #include <boost/filesystem.hpp>
 #include <cstring>
+#include <limits>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/checkpoint/safetensors.h"
@@ -286,6 +287,15 @@ TEST_F(SafetensorsWriterTest, RefusesWhatTheFormatCannotHold) {
   refuse({}, "safetensors.name", "the metadata '\\xFE' is not UTF-8", {{"a", "\xFE"}});
   refuse({}, "safetensors.header_size", "at most 100000000 are allowed",
          {{"a", std::string(100'000'000, 'x')}});
+}
+
+TEST_F(SafetensorsWriterTest, RefusesMoreBytesThanAFileCanHave) {
+  const Storage element = storage("0", DType::int64, 0, 8);
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  refuse({{"a", make_tensor(element, {kMost}, {0})}}, "safetensors.data_size", "more bytes than");
+  refuse({{"a", make_tensor(element, {kMost / 9}, {0})},
+          {"b", make_tensor(element, {kMost / 9}, {0})}},
+         "safetensors.data_size", "more bytes than");
 }
 
 TEST_F(SafetensorsWriterTest, WhatWasReadIsWrittenAgain) {
