@@ -32,8 +32,8 @@ class Safetensors final : public TensorFile {
   // the end of the file, sizes that differ from shape and type, shapes that overflow. Refused are
   // also things which that one passes over and the format forbids or does not know: keys that
   // appear twice, fields other than dtype, shape and data_offsets, white space in front of the
-  // header, padding other than spaces; and types that DType lacks (F4, F6_*), by name. Throws
-  // Error(input, "safetensors.*"); messages begin with the path.
+  // header, padding other than spaces; types that DType lacks (F4, F6_*), by name; and what goes
+  // beyond limits.h. Throws Error(input, "safetensors.*"); messages begin with the path.
   static std::shared_ptr<const Safetensors> open(const Path& path);
 
   const InputFile& file() const override { return file_; }
