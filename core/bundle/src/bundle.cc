@@ -1,11 +1,10 @@
 #include "craftbundle/bundle/bundle.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "staging.h"
+#include "craftbundle/io/output_directory.h"
 #include "target.h"
 
 namespace craftbundle {
@@ -87,7 +86,7 @@ void publish_file(const PreparedComponent& component, const Path& target,
   }
   SourceFiles sources;
   add_source_files(component, sources);
-  check_file_target(place, sources, options.force);
+  check_file_target(place, sources, options.force, audiocraft_layout().files.front().file);
   ParentDirectories parents(place, options.durability);
   OutputFile file(place.parent, options.durability);
   fill(file, place.name);
@@ -211,20 +210,23 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
   const Place place = place_of(target);
   SourceFiles sources;
   for (const PreparedComponent& component : components) add_source_files(component, sources);
-  check_directory_target(place, sources, options.force, options.disposable);
-  ParentDirectories parents(place, options.durability);
-  const TargetLock lock(place);
-  remove_left_overs(place, *options.sink);
+  const auto check_target = [&] {
+    return check_bundle_target(place, sources, options.force, options.disposable);
+  };
+  check_target();
+  OutputDirectory out(place, options.durability, *options.sink, [&](const Path& directory) {
+    return files_of_bundle(directory, options.disposable);
+  });
   // Once more: only with the lock is what lies there what will be replaced.
-  const DirectoryTarget there =
-      check_directory_target(place, sources, options.force, options.disposable);
+  const bool replace = check_target();
 
-  // Files stay without a name until all of them are complete, so that a killed run leaves nothing.
-  std::vector<std::unique_ptr<OutputFile>> files;
-  for (const PreparedComponent& component : components) {
-    files.push_back(std::make_unique<OutputFile>(place.parent, options.durability));
+  // The manifest is written last, but named first: it says which files are the bundle's.
+  OutputFile& manifest = out.create(std::string(kManifestFile));
+  std::vector<OutputFile*> files;
+  for (std::size_t i = 0; i < components.size(); ++i) {
+    files.push_back(&out.create(report.manifest.components[i].file));
     files.back()->hash_contents();
-    files.back()->reserve(package_size(component.component.package));
+    files.back()->reserve(package_size(components[i].component.package));
   }
   for (std::size_t i = 0; i < components.size(); ++i) {
     ManifestComponent& entry = report.manifest.components[i];
@@ -232,17 +234,9 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
     entry.size = files[i]->size();
     entry.sha256 = files[i]->sha256();
   }
-  OutputFile manifest(place.parent, options.durability);
   manifest.write(to_json(report.manifest));
   options.cancellation->check();
-
-  Staging staging(place);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    files[i]->publish(staging.directory() / report.manifest.components[i].file, false);
-  }
-  manifest.publish(staging.directory() / std::string(kManifestFile), false);
-  staging.publish(there, options.durability, *options.sink);
-  parents.keep();
+  out.publish(replace);
   return report;
 }
 
