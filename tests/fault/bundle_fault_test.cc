@@ -199,7 +199,7 @@ TEST(Fault, EveryFailingWriteOfABundleIsAnErrorThatChangesNothing) {
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_THAT(result.errors, HasSubstr("No space left on device [io.enospc]"));
     EXPECT_THAT(result.errors, HasSubstr("hint: free some space"));
-    EXPECT_THAT(complete_bundle(directory / "m"), AnyOf("a.bin", "musicgen_train.th"));
+    EXPECT_EQ(complete_bundle(directory / "m"), "a.bin");
     EXPECT_THAT(directory.names(), ElementsAre("m"));
   });
   EXPECT_EQ(complete_bundle(directory / "m"), "musicgen_train.th");
@@ -212,8 +212,6 @@ TEST(Fault, EveryFailingWriteOfAFileIsAnErrorThatLeavesNothing) {
   fail_every_call(command, directory.path(), ENOSPC, [&](const ProgramResult& result) {
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_THAT(result.errors, HasSubstr("No space left on device [io.enospc]"));
-    fs::remove(directory / "sub/c.bin");  // there only when the last flush failed
-    fs::remove(directory / "sub");
     EXPECT_THAT(directory.names(), IsEmpty());
   });
 }

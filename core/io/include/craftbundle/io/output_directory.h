@@ -89,6 +89,7 @@ class OutputDirectory {
   std::vector<File> open_;             // files that are not in the staging directory yet
   std::vector<std::string> staged_;    // files that are
   std::set<std::string> directories_;  // in the staging directory, '/' at the end
+  Path staging_;                       // to be removed at the end; empty while there is none
   std::unique_ptr<Lock> staging_lock_;
 };
 
