@@ -4,14 +4,21 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <string>
+#include <random>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/io/output_file.h"
 
 namespace craftbundle {
+
+namespace {
+
+constexpr std::string_view kDigits = "0123456789abcdef";
+
+}  // namespace
 
 OpenDirectory::OpenDirectory(const Path& path)
     : path_(path.empty() ? Path(".") : path),
@@ -75,10 +82,26 @@ Descriptor take_abandoned(const Path& path, int flags) {
   return Descriptor();
 }
 
-bool is_random_name(std::string_view name, std::string_view prefix, std::size_t length,
-                    std::string_view letters) {
-  return name.starts_with(prefix) && name.size() == prefix.size() + length &&
-         name.find_first_not_of(letters, prefix.size()) == std::string_view::npos;
+std::string random_digits(std::size_t length) {
+  std::random_device random;
+  std::string digits;
+  while (digits.size() < length) digits += kDigits[random() % kDigits.size()];
+  return digits;
+}
+
+std::vector<Path> find_random_names(const Path& directory, std::string_view prefix,
+                                    std::size_t length) {
+  std::vector<Path> found;
+  boost::system::error_code error;
+  boost::filesystem::directory_iterator entry(directory, error);
+  for (; !error && entry != boost::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && name.size() == prefix.size() + length &&
+        name.find_first_not_of(kDigits, prefix.size()) == std::string::npos) {
+      found.push_back(entry->path());
+    }
+  }
+  return found;
 }
 
 }  // namespace craftbundle

@@ -4,8 +4,10 @@
 
 #include <unistd.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "craftbundle/io/path.h"
 
@@ -63,8 +65,11 @@ LockOutcome lock_named(int fd, const Path& path);
 // What it gives was left by a dead writer, and is nobody else's to remove until it is closed.
 Descriptor take_abandoned(const Path& path, int flags);
 
-// Whether `name` is `prefix` and then `length` of `letters`.
-bool is_random_name(std::string_view name, std::string_view prefix, std::size_t length,
-                    std::string_view letters);
+// `length` random hexadecimal digits.
+std::string random_digits(std::size_t length);
+
+// What `directory` holds under names of `prefix` and random digits; nothing when it cannot be read.
+std::vector<Path> find_random_names(const Path& directory, std::string_view prefix,
+                                    std::size_t length);
 
 }  // namespace craftbundle

@@ -1,12 +1,10 @@
 #include "craftbundle/io/output_directory.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -21,25 +19,19 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-constexpr std::size_t kRandomBytes = 4;
-constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::size_t kRandomDigits = 8;
 
 // Files that are kept open without a name; a process may have about a thousand, and stages of a run
 // share them.
 constexpr std::size_t kMostUnnamed = 32;
 
+// Between opening and locking, another writer may be done and remove the lock file.
+constexpr int kLockAttempts = 1000;
+
 std::string hidden_prefix(const Place& place) { return "." + place.name + ".craftbundle-"; }
 
 // Where the old directory waits while it is replaced without an exchange of names.
 Path aside_path(const Place& place) { return place.parent / (hidden_prefix(place) + "replaced"); }
-
-std::string random_suffix() {
-  std::array<std::uint8_t, kRandomBytes> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    throw system_error(errno, "random numbers");
-  }
-  return hex(bytes);
-}
 
 bool is_there(const Path& path) {
   boost::system::error_code ignored;
@@ -116,7 +108,7 @@ class OutputDirectory::Lock {
  public:
   // The lock of the place. Throws "target.busy".
   explicit Lock(const Place& place) : file_(place.parent / (hidden_prefix(place) + "lock")) {
-    while (!try_to_take(place)) {
+    for (int attempt = 0; attempt < kLockAttempts && !try_to_take(place); ++attempt) {
     }
   }
   // A lock on a directory: tells other writers that it is in use. Not every file system has locks;
@@ -201,14 +193,7 @@ void OutputDirectory::remove_left_overs() {
       remove_names(aside, removable_in(aside));
     }
   }
-  const std::string prefix = hidden_prefix(place_);
-  std::vector<Path> found;
-  fs::directory_iterator entry(place_.parent, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (is_random_name(name, prefix, 2 * kRandomBytes, kHexDigits)) found.push_back(entry->path());
-  }
-  for (const Path& path : found) {
+  for (const Path& path : find_random_names(place_.parent, hidden_prefix(place_), kRandomDigits)) {
     const Descriptor abandoned = take_abandoned(path, O_RDONLY | O_DIRECTORY);
     if (abandoned && remove_names(path, removable_in(path))) {
       sink_.log(LogLevel::debug, "removed " + quoted_path(path) + ", left by a killed run");
@@ -238,7 +223,7 @@ void OutputDirectory::complete() {
 
 void OutputDirectory::create_staging() {
   while (true) {
-    const Path path = place_.parent / (hidden_prefix(place_) + random_suffix());
+    const Path path = place_.parent / (hidden_prefix(place_) + random_digits(kRandomDigits));
     if (::mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST) continue;
       throw system_error(errno, "cannot create a directory beside " + quoted_path(place_.given));
@@ -355,7 +340,8 @@ void OutputDirectory::give_back_place(const Path& old) {
 void OutputDirectory::remove_replaced(Path old, const std::vector<std::string>& removable) {
   if (remove_names(old, removable)) return;
   // Under this name no later run takes it for a left-over.
-  const Path kept = place_.parent / (hidden_prefix(place_) + "kept-" + random_suffix());
+  const Path kept =
+      place_.parent / (hidden_prefix(place_) + "kept-" + random_digits(kRandomDigits));
   if (rename_without_replacing(old, kept)) old = kept;
   sink_.log(LogLevel::warning, "the replaced directory could not be removed: " + quoted_path(old));
 }

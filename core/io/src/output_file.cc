@@ -8,7 +8,6 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <random>
 #include <vector>
 
 #include "craftbundle/base/error.h"
@@ -28,8 +27,7 @@ constexpr std::uint64_t kWriteBackStep = 16ULL << 20;
 
 constexpr int kNameAttempts = 100;
 
-constexpr std::size_t kTemporaryLetters = 12;
-constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::size_t kTemporaryDigits = 12;
 
 Path or_current(const Path& directory) { return directory.empty() ? Path(".") : directory; }
 
@@ -49,16 +47,7 @@ int flush_descriptor(int fd) {
 }
 
 void remove_dead_temporaries(const Path& directory) {
-  std::vector<Path> found;
-  boost::system::error_code error;
-  fs::directory_iterator entry(directory, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    if (is_random_name(entry->path().filename().string(), kTemporaryPrefix, kTemporaryLetters,
-                       kLetters)) {
-      found.push_back(entry->path());
-    }
-  }
-  for (const Path& path : found) {
+  for (const Path& path : find_random_names(directory, kTemporaryPrefix, kTemporaryDigits)) {
     if (const Descriptor abandoned = take_abandoned(path, O_RDWR)) ::unlink(path.c_str());
   }
 }
@@ -66,10 +55,7 @@ void remove_dead_temporaries(const Path& directory) {
 }  // namespace
 
 Path temporary_name(const Path& directory) {
-  std::random_device random;
-  std::string name(kTemporaryPrefix);
-  for (std::size_t i = 0; i < kTemporaryLetters; ++i) name += kLetters[random() % kLetters.size()];
-  return directory / name;
+  return directory / (std::string(kTemporaryPrefix) + random_digits(kTemporaryDigits));
 }
 
 OutputFile::OutputFile(const Path& directory, Durability durability, Temporary temporary)

@@ -187,7 +187,7 @@ TEST(OutputFile, RemovesWhatDeadWritersLeft) {
   write_file(directory / (prefix + "0123456789ab"), "dead");
   write_file(directory / (prefix + "0123456789a"), "another's");
   write_file(directory / (prefix + "0123456789aX"), "another's");
-  boost::filesystem::create_directory(directory / (prefix + "abcdefghijkl"));
+  boost::filesystem::create_directory(directory / (prefix + "abcdefabcdef"));
   OutputFile living(directory.path(), Durability::no_sync, OutputFile::Temporary::hidden);
   { const OutputFile next(directory.path(), Durability::no_sync); }
   EXPECT_EQ(directory.names().size(), 4U);

@@ -93,7 +93,7 @@ void sync_directory(const Path& directory);
 // Begin of the temporary names of files, beside the target they are for.
 inline constexpr std::string_view kTemporaryPrefix = ".craftbundle-part-";
 
-// A name in `directory` that does not exist: kTemporaryPrefix and random letters.
+// A name in `directory` that does not exist: kTemporaryPrefix and random digits.
 Path temporary_name(const Path& directory);
 
 }  // namespace craftbundle
