@@ -60,7 +60,7 @@ std::optional<std::string> unsafe_name(Object object) {
 
 // Also what is not shown in the text (flags, caches, parents) has to be sound.
 void refuse_unsafe(Object root) {
-  visit_reachable(root, [](Object object) {
+  for_each_reachable(root, [](Object object) {
     const std::optional<std::string> name = unsafe_name(object);
     if (!name) return;
     throw Error(ErrorKind::input, "config.unsafe",
