@@ -266,7 +266,7 @@ std::optional<Manifest> read_manifest(const Path& directory) {
   }
   const InputFile file(path);
   return with_context(
-      [&] { return printable(path.string()); },
+      [&] { return path_text(path); },
       [&] {
         if (file.size() > kManifestBytes) {
           refuse("manifest.size", human_bytes(file.size()) + " are too much for a manifest");

@@ -142,7 +142,7 @@ class Verifier {
 
   Verification bundle(const Path& directory) {
     std::optional<Manifest> manifest;
-    attempt(std::string(kManifestFile), kManifestAgain,
+    attempt(directory / std::string(kManifestFile), kManifestAgain,
             [&] { manifest = read_manifest(directory); });
     if (!manifest && result_.findings.empty()) {
       add(Outcome::warns, {}, {},
@@ -214,17 +214,14 @@ class Verifier {
   // What can be wrong with contents becomes a finding about `where`, with `hint` unless the error
   // has one; what is wrong with the disk or the installation does not.
   template <typename Check>
-  void attempt(const std::string& where, const std::string& hint, Check&& check) {
+  void attempt(const Path& file, const std::string& hint, Check&& check) {
     try {
       check();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
-      std::string text = error.message();
-      // The message begins with the path; `where` says as much.
-      const std::string prefix = where + ": ";
-      if (const std::size_t place = text.find(prefix); place != std::string::npos) {
-        text.erase(0, place + prefix.size());
-      }
+      const std::string where = printable(file.filename().string());
+      // The path is context; `where` says as much.
+      std::string text = error.message_within(path_text(file));
       // That of the host is for those who export.
       const bool mixed_up = error.code() == "exporter.component";
       const std::string& next = error.hint().empty() ? hint : error.hint();
@@ -243,7 +240,7 @@ class Verifier {
                  kGetAgain);
     }
     std::optional<PreparedComponent> prepared;
-    attempt(name, kMakeAgain, [&] {
+    attempt(path, kMakeAgain, [&] {
       const InputFile input(path);
       result_.bytes += input.size();
       const auto progress = [&](std::uint64_t done) {
@@ -251,7 +248,7 @@ class Verifier {
       };
       if (stated != nullptr) compare(input, name, *stated, progress);
       bool has_sums = true;
-      attempt(name, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
+      attempt(path, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
       const std::shared_ptr<const Checkpoint> checkpoint = host_.open(path);
       if (!has_sums) {
         add(Outcome::warns, name, {}, "has no CRC-32 by which damage of the tensors could be seen");

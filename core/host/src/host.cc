@@ -109,11 +109,13 @@ std::vector<OptionValue> check_options(const std::string& what,
       throw Error(ErrorKind::usage, "option.unknown",
                   what + " has no option " + quoted(option.name) +
                       (names.empty() ? "; it has none" : "; it has " + list_text(names, 32)),
-                  suggestion(option.name, names));
+                  suggestion(option.name, names))
+          .about("option:" + option.name);
     }
     if (!seen.insert(option.name).second) {
       throw Error(ErrorKind::usage, "option.duplicate",
-                  "option " + quoted(option.name) + " is given twice", "give it once");
+                  "option " + quoted(option.name) + " is given twice", "give it once")
+          .about("option:" + option.name);
     }
     const auto index = static_cast<std::size_t>(place - names.begin());
     const OptionSpec& spec = declared[index];
@@ -121,7 +123,8 @@ std::vector<OptionValue> check_options(const std::string& what,
       throw Error(ErrorKind::usage, "option.value",
                   "option " + quoted(option.name) + " of " + what + " cannot be " +
                       quoted(option.value) + ": " + *problem,
-                  suggestion(option.value, spec.choices));
+                  suggestion(option.value, spec.choices))
+          .about("option:" + option.name);
     }
     values[index].value = option.value;
   }
@@ -137,10 +140,10 @@ void refuse_duplicates(const FoundPlugin& earlier, const std::vector<Info>& take
     for (const Info& second : offered) {
       if (first.name != second.name) continue;
       throw Error(ErrorKind::plugin, "plugin.duplicate",
-                  path_text(plugin.library) + ": offers " + what + " " + quoted(second.name) +
-                      ", which " + path_text(earlier.library) + " (" + earlier.origin +
-                      ") offers already",
-                  "remove one of the two");
+                  "offers " + what + " " + quoted(second.name) + ", which " +
+                      path_text(earlier.library) + " (" + earlier.origin + ") offers already",
+                  "remove one of the two")
+          .add_context(path_text(plugin.library));
     }
   }
 }
@@ -218,9 +221,7 @@ void Host::add(FoundPlugin plugin) {
 }
 
 void Host::refuse(const Path& library, const std::string& origin, const Error& error) {
-  std::string reason = error.message();
-  const std::string prefix = path_text(library) + ": ";
-  if (reason.starts_with(prefix)) reason.erase(0, prefix.size());
+  std::string reason = error.message_within(path_text(library));
   if (!error.hint().empty()) reason += "; " + error.hint();
   refused_.push_back({library, origin, error.code(), std::move(reason)});
 }

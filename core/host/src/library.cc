@@ -18,7 +18,7 @@ namespace {
 
 Error plugin_error(std::string_view code, const Path& library, const std::string& what,
                    std::string hint = {}) {
-  return Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
+  return Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
 }
 
 // The dynamic linker's own words in Boost.DLL's message.
@@ -30,7 +30,7 @@ std::string_view linker_words(std::string_view message) {
   return message.substr(0, message.rfind("): "));
 }
 
-// The dynamic linker's reasons have no code, only text.
+// The dynamic linker's reasons have no code, only text, so here, and only here, text decides.
 Error translate(const Path& library, std::string_view message) {
   std::string_view reason = linker_words(message);
   const std::string own_name = library.string() + ": ";

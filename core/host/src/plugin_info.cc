@@ -224,9 +224,10 @@ Problem find_problem(const PluginInfo& info) {
 
 Error interface_error(const Path& library, const std::string& found) {
   return Error(ErrorKind::plugin, "plugin.interface",
-               path_text(library) + ": was built with interface " + quoted(found) +
-                   ", this Craftbundle has " + quoted(kInterfaceId),
-               "build the plugin again with the Craftbundle that is installed here");
+               "was built with interface " + quoted(found) + ", this Craftbundle has " +
+                   quoted(kInterfaceId),
+               "build the plugin again with the Craftbundle that is installed here")
+      .add_context(path_text(library));
 }
 
 Problem find_problem(const OptionSpec& option, const std::string& value) {

@@ -49,11 +49,13 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host) {
     return host.prepare({resolve_source(recipe.source, source_options(source), host), recipe.role,
                          recipe.exporter, std::move(options)});
   };
-  return source.label == "source" ? action() : with_context(source.label, action);
+  return source.only ? action() : with_context(source.label, action);
 }
 
+std::string tool_name(const ExporterInfo& exporter) { return "exporter " + exporter.name; }
+
 KeyPart tool_of(const PreparedComponent& component) {
-  return {"exporter " + component.exporter.name, std::to_string(component.exporter.revision)};
+  return {tool_name(component.exporter), std::to_string(component.exporter.revision)};
 }
 
 }  // namespace craftbundle

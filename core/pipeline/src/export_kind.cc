@@ -119,6 +119,7 @@ class ExportKind final : public StageReader {
     const YamlNode& main = *fields.find("export");
     ComponentSource source;
     source.label = "source";
+    source.only = true;
     source.directory = fields.path_of(".");
     ComponentRecipe& recipe = source.recipe;
     recipe.source = main.text;

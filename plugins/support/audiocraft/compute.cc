@@ -68,7 +68,8 @@ struct Rule {
 Error bad_rule(const std::string& rule, const std::string& why) {
   return Error(ErrorKind::usage, "option.value",
                "option '" + std::string(kDtypeOfOption) + "': " + quoted(rule) + " " + why,
-               "write it as PATTERN=TYPE,PATTERN=TYPE, for example '*.bias=float32'");
+               "write it as PATTERN=TYPE,PATTERN=TYPE, for example '*.bias=float32'")
+      .about("option:" + std::string(kDtypeOfOption));
 }
 
 DType float_type(const std::string& rule, const std::string& text) {

@@ -296,7 +296,8 @@ void require_single_state(const ExportRequest& request) {
   throw Error(ErrorKind::usage, "option.state",
               "option 'state' is " + quoted(request.option(kStateOption)) +
                   ", but the file holds one state only",
-              "leave the option out, or give the checkpoint.th of the training");
+              "leave the option out, or give the checkpoint.th of the training")
+      .about("option:" + std::string(kStateOption));
 }
 
 Value::Dict model_package(const State& state, const std::string& config_text,

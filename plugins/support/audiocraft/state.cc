@@ -309,7 +309,8 @@ StateChoice state_choice(std::string_view option) {
   if (option == "ema") return StateChoice::ema;
   if (option == "last") return StateChoice::last;
   throw Error(ErrorKind::usage, "option.value",
-              "option 'state' is " + quoted(option) + ", expected best, ema or last");
+              "option 'state' is " + quoted(option) + ", expected best, ema or last")
+      .about("option:state");
 }
 
 State choose_state(const Checkpoint& checkpoint, const Config& config, StateChoice choice) {

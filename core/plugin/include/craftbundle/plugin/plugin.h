@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/plugin/codec.h"
@@ -35,6 +36,8 @@ struct LineFailure {
   std::string code;
   std::string message;
   std::string hint;
+  std::string subject;
+  std::vector<std::string> contexts;  // outermost first; at the beginning of `message` too
 
   void set(const Error& error);
   void set(std::string_view code, std::string_view message);
