@@ -317,10 +317,9 @@ class Planner {
         any = true;
       }
       if (any) continue;
-      const std::optional<std::string> near = nearest(pattern, names);
-      problems_.add(
-          command_line, "run.pattern", option + ": no stage is called " + quoted(pattern),
-          near ? "did you mean " + quoted(*near) + "?" : "there is " + list_text(names, 32));
+      const std::string near = did_you_mean(pattern, names);
+      problems_.add(command_line, "run.pattern", option + ": no stage is called " + quoted(pattern),
+                    near.empty() ? "there is " + list_text(names, 32) : near);
     }
   }
 
@@ -329,7 +328,7 @@ class Planner {
     PlannedStage& planned = plan.stages[index];
     if (!stage.stage || !chosen) {
       planned.decision = Decision::left_out;
-      planned.reasons = {stage.stage ? "it was not chosen" : stage.left_out};
+      planned.reasons = {stage.left_out ? to_text(*stage.left_out) : "it was not chosen"};
       return;
     }
     const auto is_settled = [&](std::size_t need) {
@@ -374,11 +373,10 @@ class Planner {
       }
       std::vector<std::string> names;
       for (const WorkflowStage& other : context_.workflow.stages) names.push_back(other.name);
-      const std::optional<std::string> near = nearest(input.name, names);
       problems_.add(
           stage.main, "run.input",
           quoted(input.name) + " is no stage, and there is no file " + path_text(input.path),
-          near ? "did you mean " + quoted(*near) + "?" : std::string());
+          did_you_mean(input.name, names));
     }
   }
 
