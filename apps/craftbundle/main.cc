@@ -63,10 +63,10 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   if (app.get_subcommands().empty() && !unknown.empty()) {
     std::vector<std::string> commands;
     for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
-    const auto near = nearest(unknown.front(), commands);
+    const std::string near = did_you_mean(unknown.front(), commands);
     return Error(ErrorKind::usage, "usage.command",
                  "there is no command " + craftbundle::quoted(unknown.front()),
-                 near ? "did you mean " + craftbundle::quoted(*near) + "?" : kHint);
+                 near.empty() ? kHint : near);
   }
   return Error(ErrorKind::usage, "usage.arguments", printable(error.what()), kHint);
 }

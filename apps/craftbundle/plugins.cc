@@ -111,12 +111,8 @@ std::string codecs_text(const Host& host) {
   for (const FoundPlugin& plugin : host.plugins()) {
     for (const CodecLoaderInfo& info : plugin.info.codecs) {
       any = true;
-      std::string exporters;
-      for (const std::string& exporter : info.exporters) {
-        exporters += (exporters.empty() ? "" : ", ") + exporter;
-      }
-      table.add({info.name, exporters, plugin.info.name, printable(plugin.info.version),
-                 path_text(plugin.library)});
+      table.add({info.name, join(info.exporters, ", "), plugin.info.name,
+                 printable(plugin.info.version), path_text(plugin.library)});
     }
   }
   return any ? table.text() : std::string();
@@ -218,11 +214,10 @@ int info(const std::string& name, bool json, Session& session) {
     }
   }
   if (found.empty() && stages.empty() && codecs.empty()) {
-    const auto near = nearest(name, names);
+    const std::string near = did_you_mean(name, names);
     throw Error(ErrorKind::usage, "exporter.unknown",
                 "no exporter or plugin is named " + craftbundle::quoted(name),
-                near ? "did you mean " + craftbundle::quoted(*near) + "?"
-                     : "'craftbundle plugins list' shows what there is");
+                near.empty() ? "'craftbundle plugins list' shows what there is" : near);
   }
   session.print(json ? dump_pretty({{"exporters", found}, {"stages", stages}, {"codecs", codecs}})
                      : text);

@@ -207,8 +207,6 @@ std::optional<std::vector<std::string>> Config::keys(std::string_view key) const
   return mapping != nullptr ? std::optional(keys_of(*mapping)) : std::nullopt;
 }
 
-bool Config::require_bool(std::string_view key) const { return require(*this, key, get_bool(key)); }
-
 std::int64_t Config::require_int(std::string_view key) const {
   return require(*this, key, get_int(key));
 }

@@ -32,11 +32,9 @@ class BundleStage final : public Stage {
     return outputs;
   }
   std::string what() const override {
-    std::string roles;
-    for (const ComponentSource& source : sources_) {
-      roles += (roles.empty() ? "" : " and ") + source.label;
-    }
-    return "bundle " + roles + " as " + printable(to_.filename().string());
+    std::vector<std::string> roles;
+    for (const ComponentSource& source : sources_) roles.push_back(source.label);
+    return "bundle " + join(roles, " and ") + " as " + printable(to_.filename().string());
   }
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;

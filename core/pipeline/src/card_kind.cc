@@ -83,9 +83,7 @@ class CardStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key = {{"title", card_.title}, {"description", card_.description}};
     for (const auto& [name, values] : card_.metadata) {
-      std::string all;
-      for (const std::string& value : values) all += (all.empty() ? "" : ", ") + value;
-      key.push_back({"metadata " + name, all});
+      key.push_back({"metadata " + name, join(values, ", ")});
     }
     for (const std::string& name : card_.config) key.push_back({"config " + name, name});
     return key;

@@ -86,10 +86,9 @@ YamlNode Variables::resolve_text(const YamlNode& node) const {
       const std::string key = error.subject().substr(kKey.size());
       std::vector<std::string> paths;
       list_paths(root_, {}, paths);
-      const std::optional<std::string> near = nearest(key, paths);
       message = quoted(node.text) + " uses the variable " + quoted(key) + ", which does not exist";
-      hint = near ? "did you mean " + quoted(*near) + "?"
-                  : "add it to 'vars', or as an axis of the stage's 'matrix'";
+      hint = did_you_mean(key, paths);
+      if (hint.empty()) hint = "add it to 'vars', or as an axis of the stage's 'matrix'";
     }
     throw Error(ErrorKind::usage, "script.variable", std::move(message), std::move(hint));
   }

@@ -76,7 +76,6 @@ class Config {
 
   // As above, but where those give nullopt, throw Error(input, "config.missing") naming the key and
   // the nearest existing one.
-  bool require_bool(std::string_view key) const;
   std::int64_t require_int(std::string_view key) const;
   double require_real(std::string_view key) const;
   std::string require_string(std::string_view key) const;
