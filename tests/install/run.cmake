@@ -72,6 +72,7 @@ expect_output("no network to save as a program")
 run("${prefix}/libexec/craftbundle/craftbundle-scan" --check "${WORK_DIR}/plugin/mulaw.so"
     --source "${SOURCE_DIR}/tests/install/mulaw.pt" --source "${WORK_DIR}/mulaw.bin")
 expect_output("ok +codecs: load\\(\\) makes a codec")
+expect_output("ok +stages: run\\(\\) of a stage does its work")
 file(WRITE "${WORK_DIR}/table.yaml" "version: 1
 stages:
   codec: {export: ${SOURCE_DIR}/tests/install/mulaw.pt, to: run.bin}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
+#include <deque>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
@@ -15,6 +16,7 @@ namespace craftbundle {
 namespace {
 
 using Kind = AcceptedSource::Kind;
+using namespace std::string_view_literals;
 
 class CheckContext final : public ExportContext {
  public:
@@ -324,6 +326,51 @@ CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& f
   return std::nullopt;
 }
 
+// Takes what a stage writes and throws it away.
+class CheckStageContext final : public StageContext {
+ public:
+  Sink& sink() override { return Sink::none(); }
+  const Cancellation& cancellation() const override { return Cancellation::never(); }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override {
+    return Checkpoint::open(path);
+  }
+  OutputFile& create(const std::string& /*name*/) override {
+    return files_.emplace_back(boost::filesystem::temp_directory_path(), Durability::no_sync);
+  }
+
+ private:
+  std::deque<OutputFile> files_;
+};
+
+CheckOutcome check_stages(const Path& library, const std::vector<std::string>& files) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->stages().size(); ++i) {
+    const StageKindInfo& info = loaded->info().stages[i];
+    for (const std::string& file : files) {
+      StageRequest request{"check", {file}, {}};
+      for (const OptionSpec& option : info.options) {
+        request.options.push_back({option.name, option.default_value});
+      }
+      CheckStageContext context;
+      LineFailure failure;
+      loaded->stages()[i]->run(request, context, failure);
+      if (CheckOutcome outcome = problem_of(failure, "run()")) {
+        return "stage " + quoted(info.name) + ", " + quoted(file) + ": " + *outcome;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// A checkpoint in the old form of torch.save, whose dict has itself under the key "a".
+constexpr std::string_view kHoldsItself =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  // the magic number
+    "\x80\x02M\xe9\x03."                                         // version 1001
+    "\x80\x02}."                                                 // of the system: nothing
+    "\x80\x02}q\x00X\x01\x00\x00\x00"
+    "ah\x00s."
+    "\x80\x02]."sv;  // no storages
+
 struct Check {
   std::string_view name;
   std::string_view description;
@@ -351,6 +398,8 @@ constexpr Check kChecks[] = {
      "that "
      "is about the package.",
      &check_codecs},
+    {"stages", "run() of a stage does its work for any file, or refuses with an Error.",
+     &check_stages},
 };
 
 }  // namespace
@@ -388,6 +437,10 @@ OddSources::OddSources() {
     output.publish(file, false);
     files_.push_back(file);
   }
+  OutputFile output(directory_, Durability::no_sync);
+  output.write(kHoldsItself);
+  files_.push_back(directory_ / "holds_itself.th");
+  output.publish(files_.back(), false);
 }
 
 OddSources::~OddSources() {
