@@ -110,6 +110,24 @@ foreach(test IN LISTS tests)
   endif()
 endforeach()
 
+# 6. Texts of errors are for people: who decides by one asks its code, subject or contexts. Files that may look into a text
+#    that is not ours are named here.
+set(may_read_texts "")
+file(GLOB_RECURSE files "${SOURCE_DIR}/core/*.h" "${SOURCE_DIR}/core/*.cc" "${SOURCE_DIR}/apps/*.h" "${SOURCE_DIR}/apps/*.cc"
+     "${SOURCE_DIR}/plugins/*.h" "${SOURCE_DIR}/plugins/*.cc")
+set(text_of "(what|message|bare_message|message_within|hint)\\([^()]*\\)")
+set(reads "${text_of}[ \n]*(\\.(r?find|starts_with|ends_with|substr|compare|contains|erase)|[!=]=)")
+foreach(file IN LISTS files)
+  file(READ "${file}" text)
+  file(RELATIVE_PATH name "${SOURCE_DIR}" "${file}")
+  if(text MATCHES "${reads}" AND NOT name IN_LIST may_read_texts)
+    list(APPEND problems "${file}: looks into the text of an error ('${CMAKE_MATCH_0}')")
+  endif()
+endforeach()
+if(NOT "error.message().starts_with(prefix)" MATCHES "${reads}" OR NOT "error.what() == text" MATCHES "${reads}")
+  message(FATAL_ERROR "the check of error texts finds nothing any more")
+endif()
+
 if(checked LESS 50)
   message(FATAL_ERROR "only ${checked} includes were checked: the check looks in the wrong place")
 endif()
