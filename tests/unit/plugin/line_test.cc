@@ -77,6 +77,21 @@ TEST(GuardedExporter, TurnsAnErrorIntoAValueAndBack) {
                [&] { failure.raise(); });
 }
 
+TEST(GuardedExporter, KeepsContextsAndTheCulprit) {
+  const LineFailure failure = failure_of([] {
+    Error error(ErrorKind::usage, "option.value", "'x' is odd");
+    throw error.about("option:dtype").add_context("xp.cfg").add_context("a.th");
+  });
+  ASSERT_TRUE(failure.failed);
+  try {
+    failure.raise();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.subject(), "option:dtype");
+    EXPECT_EQ(error.message(), "a.th: xp.cfg: 'x' is odd");
+    EXPECT_EQ(error.message_within("a.th"), "xp.cfg: 'x' is odd");
+  }
+}
+
 TEST(GuardedExporter, TurnsOtherExceptionsIntoValues) {
   const LineFailure standard = failure_of([] { throw std::runtime_error("bad day"); });
   ASSERT_TRUE(standard.failed);
