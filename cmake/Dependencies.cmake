@@ -14,7 +14,9 @@ find_package(LibArchive 3.4 REQUIRED)
 find_package(Threads REQUIRED)
 # Only what runs codecs (plugins/support/torch). Link the target `torch`: TORCH_LIBRARIES of one LibTorch names files of
 # another that is installed beside it.
-find_package(Torch 1.13 QUIET)
+if(CRAFTBUNDLE_TORCH)
+  find_package(Torch 1.13 QUIET)
+endif()
 if(Torch_FOUND AND CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND Torch_VERSION VERSION_LESS 2)
   message(STATUS "The headers of LibTorch ${Torch_VERSION} are no C++20 that clang takes: it is left out")
   set(Torch_FOUND FALSE)

@@ -1,11 +1,11 @@
 #include "arguments.h"
 
+#include <algorithm>
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/base/text.h"
 
 namespace craftbundle::app {
-namespace {
 
 OptionValue parse_option(const std::string& given) {
   const std::size_t equals = given.find('=');
@@ -17,7 +17,19 @@ OptionValue parse_option(const std::string& given) {
   return {given.substr(0, equals), given.substr(equals + 1)};
 }
 
-}  // namespace
+void LayoutArguments::declare(CLI::App& command) {
+  command.add_option("--layout", name, "Layout to write; 'craftbundle plugins list' shows them")
+      ->type_name("LAYOUT");
+  command.add_option("--layout-option", options, "Option of the layout; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+}
+
+LayoutChoice LayoutArguments::choice(Session& session) const {
+  LayoutChoice choice{session.host().layout(name).name, {}};
+  for (const std::string& option : options) choice.options.push_back(parse_option(option));
+  return choice;
+}
 
 void SourceArguments::declare_xps(CLI::App& command) {
   command.add_option("--xps", xps, "Directory of Dora signatures, for sources like //sig/9f2c")
@@ -95,20 +107,23 @@ void TargetArguments::fill(PublishOptions& options, Session& session) const {
 PreparedComponent prepare(const std::string& given, const SourceArguments& source,
                           const std::optional<std::string>& component, const std::string& exporter,
                           const std::vector<std::string>& options, Session& session) {
-  ComponentRequest request{source.resolve(given, session), component, {}, {}};
+  ComponentRequest request{source.resolve(given, session), component, {}, {}, {}};
   if (!exporter.empty()) request.exporter = exporter;
-  const bool is_checkpoint = request.source.kind() == AcceptedSource::Kind::checkpoint;
-  if (!source.state.empty() && is_checkpoint) request.options.push_back({"state", source.state});
-  const auto add = [&](const char* name, const std::string& value) {
-    if (value.empty() || (source.several && !is_checkpoint)) return;
-    request.options.push_back({name, value});
-  };
-  add("dtype", source.dtype);
-  add("dtype-of", source.dtype_of);
-  add("average", source.average_files());
-  add("fold-weight-norm", source.fold_weight_norm ? "true" : "");
   for (const std::string& option : options) request.options.push_back(parse_option(option));
-  return session.host().prepare(request);
+  const bool has_weights = request.source.kind() != AcceptedSource::Kind::pretrained;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    if (value.empty() || (source.several && !has_weights)) return;
+    // Of several components, what one is told itself counts more than what all are told.
+    if (source.several && std::ranges::count(request.options, name, &OptionValue::name) != 0)
+      return;
+    request.options.push_back({std::string(name), value});
+  };
+  if (has_weights) add("state", source.state);
+  add(kDtypeOption, source.dtype);
+  add(kDtypeOfOption, source.dtype_of);
+  add(kAverageOption, source.average_files());
+  add(kFoldOption, source.fold_weight_norm ? "true" : "");
+  return prepare_component(request, session.host());
 }
 
 }  // namespace craftbundle::app

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/transform.h"
 #include "session.h"
 
 namespace craftbundle::app {
@@ -31,6 +32,15 @@ struct SourceArguments {
   std::string average_files() const;
 };
 
+struct LayoutArguments {
+  std::string name = std::string(kDefaultLayout);
+  std::vector<std::string> options;  // "name=value"
+
+  void declare(CLI::App& command);
+  // Throws Error(usage), also for a layout that nobody offers.
+  LayoutChoice choice(Session& session) const;
+};
+
 struct TargetArguments {
   std::string output;
   bool force = false;
@@ -41,9 +51,12 @@ struct TargetArguments {
   void fill(PublishOptions& options, Session& session) const;
 };
 
-// One component as the user asks for it: "name=value" options, and those of SourceArguments, which
-// count only for checkpoints.
-// `component` is the role wanted, if any.
+// "name=value". Throws Error(usage, "option.syntax").
+OptionValue parse_option(const std::string& given);
+
+// One component as the user asks for it: "name=value" options, which win over those of
+// SourceArguments; these count only for sources that hold weights. `component` is the role wanted,
+// if any.
 PreparedComponent prepare(const std::string& given, const SourceArguments& source,
                           const std::optional<std::string>& component, const std::string& exporter,
                           const std::vector<std::string>& options, Session& session);

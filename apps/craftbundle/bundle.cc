@@ -1,7 +1,9 @@
 // craftbundle bundle: all components of a model as a directory.
 #include "craftbundle/bundle/bundle.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "arguments.h"
 #include "commands.h"
@@ -43,21 +45,35 @@ struct Half {
 struct Arguments {
   Half lm;
   Half compression;
-  std::vector<std::string> others;  // "role=source"
+  std::vector<std::string> others;    // "role=source"
+  std::vector<std::string> for_role;  // "role:name=value"
   SourceArguments how;
+  LayoutArguments layout;
   TargetArguments target;
   bool allow_mismatch = false;
 };
 
-std::vector<PreparedComponent> prepare_all(const Arguments& arguments, Session& session) {
-  std::vector<PreparedComponent> components;
-  const auto add_half = [&](const Half& half, std::string_view role) {
-    if (half.source.empty()) return;
-    components.push_back(prepare(half.source, arguments.how, std::string(role), half.exporter,
-                                 half.options, session));
-  };
-  add_half(arguments.lm, kLanguageModelRole);
-  add_half(arguments.compression, kCompressionRole);
+// --for ROLE:NAME=VALUE for options of one component; NAME `exporter` names its exporter.
+void take_own(const Arguments& arguments, const std::string& role, Half& half) {
+  for (const std::string& given : arguments.for_role) {
+    if (!given.starts_with(role + ":")) continue;
+    const std::string option = given.substr(role.size() + 1);
+    constexpr std::string_view kExporter = "exporter=";
+    if (option.starts_with(kExporter)) {
+      half.exporter = option.substr(kExporter.size());
+    } else {
+      half.options.push_back(option);
+    }
+  }
+}
+
+// The components asked for, in the order of the command line: role and how to get it.
+std::vector<std::pair<std::string, Half>> all_halves(const Arguments& arguments) {
+  std::vector<std::pair<std::string, Half>> halves;
+  if (!arguments.lm.source.empty()) halves.emplace_back(kLanguageModelRole, arguments.lm);
+  if (!arguments.compression.source.empty()) {
+    halves.emplace_back(kCompressionRole, arguments.compression);
+  }
   for (const std::string& other : arguments.others) {
     const std::size_t equals = other.find('=');
     if (equals == std::string::npos) {
@@ -65,22 +81,53 @@ std::vector<PreparedComponent> prepare_all(const Arguments& arguments, Session& 
                   "component " + craftbundle::quoted(other) + " has no source",
                   "write it as ROLE=SOURCE");
     }
-    components.push_back(
-        prepare(other.substr(equals + 1), arguments.how, other.substr(0, equals), {}, {}, session));
+    halves.emplace_back(other.substr(0, equals), Half{other.substr(equals + 1), {}, {}});
   }
-  if (components.empty()) {
+  return halves;
+}
+
+// Each --for must be about a component that is there.
+void check_roles_of(const Arguments& arguments,
+                    const std::vector<std::pair<std::string, Half>>& halves) {
+  for (const std::string& given : arguments.for_role) {
+    const std::size_t colon = given.find(':');
+    const std::string role = given.substr(0, colon);
+    const bool known =
+        std::ranges::any_of(halves, [&](const auto& half) { return half.first == role; });
+    if (colon != std::string::npos && known) continue;
+    throw Error(
+        ErrorKind::usage, "option.syntax",
+        "--for " + craftbundle::quoted(given) +
+            (colon == std::string::npos ? std::string(" names no component")
+                                        : ": there is no component " + craftbundle::quoted(role)),
+        "write it as ROLE:NAME=VALUE, for example compression:dtype=float32");
+  }
+}
+
+std::vector<PreparedComponent> prepare_all(const Arguments& arguments, Session& session) {
+  std::vector<std::pair<std::string, Half>> halves = all_halves(arguments);
+  if (halves.empty()) {
     throw Error(ErrorKind::usage, "bundle.empty", "no component was given",
                 "name sources with --lm and --compression");
+  }
+  check_roles_of(arguments, halves);
+  std::vector<PreparedComponent> components;
+  for (auto& [role, half] : halves) {
+    take_own(arguments, role, half);
+    components.push_back(
+        prepare(half.source, arguments.how, role, half.exporter, half.options, session));
   }
   return components;
 }
 
 int run(const Arguments& arguments, Session& session) {
+  const LayoutChoice layout = arguments.layout.choice(session);
   const std::vector<PreparedComponent> components = prepare_all(arguments, session);
   BundleOptions options;
   arguments.target.fill(options, session);
   options.allow_mismatch = arguments.allow_mismatch;
-  const BundleReport report = write_bundle(components, arguments.target.output, options);
+  const BundleReport report =
+      write_bundle(components, layout, session.host(), arguments.target.output, options);
   if (arguments.target.json) {
     session.print(dump_pretty(bundle_json(report)));
   } else if (!session.quiet()) {
@@ -100,7 +147,12 @@ void add_bundle(CLI::App& app, Command& command) {
                   "Source of a further component; may be repeated")
       ->type_name("ROLE=SOURCE")
       ->allow_extra_args(false);
+  sub->add_option("--for", arguments->for_role,
+                  "Option of one component, or its exporter (ROLE:exporter=NAME); may be repeated")
+      ->type_name("ROLE:NAME=VALUE")
+      ->allow_extra_args(false);
   arguments->target.declare(*sub, "Directory to create; missing parents are created");
+  arguments->layout.declare(*sub);
   arguments->how.declare_state(*sub);
   arguments->how.declare_dtype(*sub);
   arguments->how.several = true;

@@ -12,6 +12,7 @@ namespace craftbundle::app {
 
 void add_export(CLI::App& app, Command& command);
 void add_bundle(CLI::App& app, Command& command);
+void add_convert(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
 void add_verify(CLI::App& app, Command& command);
 void add_run(CLI::App& app, Command& command);

@@ -41,7 +41,6 @@ class Console final : public Sink {
   // Whether people watch: standard error is a terminal, and progress is wanted.
   bool is_live() const { return terminal_ && progress_wanted() && !is_json(); }
   bool is_json() const { return options_.format == LogFormat::json; }
-  bool is_quiet() const { return options_.quiet; }
   // Columns of the terminal.
   static std::size_t width();
 

@@ -22,47 +22,15 @@ std::optional<Tensor> tensor_of(const Checkpoint& checkpoint, Object object) {
   }
 }
 
-std::vector<Object> children(Object object) {
-  std::vector<Object> found;
-  switch (object.kind()) {
-    case Kind::dict:
-      for (const auto [key, value] : object.entries()) found.push_back(value);
-      break;
-    case Kind::list:
-    case Kind::tuple:
-    case Kind::set:
-      for (std::size_t i = 0; i < object.size(); ++i) found.push_back(object[i]);
-      break;
-    case Kind::call:
-      found = object.appended();
-      for (const auto& [key, value] : object.assigned()) found.push_back(value);
-      found.push_back(object.arguments());
-      break;
-    default:
-      return found;
-  }
-  if (object.is(Kind::dict) || object.is(Kind::call)) {
-    if (const auto state = object.state()) found.push_back(*state);
-  }
-  return found;
-}
-
 void count_tensors(const Checkpoint& checkpoint, Object top, TopLevelKey& key) {
-  std::unordered_set<std::uint32_t> seen = {top.id()};
   std::set<std::string> storages;
-  std::vector<Object> open = {top};
-  while (!open.empty()) {
-    const Object object = open.back();
-    open.pop_back();
-    if (const auto tensor = tensor_of(checkpoint, object)) {
-      ++key.tensors;
-      if (storages.insert(tensor->storage.key).second) key.bytes += tensor->storage.bytes;
-    } else {
-      for (const Object child : children(object)) {
-        if (seen.insert(child.id()).second) open.push_back(child);
-      }
-    }
-  }
+  for_each_reachable(top, [&](Object object) {
+    const auto tensor = tensor_of(checkpoint, object);
+    if (!tensor) return true;
+    ++key.tensors;
+    if (storages.insert(tensor->storage.key).second) key.bytes += tensor->storage.bytes;
+    return false;
+  });
 }
 
 StateDict describe_state(const Checkpoint& checkpoint, Object dict, std::string where) {

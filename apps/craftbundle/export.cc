@@ -26,25 +26,24 @@ struct Arguments {
   TargetArguments target;
   std::string exporter;
   std::vector<std::string> options;
-  std::string layout = "audiocraft";
+  LayoutArguments layout;
 };
 
 int run(const Arguments& arguments, Session& session) {
+  const LayoutChoice layout = arguments.layout.choice(session);
   const PreparedComponent component = prepare(arguments.source, arguments.how, std::nullopt,
                                               arguments.exporter, arguments.options, session);
   PublishOptions options;
   arguments.target.fill(options, session);
-  const bool program = arguments.layout == "torchscript";
   const ExportReport report =
-      program ? write_program(component, session.host(), arguments.target.output, options)
-              : write_component(component, arguments.target.output, options);
+      write_component(component, layout, session.host(), arguments.target.output, options);
   const ManifestComponent described = describe_component(component);
   if (arguments.target.json) {
     Json json = export_json(described, report);
-    json["layout"] = arguments.layout;
+    json["layout"] = layout.name;
     session.print(dump_pretty(json));
   } else if (!session.quiet()) {
-    session.print(program ? program_text(described, report) : export_text(described, report));
+    session.print(export_text(described, report, layout.name));
   }
   return kExitDone;
 }
@@ -55,14 +54,12 @@ void add_export(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand("export", "Write one component of a bundle as a file");
   const auto arguments = std::make_shared<Arguments>();
   sub->add_option("source", arguments->source, "What to export")->required()->type_name("SOURCE");
-  arguments->target.declare(*sub, "File to write; missing directories are created");
+  arguments->target.declare(
+      *sub, "File to write, or directory for a layout of several; missing parents are created");
   arguments->how.declare_state(*sub);
   arguments->how.declare_dtype(*sub);
   arguments->how.declare_weights(*sub);
-  sub->add_option("--layout", arguments->layout,
-                  "audiocraft: a package; torchscript: the codec as a program for torch.jit.load")
-      ->check(CLI::IsMember({"audiocraft", "torchscript"}))
-      ->type_name("LAYOUT");
+  arguments->layout.declare(*sub);
   arguments->how.declare_xps(*sub);
   sub->add_option("--exporter", arguments->exporter, "Exporter to use instead of the best one")
       ->type_name("NAME");

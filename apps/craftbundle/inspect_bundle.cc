@@ -2,7 +2,8 @@
 #include <optional>
 
 #include "craftbundle/base/text.h"
-#include "craftbundle/bundle/verify.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/read.h"
 #include "craftbundle/io/input_file.h"
 #include "inspect.h"
 #include "report.h"
@@ -12,13 +13,14 @@ namespace craftbundle::app {
 namespace {
 
 struct SizedFile {
-  ComponentFile component;
+  BundleListing::Entry component;
   std::uint64_t size = 0;
 };
 
 struct Findings {
   Path directory;
   std::optional<Manifest> manifest;  // as read
+  std::string layout;
   std::vector<SizedFile> files;
   Manifest described;  // of what is really there
   std::vector<std::string> problems;
@@ -28,9 +30,9 @@ struct Findings {
 void compare_size(Findings& findings) {
   if (!findings.manifest) return;
   const SizedFile& file = findings.files.back();
-  for (const ManifestComponent& stated : findings.manifest->components) {
-    if (stated.file != file.component.file || stated.size == file.size) continue;
-    findings.problems.push_back(stated.file + " has " + grouped(file.size) +
+  for (const ManifestFile& stated : findings.manifest->files) {
+    if (stated.name != file.component.file || stated.size == file.size) continue;
+    findings.problems.push_back(stated.name + " has " + grouped(file.size) +
                                 " bytes, the manifest says " + grouped(stated.size));
   }
 }
@@ -39,12 +41,13 @@ Findings find_out(const Path& directory, const Host& host) {
   Findings findings;
   findings.directory = directory;
   findings.manifest = read_manifest(directory);
+  const BundleListing bundle = list_bundle(directory, findings.manifest, host);
+  findings.layout = bundle.layout.name;
   std::vector<PreparedComponent> components;
-  for (const ComponentFile& file : component_files(directory, findings.manifest)) {
-    const std::string path = (directory / file.file).string();
-    components.push_back(
-        host.prepare({Source::of_checkpoint(path, host.open(path)), file.role, std::nullopt, {}}));
-    findings.files.push_back({file, InputFile(path).size()});
+  for (const BundleListing::Entry& entry : bundle.entries) {
+    const RoleSource found = find_source(bundle, entry.role, host);
+    components.push_back(prepare_component({found.source, entry.role, {}, {}, {}}, host));
+    findings.files.push_back({entry, InputFile(directory / entry.file).size()});
     compare_size(findings);
   }
   findings.described = describe_bundle(components);
@@ -66,9 +69,10 @@ std::string manifest_text(const Findings& findings) {
       "  " + std::string(kManifestFile) + " by " + printable(manifest.producer) + "\n";
   Table table({"role", "made from", "exporter", "revision", "sha256"});
   for (const ManifestComponent& component : manifest.components) {
+    const ManifestFile* file = file_of(manifest, component.role);
     table.add({printable(component.role), printable(component.source),
                printable(component.exporter), std::to_string(component.exporter_revision),
-               printable(component.sha256)});
+               file == nullptr ? "-" : printable(file->sha256)});
   }
   text += table.text();
   if (manifest.mismatch_allowed) text += "  was written with --allow-mismatch\n";
@@ -91,7 +95,8 @@ std::string to_text(const Findings& findings) {
   if (!findings.problems.empty()) text += "problems\n";
   for (const std::string& problem : findings.problems) text += "  " + problem + "\n";
   const std::string loading = loading_hint(findings.described.components, findings.directory);
-  if (!loading.empty()) text += "next\n  " + loading + "\n";
+  // How an exporter's model is loaded holds for the layout that is the usual one.
+  if (!loading.empty() && findings.layout == kDefaultLayout) text += "next\n  " + loading + "\n";
   return text;
 }
 

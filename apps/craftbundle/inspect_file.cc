@@ -13,8 +13,6 @@ namespace {
 
 using Verdict = GlobalReference::Verdict;
 
-// Where training tools of this kind keep the configuration.
-constexpr std::string_view kConfigKey = "xp.cfg";
 constexpr std::string_view kUnsafe = "unsafe";
 
 std::string_view to_string(Verdict verdict) {
@@ -44,7 +42,7 @@ Findings find_out(const Source& source, const Host& host) {
     findings.contents = look_into(source.checkpoint());
   }
   try {
-    findings.component = describe_component(host.prepare({source, {}, {}, {}}));
+    findings.component = describe_component(prepare_component({source, {}, {}, {}, {}}, host));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
     findings.refusal = error;
@@ -218,6 +216,25 @@ int inspect_source(const InspectArguments& arguments, Session& session) {
   return kExitDone;
 }
 
+// The configuration among the top-level values: an OmegaConf object, or its text.
+std::string config_text(const Checkpoint& checkpoint) {
+  const Object root = checkpoint.root();
+  if (root.is(Kind::dict)) {
+    for (const DictView::Entry entry : root.entries()) {
+      if (Config::is_config(entry.value)) {
+        return Config::from_object(entry.value, root).text();
+      }
+      const bool is_text = entry.value.is(Kind::string);
+      if (is_text && entry.value.as_string().find(":") != std::string_view::npos &&
+          entry.value.as_string().ends_with('\n')) {
+        return std::string(entry.value.as_string());
+      }
+    }
+  }
+  throw Error(ErrorKind::input, "config.none", "holds no configuration of a training",
+              "'craftbundle inspect' shows what it holds");
+}
+
 int inspect_config(const InspectArguments& arguments, Session& session) {
   const Source source = arguments.how.resolve(arguments.source, session);
   if (source.kind() != AcceptedSource::Kind::checkpoint) {
@@ -227,13 +244,8 @@ int inspect_config(const InspectArguments& arguments, Session& session) {
                     "in no file here");
   }
   const Checkpoint& checkpoint = source.checkpoint();
-  with_context([&] { return path_text(checkpoint.file().path()); },
-               [&] {
-                 const Object config = checkpoint.root().at(kConfigKey);
-                 session.print(config.is(Kind::string)
-                                   ? config.as_string()
-                                   : Config::from_object(config, checkpoint.root()).text());
-               });
+  session.print(with_context([&] { return path_text(checkpoint.file().path()); },
+                             [&] { return config_text(checkpoint); }));
   return kExitDone;
 }
 

@@ -24,10 +24,7 @@ Json manifest_json(const Manifest& manifest) { return Json::parse(to_json(manife
 Json component_json(const ManifestComponent& component) {
   Manifest manifest;
   manifest.components = {component};
-  Json json = manifest_json(manifest)["components"][0];
-  json.erase("size");
-  json.erase("sha256");
-  return json;
+  return manifest_json(manifest)["components"][0];
 }
 
 }  // namespace craftbundle::app

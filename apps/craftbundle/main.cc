@@ -63,10 +63,10 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   if (app.get_subcommands().empty() && !unknown.empty()) {
     std::vector<std::string> commands;
     for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
-    const auto near = nearest(unknown.front(), commands);
+    const std::string near = did_you_mean(unknown.front(), commands);
     return Error(ErrorKind::usage, "usage.command",
                  "there is no command " + craftbundle::quoted(unknown.front()),
-                 near ? "did you mean " + craftbundle::quoted(*near) + "?" : kHint);
+                 near.empty() ? kHint : near);
   }
   return Error(ErrorKind::usage, "usage.arguments", printable(error.what()), kHint);
 }
@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
   add_global_options(app, options);
   add_export(app, command);
   add_bundle(app, command);
+  add_convert(app, command);
   add_inspect(app, command);
   add_verify(app, command);
   add_run(app, command);

@@ -1,4 +1,4 @@
-// craftbundle plugins: which exporters there are.
+// craftbundle plugins: what plugins offer.
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <memory>
@@ -6,6 +6,7 @@
 #include "arguments.h"
 #include "commands.h"
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/transform.h"
 #include "json.h"
 #include "table.h"
 
@@ -18,46 +19,25 @@ Examples:
   craftbundle plugins info NAME
   craftbundle plugins dirs)";
 
-Json options_json(const std::vector<OptionSpec>& options) {
-  Json json = Json::array();
-  for (const OptionSpec& option : options) {
-    json.push_back({{"name", option.name},
-                    {"type", to_string(option.type)},
-                    {"default", option.default_value},
-                    {"doc", option.doc},
-                    {"choices", option.choices}});
+Json to_json(const std::string& text) { return text; }
+Json to_json(int number) { return number; }
+
+// A list, a word, or a description by its fields.
+template <typename T>
+Json to_json(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return to_string(value);
+  } else if constexpr (requires { value.begin(); }) {
+    Json json = Json::array();
+    for (const auto& item : value) json.push_back(to_json(item));
+    return json;
+  } else {
+    Json json;
+    visit_fields(value, [&](const Field& field, const auto& member) {
+      json[std::string(field.key)] = to_json(member);
+    });
+    return json;
   }
-  return json;
-}
-
-Json stage_json(const StageKindInfo& info) {
-  Json json;
-  json["name"] = info.name;
-  json["summary"] = info.summary;
-  json["revision"] = info.revision;
-  json["inputs"] = info.inputs;
-  json["output"] = to_string(info.output);
-  json["options"] = options_json(info.options);
-  return json;
-}
-
-Json codec_json(const CodecLoaderInfo& info) {
-  return {{"name", info.name}, {"summary", info.summary}, {"exporters", info.exporters}};
-}
-
-Json exporter_json(const ExporterInfo& info) {
-  Json json;
-  json["name"] = info.name;
-  json["summary"] = info.summary;
-  json["revision"] = info.revision;
-  json["component"] = info.component;
-  json["accepts"] = Json::array();
-  for (const AcceptedSource& source : info.accepts) {
-    json["accepts"].push_back(
-        {{"kind", to_string(source.kind)}, {"what", source.what}, {"names", source.names}});
-  }
-  json["options"] = options_json(info.options);
-  return json;
 }
 
 Json plugin_json(const FoundPlugin& plugin) {
@@ -66,14 +46,9 @@ Json plugin_json(const FoundPlugin& plugin) {
   json["version"] = plugin.info.version;
   json["library"] = plugin.library.string();
   json["origin"] = plugin.origin;
-  json["exporters"] = Json::array();
-  for (const ExporterInfo& info : plugin.info.exporters) {
-    json["exporters"].push_back(exporter_json(info));
-  }
-  json["stages"] = Json::array();
-  for (const StageKindInfo& info : plugin.info.stages) json["stages"].push_back(stage_json(info));
-  json["codecs"] = Json::array();
-  for (const CodecLoaderInfo& info : plugin.info.codecs) json["codecs"].push_back(codec_json(info));
+  plugin.info.for_each_kind([&]<typename Info>(const std::vector<Info>& infos) {
+    json[plural<Info>()] = to_json(infos);
+  });
   return json;
 }
 
@@ -94,57 +69,62 @@ int list_json(Session& session) {
   return kExitDone;
 }
 
-std::string stages_text(const Host& host) {
-  Table table({"stage", "leaves", "plugin", "version", "library"});
-  for (const FoundPlugin& plugin : host.plugins()) {
-    for (const StageKindInfo& info : plugin.info.stages) {
-      table.add({info.name, std::string(to_string(info.output)), plugin.info.name,
-                 printable(plugin.info.version), path_text(plugin.library)});
-    }
-  }
-  return host.stage_kinds().empty() ? std::string() : table.text();
+// A field in one line. Lists of descriptions have a block() instead.
+std::string cell(const std::string& text) { return printable(text); }
+
+template <typename T>
+requires std::is_enum_v<T> std::string cell(T word) { return std::string(to_string(word)); }
+
+std::string cell(const std::vector<std::string>& texts) {
+  std::string line;
+  for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + printable(text);
+  return line;
 }
 
-std::string codecs_text(const Host& host) {
-  Table table({"codec", "runs", "plugin", "version", "library"});
-  bool any = false;
-  for (const FoundPlugin& plugin : host.plugins()) {
-    for (const CodecLoaderInfo& info : plugin.info.codecs) {
-      any = true;
-      std::string exporters;
-      for (const std::string& exporter : info.exporters) {
-        exporters += (exporters.empty() ? "" : ", ") + exporter;
-      }
-      table.add({info.name, exporters, plugin.info.name, printable(plugin.info.version),
-                 path_text(plugin.library)});
+// {label, value} of each field of this kind of offer that fits in a line.
+template <typename Info>
+std::vector<std::pair<std::string, std::string>> own_cells(const Info& info) {
+  std::vector<std::pair<std::string, std::string>> cells;
+  Info::visit(info, [&](const Field& field, const auto& value) {
+    if constexpr (requires { cell(value); }) {
+      cells.emplace_back(field.label, cell(value));
     }
+  });
+  return cells;
+}
+
+template <typename Info>
+std::string offers_text(const std::vector<FoundOffer<Info>>& offers) {
+  if (offers.empty()) return {};
+  Table table({std::string(Info::kKind), own_cells(*offers.front().info).front().first, "plugin",
+               "version", "library"});
+  for (const FoundOffer<Info>& offer : offers) {
+    table.add({offer.info->name, own_cells(*offer.info).front().second, offer.plugin->info.name,
+               printable(offer.plugin->info.version), path_text(offer.plugin->library)});
   }
-  return any ? table.text() : std::string();
+  return table.text();
 }
 
 int list(bool json, Session& session) {
   if (json) return list_json(session);
-  Table table({"exporter", "makes", "plugin", "version", "library"});
-  for (const FoundPlugin& plugin : session.host().plugins()) {
-    for (const ExporterInfo& info : plugin.info.exporters) {
-      table.add({info.name, info.component, plugin.info.name, printable(plugin.info.version),
-                 path_text(plugin.library)});
-    }
+  const Host& host = session.host();
+  std::string text;
+  if (host.plugins().empty()) {
+    text = "no plugins; 'craftbundle plugins dirs' shows where they are looked for\n";
+  } else {
+    PluginInfo().for_each_kind(
+        [&]<typename Info>(const std::vector<Info>&) { text += offers_text(host.offers<Info>()); });
   }
-  std::string text =
-      session.host().plugins().empty()
-          ? "no plugins; 'craftbundle plugins dirs' shows where they are looked for\n"
-          : table.text() + stages_text(session.host()) + codecs_text(session.host());
-  if (!session.host().refused().empty()) text += "refused\n";
-  for (const RefusedPlugin& refused : session.host().refused()) {
+  if (!host.refused().empty()) text += "refused\n";
+  for (const RefusedPlugin& refused : host.refused()) {
     text += "  " + path_text(refused.library) + ": " + refused.reason + " [" + refused.code + "]\n";
   }
   session.print(text);
   return kExitDone;
 }
 
-std::string options_text(const std::vector<OptionSpec>& options) {
-  std::string text;
+std::string block(const std::vector<OptionSpec>& options) {
+  std::string text = options.empty() ? "" : "options\n";
   for (const OptionSpec& option : options) {
     text += "  " + option.name + "=" + std::string(to_string(option.type));
     if (!option.default_value.empty()) text += ", default " + printable(option.default_value);
@@ -154,78 +134,58 @@ std::string options_text(const std::vector<OptionSpec>& options) {
   return text;
 }
 
-std::string exporter_text(const FoundPlugin& plugin, const ExporterInfo& info) {
-  Table table;
-  table.add({"makes", info.component});
-  table.add({"revision", std::to_string(info.revision)});
-  table.add({"plugin", plugin.info.name + " " + printable(plugin.info.version)});
-  table.add({"library", path_text(plugin.library) + " (" + plugin.origin + ")"});
-  std::string text = info.name + ": " + printable(info.summary) + "\n" + table.text() + "takes\n";
-  for (const AcceptedSource& source : info.accepts) {
+std::string block(const std::vector<AcceptedSource>& sources) {
+  std::string text = "takes\n";
+  for (const AcceptedSource& source : sources) {
     text += "  " + printable(source.what);
     if (!source.names.empty()) text += ": " + list_text(source.names, 32);
     text += "\n";
   }
-  if (!info.options.empty()) text += "options\n" + options_text(info.options);
   return text;
 }
 
-std::string stage_text(const FoundPlugin& plugin, const StageKindInfo& info) {
+template <typename Info>
+std::string info_text(const FoundOffer<Info>& offer) {
+  const FoundPlugin& plugin = *offer.plugin;
+  const Info& info = *offer.info;
   Table table;
-  table.add({"stage that reads", printable(info.inputs)});
-  table.add({"leaves", std::string(to_string(info.output))});
+  for (const auto& [label, value] : own_cells(info)) table.add({label, value});
   table.add({"revision", std::to_string(info.revision)});
   table.add({"plugin", plugin.info.name + " " + printable(plugin.info.version)});
   table.add({"library", path_text(plugin.library) + " (" + plugin.origin + ")"});
-  std::string text = info.name + ": " + printable(info.summary) + "\n" + table.text();
-  if (!info.options.empty()) text += "options\n" + options_text(info.options);
+  std::string text = std::string(Info::kKind) + " " + info.name + ": " + printable(info.summary) +
+                     "\n" + table.text();
+  visit_fields(info, [&](const Field&, const auto& value) {
+    if constexpr (requires { block(value); }) text += block(value);
+  });
+  if constexpr (std::is_same_v<Info, ExporterInfo>) {
+    std::vector<std::string> names;
+    for (const OptionSpec& option : transform_options()) names.push_back(option.name);
+    text += "  and, as for every model, " + list_text(names) + "\n";
+  }
   return text;
-}
-
-std::string codec_text(const FoundPlugin& plugin, const CodecLoaderInfo& info) {
-  Table table;
-  table.add({"runs what is exported by", list_text(info.exporters)});
-  table.add({"plugin", plugin.info.name + " " + printable(plugin.info.version)});
-  table.add({"library", path_text(plugin.library) + " (" + plugin.origin + ")"});
-  return "codec " + info.name + ": " + printable(info.summary) + "\n" + table.text();
 }
 
 int info(const std::string& name, bool json, Session& session) {
   std::string text;
-  Json found = Json::array();
-  Json stages = Json::array();
+  Json found;
   std::vector<std::string> names;
-  for (const FoundPlugin& plugin : session.host().plugins()) {
-    for (const ExporterInfo& exporter : plugin.info.exporters) {
-      names.push_back(exporter.name);
-      if (exporter.name != name && plugin.info.name != name) continue;
-      text += exporter_text(plugin, exporter);
-      found.push_back(exporter_json(exporter));
+  PluginInfo().for_each_kind([&]<typename Info>(const std::vector<Info>&) {
+    Json& list = found[plural<Info>()] = Json::array();
+    for (const FoundOffer<Info>& offer : session.host().offers<Info>()) {
+      names.push_back(offer.info->name);
+      if (offer.info->name != name && offer.plugin->info.name != name) continue;
+      text += info_text(offer);
+      list.push_back(to_json(*offer.info));
     }
-    for (const StageKindInfo& stage : plugin.info.stages) {
-      names.push_back(stage.name);
-      if (stage.name != name && plugin.info.name != name) continue;
-      text += stage_text(plugin, stage);
-      stages.push_back(stage_json(stage));
-    }
-  }
-  Json codecs = Json::array();
-  for (const FoundPlugin& plugin : session.host().plugins()) {
-    for (const CodecLoaderInfo& codec : plugin.info.codecs) {
-      if (codec.name != name && plugin.info.name != name) continue;
-      text += codec_text(plugin, codec);
-      codecs.push_back(codec_json(codec));
-    }
-  }
-  if (found.empty() && stages.empty() && codecs.empty()) {
-    const auto near = nearest(name, names);
+  });
+  if (text.empty()) {
+    const std::string near = did_you_mean(name, names);
     throw Error(ErrorKind::usage, "exporter.unknown",
                 "no exporter or plugin is named " + craftbundle::quoted(name),
-                near ? "did you mean " + craftbundle::quoted(*near) + "?"
-                     : "'craftbundle plugins list' shows what there is");
+                near.empty() ? "'craftbundle plugins list' shows what there is" : near);
   }
-  session.print(json ? dump_pretty({{"exporters", found}, {"stages", stages}, {"codecs", codecs}})
-                     : text);
+  session.print(json ? dump_pretty(found) : text);
   return kExitDone;
 }
 

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "craftbundle/base/text.h"
@@ -8,18 +9,33 @@
 namespace craftbundle::app {
 namespace {
 
-constexpr std::string_view kLoadWith = "load with";
-
 Table file_table() { return Table({"file", "size", "tensors", "state", "exporter", "source"}); }
 
-std::vector<std::string> file_row(const std::string& file, const ManifestComponent& component,
-                                  const WriteSummary& written) {
-  return {file,
-          human_bytes(written.bytes),
-          grouped(written.tensors),
-          printable(summary_value(component.summary, "state")),
-          component.exporter,
-          printable(component.source)};
+// A row for a file of a bundle or export, called `name`.
+std::vector<std::string> file_row(const std::string& name, const WrittenFile& file,
+                                  const std::vector<ManifestComponent>& components) {
+  std::vector<std::string> row = {name,
+                                  human_bytes(file.written.bytes),
+                                  file.written.tensors == 0 ? "-" : grouped(file.written.tensors),
+                                  "-",
+                                  "-",
+                                  "-"};
+  for (const ManifestComponent& component : components) {
+    if (std::ranges::count(file.roles, component.role) == 0) continue;
+    const std::vector<std::string> cells = {printable(summary_value(component.summary, "state")),
+                                            component.exporter, printable(component.source)};
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      std::string& cell = row[3 + i];
+      cell = cell == "-" ? cells[i] : cell + ", " + cells[i];
+    }
+  }
+  return row;
+}
+
+std::uint64_t bytes_of(const std::vector<WrittenFile>& files) {
+  return std::accumulate(
+      files.begin(), files.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const WrittenFile& file) { return sum + file.written.bytes; });
 }
 
 std::string list(std::string_view title, const std::vector<std::string>& lines) {
@@ -41,17 +57,12 @@ std::vector<std::string> clauses(const std::vector<ManifestComponent>& component
   return lines;
 }
 
-std::string replaced(std::string text, std::string_view what, const std::string& by) {
-  const std::size_t place = text.find(what);
-  return place == std::string::npos ? text : text.replace(place, what.size(), by);
-}
-
 }  // namespace
 
 std::string summary_text(const std::vector<SummaryItem>& summary) {
   Table table;
   for (const SummaryItem& item : summary) {
-    if (item.name != kLoadWith) table.add({printable(item.name), printable(item.value)});
+    table.add({printable(item.name), printable(item.value)});
   }
   return table.text();
 }
@@ -75,11 +86,7 @@ std::string fit_text(const std::vector<FitCheck>& fit) {
 
 std::string loading_hint(const std::vector<ManifestComponent>& components, const Path& directory) {
   for (const ManifestComponent& component : components) {
-    for (const SummaryItem& item : component.summary) {
-      if (item.name == kLoadWith) {
-        return replaced(printable(item.value), "{bundle}", path_text(directory));
-      }
-    }
+    if (!component.load_with.empty()) return loading_code(component.load_with, directory);
   }
   return {};
 }
@@ -95,43 +102,55 @@ std::string next_command(const ManifestComponent& component, const std::string& 
   return "craftbundle bundle --component " + component.role + "=" + source + " -o my_model";
 }
 
-std::string export_text(const ManifestComponent& component, const ExportReport& report) {
+std::string export_text(const ManifestComponent& component, const ExportReport& report,
+                        const std::string& layout) {
+  const std::string target = path_text(report.target);
+  const WrittenFile& first = report.files.front();
+  const std::string checked = list("checked", clauses({component}, &ManifestComponent::checks));
+  const std::string warnings = list("warnings", clauses({component}, &ManifestComponent::warnings));
+  if (!first.use.empty()) {
+    Table table({"file", "size", "layout", "exporter", "source"});
+    table.add({target, human_bytes(first.written.bytes), layout, component.exporter,
+               printable(component.source)});
+    return table.text() + checked + "next\n  " + loading_code(first.use, report.target) + "\n";
+  }
   Table table = file_table();
-  table.add(file_row(path_text(report.file), component, report.written));
-  return table.text() + list("checked", clauses({component}, &ManifestComponent::checks)) +
-         list("warnings", clauses({component}, &ManifestComponent::warnings)) + "next\n  " +
-         next_command(component, report.file.string()) + "\n";
-}
-
-std::string program_text(const ManifestComponent& component, const ExportReport& report) {
-  Table table({"file", "size", "layout", "exporter", "source"});
-  const std::string file = path_text(report.file);
-  table.add({file, human_bytes(report.written.bytes), "torchscript", component.exporter,
-             printable(component.source)});
-  return table.text() + list("checked", clauses({component}, &ManifestComponent::checks)) +
-         "next\n  torch.jit.load('" + file + "').encode(wav)\n";
+  if (report.files.size() == 1) {
+    table.add(file_row(target, first, {component}));
+    return table.text() + checked + warnings + "next\n  " +
+           next_command(component, report.target.string()) + "\n";
+  }
+  for (const WrittenFile& file : report.files) table.add(file_row(file.name, file, {component}));
+  return target + ": " + component.role + " in layout " + layout + ", " +
+         human_bytes(bytes_of(report.files)) + "\n" + table.text() + checked + warnings +
+         "next\n  craftbundle verify " + shell_word(report.target.string()) + "\n";
 }
 
 Json export_json(const ManifestComponent& component, const ExportReport& report) {
+  const bool single = report.files.size() == 1;
   Json json = component_json(component);
-  json["file"] = report.file.string();
-  json["size"] = report.written.bytes;
-  json["tensors"] = report.written.tensors;
+  json["file"] = report.target.string();
+  json["size"] = bytes_of(report.files);
+  std::uint64_t tensors = 0;
+  for (const WrittenFile& file : report.files) tensors += file.written.tensors;
+  json["tensors"] = tensors;
+  if (single) return json;
+  json["files"] = Json::array();
+  for (const WrittenFile& file : report.files) {
+    json["files"].push_back({{"name", file.name}, {"size", file.written.bytes}});
+  }
   return json;
 }
 
 std::string bundle_text(const BundleReport& report) {
   const auto& components = report.manifest.components;
   Table table = file_table();
-  for (std::size_t i = 0; i < components.size(); ++i) {
-    table.add(file_row(components[i].file, components[i], report.written[i]));
+  for (const WrittenFile& file : report.files) {
+    table.add(file_row(file.name, file, components));
   }
-  const std::uint64_t bytes = std::accumulate(
-      report.written.begin(), report.written.end(), std::uint64_t{0},
-      [](std::uint64_t sum, const WriteSummary& written) { return sum + written.bytes; });
   std::string text = path_text(report.directory) + ": bundle of " +
-                     std::to_string(components.size()) + " components, " + human_bytes(bytes) +
-                     "\n" + table.text();
+                     std::to_string(components.size()) + " components, " +
+                     human_bytes(bytes_of(report.files)) + "\n" + table.text();
   text += list("checked", clauses(components, &ManifestComponent::checks));
   text += "fit\n" + fit_text(report.manifest.fit);
   std::vector<std::string> warnings = clauses(components, &ManifestComponent::warnings);
@@ -139,9 +158,12 @@ std::string bundle_text(const BundleReport& report) {
     warnings.insert(warnings.begin(), "the components do not fit; --allow-mismatch is recorded");
   }
   text += list("warnings", warnings);
-  const std::string loading = loading_hint(components, report.directory);
+  // How an exporter's model is loaded holds for the layout that is the usual one.
+  const bool usual = report.manifest.layout == kDefaultLayout;
+  const std::string loading = usual ? loading_hint(components, report.directory) : std::string();
   return text + "next\n  " +
-         (loading.empty() ? "craftbundle inspect " + shell_word(report.directory.string())
+         (loading.empty() ? (usual ? "craftbundle inspect " : "craftbundle verify ") +
+                                shell_word(report.directory.string())
                           : loading) +
          "\n";
 }

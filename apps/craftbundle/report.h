@@ -9,9 +9,8 @@
 
 namespace craftbundle::app {
 
-// The same of a codec as a program.
-std::string program_text(const ManifestComponent& component, const ExportReport& report);
-std::string export_text(const ManifestComponent& component, const ExportReport& report);
+std::string export_text(const ManifestComponent& component, const ExportReport& report,
+                        const std::string& layout);
 Json export_json(const ManifestComponent& component, const ExportReport& report);
 
 std::string bundle_text(const BundleReport& report);
@@ -29,8 +28,7 @@ std::string summary_value(const std::vector<SummaryItem>& summary, std::string_v
 // The command that makes a bundle of a component that lies at, or is called, `given`.
 std::string next_command(const ManifestComponent& component, const std::string& given);
 
-// How to load a bundle, when an exporter says so with a summary item "load with" (in which {bundle}
-// stands for the directory); else empty.
+// How to load a bundle, when an exporter says so (Component::load_with); else empty.
 std::string loading_hint(const std::vector<ManifestComponent>& components, const Path& directory);
 
 }  // namespace craftbundle::app

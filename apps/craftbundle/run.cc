@@ -110,11 +110,10 @@ class Loaded {
         session.console().problem(text);
       }
     }
-    throw Error(
-        ErrorKind::usage, "run.script",
-        path_text(arguments.script) + " has " +
-            (problems.size() == 1 ? "a problem" : std::to_string(problems.size()) + " problems") +
-            ", nothing was run");
+    throw Error(ErrorKind::usage, "run.script",
+                path_text(arguments.script) + " has " +
+                    (problems.size() == 1 ? "a problem" : counted(problems.size(), "problem")) +
+                    ", nothing was run");
   }
 
   ScriptProblems problems_;
@@ -233,11 +232,10 @@ int explain(const Arguments& arguments, Session& session) {
   if (!index) {
     std::vector<std::string> names;
     for (const WorkflowStage& stage : loaded.workflow().stages) names.push_back(stage.name);
-    const auto near = nearest(arguments.explain, names);
+    const std::string near = did_you_mean(arguments.explain, names);
     throw Error(ErrorKind::usage, "run.stage",
                 "there is no stage " + craftbundle::quoted(arguments.explain),
-                near ? "did you mean " + craftbundle::quoted(*near) + "?"
-                     : "there is " + list_text(names, 32));
+                near.empty() ? "there is " + list_text(names, 32) : near);
   }
   const Plan plan = loaded.plan(arguments, session);
   session.print(explain_text(loaded, plan, *index));
@@ -332,17 +330,16 @@ std::string report_text(const RunReport& report) {
                stage.state == StageState::done ? bytes_text(stage.result.bytes) : "-", stage.what});
   }
   std::string text = table.text();
-  std::string totals;
+  std::vector<std::string> totals;
   for (const StageState state :
        {StageState::done, StageState::up_to_date, StageState::failed, StageState::interrupted,
         StageState::blocked, StageState::not_run, StageState::left_out}) {
     const std::uint64_t count = report.count(state);
     if (count == 0) continue;
-    totals +=
-        (totals.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(to_string(state));
+    totals.push_back(std::to_string(count) + " " + std::string(to_string(state)));
   }
-  text +=
-      totals + "; " + human_bytes(report.bytes()) + " in " + seconds_text(report.seconds) + "\n";
+  text += join(totals, ", ") + "; " + human_bytes(report.bytes()) + " in " +
+          seconds_text(report.seconds) + "\n";
   return text + warnings_text(report);
 }
 

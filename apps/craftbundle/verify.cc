@@ -105,10 +105,10 @@ std::string codec_text(const CodecReport& report) {
   const CodecRun& run = report.run;
   Table table;
   table.add({"computed by", report.properties.engine + " on " + report.properties.device});
-  table.add({"audio", printable(report.input) + ", " + number_text(run.seconds, 2) + " s at " +
-                          std::to_string(report.properties.sample_rate) + " Hz, " +
-                          std::to_string(report.properties.channels) +
-                          (report.properties.channels == 1 ? " channel" : " channels")});
+  table.add(
+      {"audio", printable(report.input) + ", " + number_text(run.seconds, 2) + " s at " +
+                    std::to_string(report.properties.sample_rate) + " Hz, " +
+                    counted(static_cast<std::uint64_t>(report.properties.channels), "channel")});
   table.add({"codes", grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
                           std::to_string(run.codebooks) + ", " +
                           number_text(run.bits_per_second / 1000, 2) + " kbit/s"});
@@ -230,7 +230,7 @@ std::string summary_line(const Verification& found) {
                 std::to_string(failed + count(Finding::Outcome::holds)) + " checks do not hold"
           : "verified: " + std::to_string(count(Finding::Outcome::holds)) + " checks hold";
   if (warnings > 0) {
-    text += ", " + std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings");
+    text += ", " + counted(warnings, "warning");
   }
   return text + "\n";
 }

@@ -14,7 +14,6 @@ using craftbundle::Codes;
 using craftbundle::Error;
 using craftbundle::ErrorKind;
 using craftbundle::Latent;
-using craftbundle::Value;
 
 namespace {
 
@@ -108,19 +107,15 @@ class MulawCodec final : public craftbundle::Codec {
 }  // namespace
 
 craftbundle::CodecLoaderInfo MulawLoader::info() const {
-  return {"mulaw", "Runs mu-law codecs, without a framework", {"mulaw"}};
+  return {{"mulaw", "Runs mu-law codecs, without a framework"}, {"mulaw"}};
 }
 
 std::unique_ptr<craftbundle::Codec> MulawLoader::load(
-    const Value& package, const craftbundle::CodecOptions& options) const {
-  const Value* state = package.find("best_state");
-  const Value* table = state == nullptr ? nullptr : state->find("levels");
-  const Value* config = package.find("xp.cfg");
-  const auto* text = config == nullptr ? nullptr : config->get_if<std::string>();
-  const auto elements = table == nullptr ? nullptr : craftbundle::elements_of(*table);
-  if (elements == nullptr || text == nullptr) {
-    throw Error(ErrorKind::input, "codec.unsupported", "the package holds no table of levels");
+    const craftbundle::Model& model, const craftbundle::CodecOptions& options) const {
+  if (model.tensors.size() != 1 || model.tensors.front().name != "levels") {
+    throw Error(ErrorKind::input, "codec.unsupported", "the model has no table of levels");
   }
+  const auto elements = elements_of(model.tensors.front());
   if (options.device != "cpu") {
     throw Error(ErrorKind::usage, "codec.device",
                 "a mu-law codec runs on the cpu, not on " + craftbundle::quoted(options.device));
@@ -132,8 +127,7 @@ std::unique_ptr<craftbundle::Codec> MulawLoader::load(
   if (levels.empty() || odd) {
     throw Error(ErrorKind::input, "codec.unsupported", "the levels are not all numbers");
   }
-  const auto settings = craftbundle::Config::from_yaml(*text);
-  return std::make_unique<MulawCodec>(levels, settings.require_int("sample_rate"));
+  return std::make_unique<MulawCodec>(levels, model.config.require_int("sample_rate"));
 }
 
 }  // namespace mulaw

@@ -9,7 +9,7 @@ namespace mulaw {
 class MulawLoader final : public craftbundle::CodecLoader {
  public:
   craftbundle::CodecLoaderInfo info() const override;
-  std::unique_ptr<craftbundle::Codec> load(const craftbundle::Value& package,
+  std::unique_ptr<craftbundle::Codec> load(const craftbundle::Model& model,
                                            const craftbundle::CodecOptions& options) const override;
 };
 

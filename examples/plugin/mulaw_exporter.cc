@@ -11,7 +11,6 @@ using craftbundle::ErrorKind;
 using craftbundle::Kind;
 using craftbundle::Object;
 using craftbundle::Tensor;
-using craftbundle::Value;
 
 namespace {
 
@@ -91,12 +90,10 @@ craftbundle::Component MulawExporter::prepare(const craftbundle::ExportRequest& 
 
   craftbundle::Component component;
   component.role = craftbundle::kCompressionRole;
-  component.package = Value(Value::Dict{
-      {"best_state", Value(Value::Dict{{"levels", Value(levels)}})},
-      {"xp.cfg", Value(std::string(kConfig) + std::to_string(rate) + "\n")},
-      {"version", Value("1.0.0")},
-      {"exported", Value(true)},
-  });
+  craftbundle::Model model;
+  model.config = craftbundle::Config::from_yaml(std::string(kConfig) + std::to_string(rate) + "\n");
+  model.tensors = {{"levels", levels}};
+  component.content = std::move(model);
   component.provides = {
       {"codebooks", std::int64_t{1}, "mu-law has one stream of codes"},
       {"cardinality", levels.layout.shape[0], "size of ['mulaw']['levels']"},

@@ -9,13 +9,12 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "dac/spec.h"
-#include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
 namespace craftbundle::dac {
 namespace {
 
-using audiocraft::Layout;
+using audiocraft::FileForm;
 
 struct Pretrained {
   std::string_view name;
@@ -66,22 +65,26 @@ Probe probe_weights(Object root, const std::string& words) {
   return {100, "the file holds " + words + ", with the settings of a DAC"};
 }
 
+Probe probe_model(const audiocraft::Glance& glance) {
+  if (!glance.model) return {0, glance.file.words + "; " + glance.problem};
+  return glance.model->name == "dac" ? Probe{100, glance.model->words}
+                                     : Probe{0, glance.model->words + ", not a DAC"};
+}
+
 Probe probe_checkpoint(const Checkpoint& checkpoint) {
   const audiocraft::Glance glance = audiocraft::glance(checkpoint);
-  switch (glance.file.layout) {
-    case Layout::weights:
+  switch (glance.file.form) {
+    case FileForm::weights:
       return probe_weights(checkpoint.root(), glance.file.words);
-    case Layout::reference:
+    case FileForm::reference:
       if (!glance.pretrained) return {0, glance.file.words + " without a name"};
       return {find_pretrained(*glance.pretrained) ? 100 : 0,
               glance.file.words + ": " + judge_name(*glance.pretrained)};
-    case Layout::exported:
-      if (!glance.model) return {0, glance.file.words + "; " + glance.problem};
-      return glance.model->name == "dac" ? Probe{100, glance.model->words}
-                                         : Probe{0, glance.model->words + ", not a DAC"};
-    case Layout::training:
+    case FileForm::exported:
+      return probe_model(glance);
+    case FileForm::training:
       return {0, "the file is " + glance.file.words + ", not a DAC"};
-    case Layout::other:
+    case FileForm::other:
       return {0, "the file is " + glance.file.words};
   }
   return {};
@@ -105,14 +108,13 @@ void describe_pretrained(const std::string& name, Component& component) {
       audiocraft::loader_answers("1.1", "with descript-audio-codec installed", {}, {name});
 }
 
-void describe_embedded(const Config& config, const audiocraft::State& state, Component& component) {
-  const Spec spec = read_spec(config);
-  audiocraft::append(component.checks, check_state(state, spec.expected));
-  audiocraft::append(component.checks, state.notes);
+// Facts and checks of a DAC whose weights are at hand.
+void describe_embedded(const audiocraft::Opened& opened, Component& component) {
+  const Spec spec = read_spec(opened.config);
+  component.checks = check_state(opened.state, spec.expected);
   component.provides = provided_facts(spec.figures, "dac in xp.cfg");
   component.summary = {{"family", "DAC"}};
   add_summary(spec.figures, component.summary);
-  add_summary(state, component.summary);
   component.warnings.push_back(
       "AudioCraft cannot load a DAC from tensors, only by the names dac_44khz and dac_24khz: this "
       "file is for loaders of your own");
@@ -121,127 +123,114 @@ void describe_embedded(const Config& config, const audiocraft::State& state, Com
       {"transformers", false, false, "it has files of its own (model.safetensors, config.json)"}};
 }
 
-constexpr std::string_view kReference = "a reference to a pretrained DAC";
+// No argument of dac.DAC says that weight norms are folded.
+Model::Folded folded(const Config& config) {
+  Config result = Config::from_yaml(config.text() + std::string(kWeightNormKey) + ": false\n");
+  return {result, read_spec(result).expected.names()};
+}
+
+void give_model(audiocraft::Opened opened, Component& component) {
+  const Config config = opened.config;
+  describe_embedded(opened, component);
+  give(std::move(opened), component);
+  if (!config.contains(kWeightNormKey)) {
+    std::get<Model>(component.content).folded = folded(config);
+  }
+}
 
 void prepare_name(const std::string& name, const ExportRequest& request, Component& component) {
-  audiocraft::require_nothing_computed(request, kReference);
   describe_pretrained(name, component);
-  component.package =
-      audiocraft::reference_package(name, request.option(audiocraft::kVersionOption));
+  component.content = Reference{name, audiocraft::fresh_extra(request)};
 }
 
 void prepare_reference(const Checkpoint& checkpoint, Component& component) {
-  audiocraft::Reference reference = audiocraft::open_reference(checkpoint);
-  describe_pretrained(reference.name, component);
-  component.package = std::move(reference.package);
-  audiocraft::append(component.warnings, reference.warnings);
+  audiocraft::OpenedReference opened = audiocraft::open_reference(checkpoint);
+  describe_pretrained(opened.reference.name, component);
+  component.content = std::move(opened.reference);
+  audiocraft::append(component.warnings, opened.warnings);
 }
 
-// What the options ask to compute, and the configuration that goes with it.
-Config compute(const ExportRequest& request, const Config& config, audiocraft::State& state) {
-  Config result = config;
-  if (request.option_is(audiocraft::kFoldOption, "true")) {
-    audiocraft::fold_weight_norm(state);
-    result = Config::from_yaml(config.text() + std::string(kWeightNormKey) + ": false\n");
-    reorder(state, read_spec(result).expected);
-  }
-  cast(state, request);
-  return result;
-}
-
-struct Weights {
-  Config config;
-  audiocraft::State state;
-};
-
-Weights read_weights(const Checkpoint& checkpoint) {
+void prepare_weights(const ExportRequest& request, Component& component) {
+  audiocraft::require_single_state(request);
+  const Checkpoint& checkpoint = request.source.checkpoint();
   const Object metadata = checkpoint.root().at("metadata");
   if (!metadata.is(Kind::dict) || !metadata.contains("kwargs")) {
     throw Error(ErrorKind::input, "config.missing",
                 "metadata is " + describe(metadata) + " without 'kwargs', the settings of the DAC",
                 "save the weights with model.save(\"weights.pth\", package=False)");
   }
-  return {Config::from_yaml(config_text(metadata.at("kwargs"))),
-          audiocraft::read_state(checkpoint.root().at("state_dict"), checkpoint, "state_dict")};
+  give_model({Config::from_yaml(config_text(metadata.at("kwargs"))),
+              audiocraft::read_state(checkpoint.root().at("state_dict"), checkpoint, "state_dict"),
+              audiocraft::fresh_extra(request),
+              {"xp.cfg written from metadata['kwargs']"},
+              {}},
+             component);
 }
 
-void prepare_weights(const ExportRequest& request, ExportContext& context, Component& component) {
-  audiocraft::require_single_state(request);
-  Weights weights = read_weights(request.source.checkpoint());
-  average_with(weights.state, request, context, [](const ExportRequest& further) {
-    const Checkpoint& checkpoint = further.source.checkpoint();
-    const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
-    if (file.layout != Layout::weights) {
-      throw audiocraft::wrong_layout(file, "weights.pth of a DAC, as the first");
-    }
-    return read_weights(checkpoint).state;
-  });
-  const Config config = compute(request, weights.config, weights.state);
-  describe_embedded(config, weights.state, component);
-  component.checks.push_back("xp.cfg written from metadata['kwargs']");
-  component.package = audiocraft::model_package(weights.state, config.text(),
-                                                request.option(audiocraft::kVersionOption));
-}
-
-void prepare_package(const ExportRequest& request, ExportContext& context, Component& component) {
-  audiocraft::Opened opened = audiocraft::open_model(request, context);
+void prepare_package(const ExportRequest& request, Component& component) {
+  audiocraft::Opened opened = audiocraft::open_model(request);
   const audiocraft::ModelName model = audiocraft::model_name(opened.config);
   if (model.name != "dac") {
     throw Error(ErrorKind::input, "package.family", model.words + ", not a DAC");
   }
-  opened.config = compute(request, opened.config, opened.state);
-  describe_embedded(opened.config, opened.state, component);
-  component.package = opened.package();
-  audiocraft::append(component.checks, opened.checks);
-  audiocraft::append(component.warnings, opened.warnings);
+  give_model(std::move(opened), component);
 }
 
-void prepare_file(const ExportRequest& request, ExportContext& context, Component& component) {
+void prepare_source(const ExportRequest& request, Component& component) {
+  if (request.source.kind() == AcceptedSource::Kind::model) {
+    return prepare_package(request, component);
+  }
   const Checkpoint& checkpoint = request.source.checkpoint();
   const audiocraft::FileKind file = audiocraft::file_kind(checkpoint.root());
-  switch (file.layout) {
-    case Layout::reference:
-      audiocraft::require_nothing_computed(request, kReference);
+  switch (file.form) {
+    case FileForm::reference:
       return prepare_reference(checkpoint, component);
-    case Layout::weights:
-      return prepare_weights(request, context, component);
-    case Layout::training:
-    case Layout::exported:
-      return prepare_package(request, context, component);
-    case Layout::other:
+    case FileForm::weights:
+      return prepare_weights(request, component);
+    case FileForm::training:
+    case FileForm::exported:
+      return prepare_package(request, component);
+    case FileForm::other:
       break;
   }
-  throw audiocraft::wrong_layout(file, "weights.pth of a DAC or its package");
+  throw audiocraft::wrong_form(file, "weights.pth of a DAC or its package");
 }
 
 }  // namespace
 
 ExporterInfo DacExporter::info() const {
   using Kind = AcceptedSource::Kind;
-  return {"dac",
-          "DAC models (descript-audio-codec), and references to those AudioCraft knows",
-          1,
+  return {{"dac",
+           "DAC models (descript-audio-codec), and references to those AudioCraft knows",
+           1,
+           {audiocraft::state_option(), audiocraft::version_option()}},
           std::string(kCompressionRole),
           {{Kind::checkpoint, "weights.pth of descript-audio-codec", {}},
            {Kind::checkpoint, "exported DAC (compression_state_dict.bin)", {}},
-           {Kind::pretrained, "name of a DAC", {"dac_44khz", "dac_24khz", "dac_*", "descript/*"}}},
-          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-           audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
+           {Kind::pretrained, "name of a DAC", {"dac_44khz", "dac_24khz", "dac_*", "descript/*"}},
+           {Kind::model, "DAC of a bundle in another layout", {}}}};
 }
 
 Probe DacExporter::probe(const Source& source) const {
-  return source.kind() == AcceptedSource::Kind::pretrained ? probe_name(source.name())
-                                                           : probe_checkpoint(source.checkpoint());
+  switch (source.kind()) {
+    case AcceptedSource::Kind::checkpoint:
+      return probe_checkpoint(source.checkpoint());
+    case AcceptedSource::Kind::model:
+      return probe_model(audiocraft::glance(source.model()));
+    case AcceptedSource::Kind::pretrained:
+      break;
+  }
+  return probe_name(source.name());
 }
 
-Component DacExporter::prepare(const ExportRequest& request, ExportContext& context) const {
+Component DacExporter::prepare(const ExportRequest& request, ExportContext& /*context*/) const {
   Component component;
   component.role = kCompressionRole;
   if (request.source.kind() == AcceptedSource::Kind::pretrained) {
     prepare_name(request.source.name(), request, component);
     return component;
   }
-  audiocraft::naming_file(request, [&] { prepare_file(request, context, component); });
+  audiocraft::naming_source(request, [&] { prepare_source(request, component); });
   return component;
 }
 

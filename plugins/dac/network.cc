@@ -93,13 +93,12 @@ bool all_even(const std::vector<std::int64_t>& rates) {
 }  // namespace
 
 CodecLoaderInfo DacLoader::info() const {
-  return {"dac", "Runs DAC models (descript-audio-codec) with LibTorch", {"dac"}};
+  return {{"dac", "Runs DAC models (descript-audio-codec) with LibTorch"}, {"dac"}};
 }
 
-std::unique_ptr<Codec> DacLoader::load(const Value& package, const CodecOptions& options) const {
-  const audiocraft::ModelPackage model = audiocraft::read_package(package);
+std::unique_ptr<Codec> DacLoader::load(const Model& model, const CodecOptions& options) const {
   const Spec spec = read_spec(model.config);
-  const StateDict state(model.state);
+  const StateDict state(model.tensors);
   const std::int64_t hop = spec.settings.hop_length();
   Builder encoder(state, 1);
   Builder decoder(state, hop);

@@ -9,7 +9,7 @@ namespace craftbundle::dac {
 class DacLoader final : public CodecLoader {
  public:
   CodecLoaderInfo info() const override;
-  std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const override;
+  std::unique_ptr<Codec> load(const Model& model, const CodecOptions& options) const override;
 };
 
 }  // namespace craftbundle::dac

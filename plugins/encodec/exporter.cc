@@ -7,13 +7,12 @@
 #include "craftbundle/base/text.h"
 #include "encodec/pretrained.h"
 #include "encodec/spec.h"
-#include "support/audiocraft/compute.h"
 #include "support/audiocraft/package.h"
 
 namespace craftbundle::encodec {
 namespace {
 
-using audiocraft::Layout;
+using audiocraft::FileForm;
 using audiocraft::ModelKind;
 
 // Confidence for a configuration that names no model: below that of the language models, so that a
@@ -42,17 +41,17 @@ Probe probe_model(const audiocraft::Glance& glance) {
 
 Probe probe_checkpoint(const Checkpoint& checkpoint) {
   const audiocraft::Glance glance = audiocraft::glance(checkpoint);
-  switch (glance.file.layout) {
-    case Layout::training:
-    case Layout::exported:
+  switch (glance.file.form) {
+    case FileForm::training:
+    case FileForm::exported:
       return probe_model(glance);
-    case Layout::reference: {
+    case FileForm::reference: {
       if (!glance.pretrained) return {0, glance.file.words + " without a name"};
       const NameVerdict verdict = judge_name(*glance.pretrained);
       return {verdict.confidence, glance.file.words + ": " + verdict.reason};
     }
-    case Layout::weights:
-    case Layout::other:
+    case FileForm::weights:
+    case FileForm::other:
       return {0, "the file is " + glance.file.words};
   }
   return {};
@@ -100,14 +99,15 @@ std::string key_of(std::string_view fact) {
   return "compression_model";
 }
 
-// AudioCraft builds plain convolutions where the configuration names no norm.
-void fold(audiocraft::Opened& opened) {
-  audiocraft::fold_weight_norm(opened.state);
+// AudioCraft builds plain convolutions where the configuration names no norm. REQUIRES: the
+// configuration has a spec.
+Model::Folded folded(const Config& config) {
+  Config result = config;
   for (const char* section : {"seanet", "seanet.encoder", "seanet.decoder"}) {
     const std::string key = std::string(section) + ".norm";
-    if (opened.config.contains(key)) opened.config = opened.config.with(key, "none");
+    if (result.contains(key)) result = result.with(key, "none");
   }
-  reorder(opened.state, read_spec(opened.config).expected);
+  return {result, read_spec(result).expected.names()};
 }
 
 void describe_model(const audiocraft::Opened& opened, Component& component) {
@@ -141,49 +141,38 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
 }
 
 Component prepare_reference(const Checkpoint& checkpoint) {
-  audiocraft::Reference reference = audiocraft::open_reference(checkpoint);
+  audiocraft::OpenedReference opened = audiocraft::open_reference(checkpoint);
   Component component;
   component.role = kCompressionRole;
-  describe_pretrained(reference.name, component);
-  component.package = std::move(reference.package);
-  audiocraft::append(component.warnings, reference.warnings);
+  describe_pretrained(opened.reference.name, component);
+  component.content = std::move(opened.reference);
+  audiocraft::append(component.warnings, opened.warnings);
   return component;
 }
 
-constexpr std::string_view kReference = "a reference to a pretrained codec";
-
 Component prepare_pretrained(const ExportRequest& request) {
-  audiocraft::require_nothing_computed(request, kReference);
   Component component;
   component.role = kCompressionRole;
   const std::string& name = request.source.name();
   describe_pretrained(name, component);
-  component.package =
-      audiocraft::reference_package(name, request.option(audiocraft::kVersionOption));
+  component.content = Reference{name, audiocraft::fresh_extra(request)};
   return component;
 }
 
-Component prepare_model(const ExportRequest& request, ExportContext& context) {
-  audiocraft::Opened opened = audiocraft::open_model(request, context);
+Component prepare_model(const ExportRequest& request) {
+  audiocraft::Opened opened = audiocraft::open_model(request);
+  const Config config = opened.config;
   Component component;
   component.role = kCompressionRole;
-  if (request.option_is(audiocraft::kFoldOption, "true")) fold(opened);
   describe_model(opened, component);
-  cast(opened.state, request);
-  add_summary(opened.state, component.summary);
-  audiocraft::append(component.checks, opened.checks);
-  audiocraft::append(component.checks, opened.state.notes);
-  audiocraft::append(component.warnings, opened.warnings);
-  component.package = opened.package();
+  give(std::move(opened), component);
+  if (!component.provides.empty()) std::get<Model>(component.content).folded = folded(config);
   return component;
 }
 
-Component prepare_file(const ExportRequest& request, ExportContext& context) {
-  const Checkpoint& checkpoint = request.source.checkpoint();
-  const bool reference = audiocraft::file_kind(checkpoint.root()).layout == Layout::reference;
-  if (!reference) return prepare_model(request, context);
-  audiocraft::require_nothing_computed(request, kReference);
-  return prepare_reference(checkpoint);
+bool is_reference(const Source& source) {
+  return source.kind() == AcceptedSource::Kind::checkpoint &&
+         audiocraft::file_kind(source.checkpoint().root()).form == FileForm::reference;
 }
 
 }  // namespace
@@ -193,29 +182,37 @@ ExporterInfo EncodecExporter::info() const {
   std::vector<std::string> names = pretrained_names();
   names.emplace_back("*");
   return {
-      "encodec",
-      "EnCodec models trained with AudioCraft, and references to pretrained ones",
-      1,
+      {"encodec",
+       "EnCodec models trained with AudioCraft, and references to pretrained ones",
+       1,
+       {audiocraft::state_option(), audiocraft::version_option()}},
       std::string(kCompressionRole),
       {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
        {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},
-       {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)}},
-      {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-       audiocraft::dtype_of_option(), audiocraft::fold_option(), audiocraft::average_option()}};
+       {Kind::pretrained, "name of an EnCodec that AudioCraft fetches itself", std::move(names)},
+       {Kind::model, "EnCodec of a bundle in another layout", {}}}};
 }
 
 Probe EncodecExporter::probe(const Source& source) const {
-  if (source.kind() == AcceptedSource::Kind::checkpoint) {
-    return probe_checkpoint(source.checkpoint());
+  switch (source.kind()) {
+    case AcceptedSource::Kind::checkpoint:
+      return probe_checkpoint(source.checkpoint());
+    case AcceptedSource::Kind::model:
+      return probe_model(audiocraft::glance(source.model()));
+    case AcceptedSource::Kind::pretrained:
+      break;
   }
   const NameVerdict verdict = judge_name(source.name());
   return {verdict.confidence,
           verdict.hint.empty() ? verdict.reason : verdict.reason + "; " + verdict.hint};
 }
 
-Component EncodecExporter::prepare(const ExportRequest& request, ExportContext& context) const {
-  if (request.source.kind() == AcceptedSource::Kind::pretrained) return prepare_pretrained(request);
-  return audiocraft::naming_file(request, [&] { return prepare_file(request, context); });
+Component EncodecExporter::prepare(const ExportRequest& request, ExportContext& /*context*/) const {
+  const Source& source = request.source;
+  if (source.kind() == AcceptedSource::Kind::pretrained) return prepare_pretrained(request);
+  return audiocraft::naming_source(request, [&] {
+    return is_reference(source) ? prepare_reference(source.checkpoint()) : prepare_model(request);
+  });
 }
 
 }  // namespace craftbundle::encodec

@@ -144,17 +144,15 @@ std::string whole_input(const Spec& spec) {
 }  // namespace
 
 CodecLoaderInfo EncodecLoader::info() const {
-  return {"encodec", "Runs EnCodec models of AudioCraft with LibTorch", {"encodec"}};
+  return {{"encodec", "Runs EnCodec models of AudioCraft with LibTorch"}, {"encodec"}};
 }
 
-std::unique_ptr<Codec> EncodecLoader::load(const Value& package,
-                                           const CodecOptions& options) const {
-  const audiocraft::ModelPackage model = audiocraft::read_package(package);
+std::unique_ptr<Codec> EncodecLoader::load(const Model& model, const CodecOptions& options) const {
   const Spec spec = read_spec(model.config);
   if (!spec.figures.codebooks || !spec.figures.cardinality) {
     throw unsupported("an EnCodec without codebooks (quantizer: no_quant) has no codes to run");
   }
-  const network::StateDict state(model.state);
+  const network::StateDict state(model.tensors);
   const std::int64_t hop = spec.encoder.hop_length();
   Builder encoder(state, spec.encoder, 1);
   Builder decoder(state, spec.decoder, hop);

@@ -6,14 +6,13 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "language_model/spec.h"
-#include "support/audiocraft/compute.h"
 #include "support/audiocraft/facts.h"
 #include "support/audiocraft/package.h"
 
 namespace craftbundle::language_model {
 namespace {
 
-using audiocraft::Layout;
+using audiocraft::FileForm;
 using audiocraft::ModelKind;
 
 // Confidence for what can be taken as it is, and not checked.
@@ -66,22 +65,18 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.requires_.insert(component.requires_.end(), of_tensors.begin(), of_tensors.end());
   component.summary = std::move(spec.summary);
   component.warnings = std::move(spec.warnings);
+  component.load_with = std::move(spec.load_with);
   const std::string family = spec.family.substr(0, spec.family.find(' '));
   component.loaders = audiocraft::loader_answers(spec.since, family + ".get_pretrained(DIR)",
                                                  spec.unknown_keys, spec.downloads);
 }
 
-Component prepare_model(const ExportRequest& request, ExportContext& context) {
-  audiocraft::Opened opened = audiocraft::open_model(request, context);
+Component prepare_model(const ExportRequest& request) {
+  audiocraft::Opened opened = audiocraft::open_model(request);
   Component component;
   component.role = kLanguageModelRole;
   describe_model(opened, component);
-  cast(opened.state, request);
-  add_summary(opened.state, component.summary);
-  audiocraft::append(component.checks, opened.checks);
-  audiocraft::append(component.checks, opened.state.notes);
-  audiocraft::append(component.warnings, opened.warnings);
-  component.package = opened.package();
+  give(std::move(opened), component);
   return component;
 }
 
@@ -89,34 +84,37 @@ Component prepare_model(const ExportRequest& request, ExportContext& context) {
 
 ExporterInfo LanguageModelExporter::info() const {
   using Kind = AcceptedSource::Kind;
-  return {"language_model",
-          "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
-          1,
+  return {{"language_model",
+           "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
+           1,
+           {audiocraft::state_option(), audiocraft::version_option()}},
           std::string(kLanguageModelRole),
           {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
-           {Kind::checkpoint, "exported language model (state_dict.bin)", {}}},
-          {audiocraft::state_option(), audiocraft::version_option(), audiocraft::dtype_option(),
-           audiocraft::dtype_of_option(), audiocraft::average_option()}};
+           {Kind::checkpoint, "exported language model (state_dict.bin)", {}},
+           {Kind::model, "language model of a bundle in another layout", {}}}};
 }
 
 Probe LanguageModelExporter::probe(const Source& source) const {
+  if (source.kind() == AcceptedSource::Kind::model) {
+    return probe_model(audiocraft::glance(source.model()));
+  }
   const audiocraft::Glance glance = audiocraft::glance(source.checkpoint());
-  switch (glance.file.layout) {
-    case Layout::training:
-    case Layout::exported:
+  switch (glance.file.form) {
+    case FileForm::training:
+    case FileForm::exported:
       return probe_model(glance);
-    case Layout::reference:
+    case FileForm::reference:
       return {0, glance.file.words + ", which only compression models can be"};
-    case Layout::weights:
-    case Layout::other:
+    case FileForm::weights:
+    case FileForm::other:
       return {0, "the file is " + glance.file.words};
   }
   return {};
 }
 
 Component LanguageModelExporter::prepare(const ExportRequest& request,
-                                         ExportContext& context) const {
-  return audiocraft::naming_file(request, [&] { return prepare_model(request, context); });
+                                         ExportContext& /*context*/) const {
+  return audiocraft::naming_source(request, [&] { return prepare_model(request); });
 }
 
 }  // namespace craftbundle::language_model

@@ -197,8 +197,8 @@ Interleaving read_interleaving(const Config& config) {
   return result;
 }
 
-std::string half_text(const Interleaving& interleaving) {
-  return interleaving.factor() == 2 ? "half of " : "";
+std::string half_text(std::int64_t streams_per_codebook) {
+  return streams_per_codebook == 2 ? "half of " : "";
 }
 
 std::string stereo_text(const Interleaving& interleaving) {
@@ -212,16 +212,18 @@ void require_codebooks(const Config& config, const Interleaving& interleaving, s
                     ", which interleave_stereo_codebooks cannot divide between two channels");
   }
   const std::int64_t codebooks = streams / interleaving.factor();
+  spec.streams_per_codebook = interleaving.factor();
   const std::optional<std::int64_t> used = config.get_int("compression_model_n_q");
   if (!used) {
-    spec.requires_.push_back(
-        fact(audiocraft::kCodebooks, codebooks,
-             half_text(interleaving) + "transformer_lm.n_q in xp.cfg" + stereo_text(interleaving)));
+    spec.requires_.push_back(fact(audiocraft::kCodebooks, codebooks,
+                                  half_text(interleaving.factor()) +
+                                      "transformer_lm.n_q in xp.cfg" + stereo_text(interleaving)));
     return;
   }
   if (*used != codebooks) {
     throw bad_value("compression_model_n_q is " + std::to_string(*used) + ", but " +
-                    half_text(interleaving) + "transformer_lm.n_q is " + std::to_string(codebooks));
+                    half_text(interleaving.factor()) + "transformer_lm.n_q is " +
+                    std::to_string(codebooks));
   }
   // The loader makes the codec use this many of those it has.
   spec.warnings.push_back("compression_model_n_q asks the codec for " + std::to_string(codebooks) +
@@ -380,7 +382,7 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
   add_conditioner_findings(conditioners, spec);
   spec.since = first_release(kind, conditioners, interleaving.stereo);
   const std::string loader = spec.family.substr(0, spec.family.find(' '));
-  spec.summary.push_back({"load with", loader + ".get_pretrained('{bundle}')"});
+  spec.load_with = loader + ".get_pretrained('{bundle}')";
   warn_of_unknown_keys(config, kind, spec);
   return spec;
 }
@@ -400,9 +402,8 @@ std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec
                            "rows of the tensors emb.*.weight, less the special token"));
     }
     if (required.name == audiocraft::kCodebooks) {
-      const bool half = required.origin.starts_with("half of ");
-      facts.push_back(fact(audiocraft::kCodebooks, half ? embeddings / 2 : embeddings,
-                           std::string(half ? "half of " : "") + std::to_string(embeddings) +
+      facts.push_back(fact(audiocraft::kCodebooks, embeddings / spec.streams_per_codebook,
+                           half_text(spec.streams_per_codebook) + std::to_string(embeddings) +
                                " tensors emb.*.weight"));
     }
   }

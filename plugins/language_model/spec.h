@@ -16,11 +16,13 @@ struct Spec {
   std::string family;  // "MusicGen (stereo, melody)"
   audiocraft::ExpectedState expected;
   std::vector<FitFact> requires_;
+  std::int64_t streams_per_codebook = 1;  // of the codec
   std::vector<SummaryItem> summary;
   std::vector<std::string> unknown_keys;  // AudioCraft stops at them
   std::vector<std::string> downloads;     // fetched when it is loaded
   std::string since;                      // first release of AudioCraft that loads it
   std::vector<std::string> warnings;
+  std::string load_with;  // Component::load_with
 };
 
 // Whether AudioCraft can build a model of this lm_model.

@@ -79,7 +79,7 @@ TEST_F(JsonOutput, OfInspectDescribesABundle) {
   const json report = output_of({"inspect", "m", "--json"});
   EXPECT_EQ(report.at("components").size(), 2u);
   EXPECT_TRUE(report.at("problems").empty());
-  EXPECT_EQ(report.at("manifest").at("format_version"), 1);
+  EXPECT_EQ(report.at("manifest").at("format_version"), 2);
 }
 
 TEST_F(JsonOutput, OfAFailureIsAnError) {

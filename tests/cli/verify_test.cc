@@ -909,14 +909,14 @@ TEST_F(VerifyOwn, FindsAFileMissing) {
 
 TEST_F(VerifyOwn, FindsAnotherSize) {
   const std::string found = size(kLm);
-  change_manifest([](json& manifest) { manifest["components"][0]["size"] = 1234; });
+  change_manifest([](json& manifest) { manifest["files"][0]["size"] = 1234; });
   EXPECT_EQ(failures(), "state_dict.bin: has " + found +
                             " bytes, the manifest says 1234 [manifest.size]\n" + kGetAgain);
 }
 
 TEST_F(VerifyOwn, FindsAnotherHash) {
   const std::string other(64, 'a');
-  change_manifest([&](json& manifest) { manifest["components"][1]["sha256"] = other; });
+  change_manifest([&](json& manifest) { manifest["files"][1]["sha256"] = other; });
   EXPECT_EQ(failures(), "compression_state_dict.bin: has the SHA-256 " + sha256(kCodec) +
                             ", the manifest says " + other + " [manifest.sha256]\n" + kGetAgain);
 }
@@ -961,24 +961,23 @@ TEST_F(VerifyOwn, FindsAManifestThatIsNoJson) {
 }
 
 TEST_F(VerifyOwn, FindsAManifestOfTheFuture) {
-  change_manifest([](json& manifest) { manifest["format_version"] = 2; });
+  change_manifest([](json& manifest) { manifest["format_version"] = 3; });
   EXPECT_EQ(failures(),
-            "bundle.json: format_version is 2, this program reads up to 1 [manifest.version]\n"
+            "bundle.json: format_version is 3, this program reads up to 2 [manifest.version]\n"
             "  hint: use a newer craftbundle\n");
 }
 
 TEST_F(VerifyOwn, FindsAManifestWithoutAHash) {
-  change_manifest([](json& manifest) { manifest["components"][0].erase("sha256"); });
+  change_manifest([](json& manifest) { manifest["files"][0].erase("sha256"); });
   EXPECT_EQ(failures(),
-            "bundle.json: components[0].sha256 is missing [manifest.missing]\n" + kManifestAgain);
+            "bundle.json: files[0].sha256 is missing [manifest.missing]\n" + kManifestAgain);
 }
 
 TEST_F(VerifyOwn, FindsAManifestThatLeavesTheDirectory) {
-  change_manifest([](json& manifest) { manifest["components"][0]["file"] = "../state_dict.bin"; });
-  EXPECT_EQ(
-      failures(),
-      "bundle.json: components[0].file is no file name: '../state_dict.bin' [manifest.file]\n" +
-          kManifestAgain);
+  change_manifest([](json& manifest) { manifest["files"][0]["name"] = "../state_dict.bin"; });
+  EXPECT_EQ(failures(),
+            "bundle.json: files[0].name is no file name: '../state_dict.bin' [manifest.file]\n" +
+                kManifestAgain);
 }
 
 TEST_F(VerifyOwn, FindsAFileThatTheManifestDoesNotHave) {
@@ -990,7 +989,10 @@ TEST_F(VerifyOwn, FindsAFileThatTheManifestDoesNotHave) {
 }
 
 TEST_F(VerifyOwn, FindsAnEmptyManifest) {
-  change_manifest([](json& manifest) { manifest["components"].clear(); });
+  change_manifest([](json& manifest) {
+    manifest["components"].clear();
+    manifest["files"].clear();
+  });
   fs::remove(model() / kLm);
   fs::remove(model() / kCodec);
   EXPECT_EQ(failures(),

@@ -126,7 +126,7 @@ TEST(Conformance, ThrowingExportersFail) {
 
 TEST(Conformance, CodecsThatMakeSomethingElseThanTheyStateFail) {
   EXPECT_THAT(failures(good("fixture_runner_faults")),
-              ElementsAre("codecs: codec 'hollow', a package of no exporter: the codec: "
+              ElementsAre("codecs: codec 'hollow', a model of no exporter: the codec: "
                           "encode_latent() returned vectors of 1 x 1 x 9 in 0 numbers for 1 inputs "
                           "and a dimension of 1"));
 }
@@ -148,11 +148,9 @@ TEST(Conformance, CodecsRunWhatTheirExportersExport) {
   const Host host(std::move(options));
   std::set<std::string> offered;
   std::set<std::string> run;
-  for (const FoundPlugin& plugin : host.plugins()) {
-    for (const ExporterInfo& info : plugin.info.exporters) offered.insert(info.name);
-    for (const CodecLoaderInfo& info : plugin.info.codecs) {
-      run.insert(info.exporters.begin(), info.exporters.end());
-    }
+  for (const auto& exporter : host.offers<ExporterInfo>()) offered.insert(exporter.info->name);
+  for (const auto& codec : host.offers<CodecLoaderInfo>()) {
+    run.insert(codec.info->exporters.begin(), codec.info->exporters.end());
   }
   if (run.empty()) GTEST_SKIP() << "no plugin of this build runs codecs";
   EXPECT_TRUE(std::ranges::includes(offered, run));

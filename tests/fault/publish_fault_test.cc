@@ -103,12 +103,6 @@ TEST_P(PublishFault, NothingIsLostWhicheverCallFails) {
     EXPECT_EQ(full.status, 1);
     EXPECT_THAT(full.output, StartsWith("io.enospc: " + directory_.path().string()));
     EXPECT_THAT(full.output, HasSubstr("No space left on device"));
-    // The last call flushes the directory: a file that was replaced is gone by then.
-    if (replaces() && call == calls) {
-      EXPECT_GT(boost::filesystem::file_size(target()), 5U << 20);
-      EXPECT_THAT(names(), ElementsAre("target"));
-      continue;
-    }
     expect_untouched();
     EXPECT_EQ(names().size(), replaces() ? 1U : 0U);
   }

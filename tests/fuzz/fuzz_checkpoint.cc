@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const testing::MemoryFile memory(bytes);
   try {
     const auto checkpoint = Checkpoint::open(memory.path());
-    testing::for_each_object(checkpoint->root(), [&](Object object) {
+    for_each_reachable(checkpoint->root(), [&](Object object) {
       if (!Checkpoint::is_tensor(object)) return;
       try {
         const Tensor tensor = checkpoint->tensor(object);

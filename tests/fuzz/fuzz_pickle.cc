@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
     const Pickle pickle = read_pickle(PickleInput(bytes));
     if (pickle.size > size) __builtin_trap();
-    testing::for_each_object(pickle.tree->root(), [](Object object) { (void)describe(object); });
+    for_each_reachable(pickle.tree->root(), [](Object object) { (void)describe(object); });
     for (const GlobalReference& reference : list_globals(*pickle.tree)) {
       if (reference.name.empty() || reference.where.empty()) __builtin_trap();
     }

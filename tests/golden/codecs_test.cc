@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/bundle/transform.h"
 #include "craftbundle/host/host.h"
 #include "support/error_matchers.h"
 
@@ -81,8 +82,9 @@ constexpr double kTolerance = 1e-5;
 
 PreparedComponent prepare(const std::string& file, std::vector<OptionValue> options = {}) {
   const Path path = data("data/" + file);
-  return host().prepare({Source::of_checkpoint(path.string(), Checkpoint::open(path)),
-                         std::string(kCompressionRole), std::nullopt, std::move(options)});
+  return prepare_component({Source::of_checkpoint(path.string(), Checkpoint::open(path)),
+                            std::string(kCompressionRole), std::nullopt, std::move(options), {}},
+                           host());
 }
 
 struct Golden {
@@ -239,17 +241,13 @@ TEST(Codecs, RefuseDevicesThatAreNotThere) {
 
 TEST(Codecs, RefuseNumbersThatAreNotFinite) {
   PreparedComponent component = prepare("encodec_exported.bin");
-  Value::Dict package = *component.component.package.get_if<Value::Dict>();
-  for (auto& [key, value] : package) {
-    if (key != "xp.cfg") continue;
-    std::string text = *value.get_if<std::string>();
-    const std::string alpha = "activation: ELU\n  activation_params:\n    alpha: 1.0\n";
-    const std::size_t place = text.find(alpha);
-    ASSERT_NE(place, std::string::npos);
-    value = text.replace(place, alpha.size(),
-                         "activation: ELU\n  activation_params:\n    alpha: .inf\n");
-  }
-  component.component.package = Value(std::move(package));
+  auto& model = std::get<Model>(component.component.content);
+  std::string text = model.config.text();
+  const std::string alpha = "activation: ELU\n  activation_params:\n    alpha: 1.0\n";
+  const std::size_t place = text.find(alpha);
+  ASSERT_NE(place, std::string::npos);
+  model.config = Config::from_yaml(text.replace(
+      place, alpha.size(), "activation: ELU\n  activation_params:\n    alpha: .inf\n"));
   testing::expect_error(ErrorKind::input, "codec.unsupported",
                         HasSubstr("the configuration has the number inf"),
                         [&] { host().load_codec(component); });

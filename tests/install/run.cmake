@@ -72,6 +72,18 @@ expect_output("no network to save as a program")
 run("${prefix}/libexec/craftbundle/craftbundle-scan" --check "${WORK_DIR}/plugin/mulaw.so"
     --source "${SOURCE_DIR}/tests/install/mulaw.pt" --source "${WORK_DIR}/mulaw.bin")
 expect_output("ok +codecs: load\\(\\) makes a codec")
+expect_output("ok +stages: run\\(\\) of a stage does its work")
+expect_output("ok +layouts: plan\\(\\) gives files")
+# A layout of the plugin with a language model of ours, and a transform with a codec of the plugin.
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" export "${data}/musicgen_train.th" --layout plain
+    -o "${WORK_DIR}/plain")
+expect_output("lm/weights.pt")
+expect_file("${WORK_DIR}/plain/lm/weights.pt")
+expect_file("${WORK_DIR}/plain/lm/config.yaml")
+expect_file("${WORK_DIR}/plain/bundle.json")
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" export "${SOURCE_DIR}/tests/install/mulaw.pt" --dtype float16
+    -o "${WORK_DIR}/half.bin")
+expect_output("1 tensor is float16 as asked for")
 file(WRITE "${WORK_DIR}/table.yaml" "version: 1
 stages:
   codec: {export: ${SOURCE_DIR}/tests/install/mulaw.pt, to: run.bin}

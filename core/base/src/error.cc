@@ -78,15 +78,35 @@ Error::Error(ErrorKind kind, std::string_view code, std::string message, std::st
 Error& Error::add_context(std::string_view where) {
   message_.insert(0, ": ");
   message_.insert(0, where);
+  contexts_.emplace(contexts_.begin(), where);
   return *this;
 }
 
+Error& Error::about(std::string_view subject) {
+  subject_ = subject;
+  return *this;
+}
+
+std::string Error::bare_message() const {
+  std::size_t length = 0;
+  for (const std::string& context : contexts_) length += context.size() + 2;
+  return message_.substr(length);
+}
+
+std::string Error::message_within(std::string_view where) const {
+  std::size_t length = 0;
+  for (const std::string& context : contexts_) {
+    length += context.size() + 2;
+    if (context == where) return message_.substr(length);
+  }
+  return message_;
+}
+
 Error system_error(int error_number, std::string_view what, std::string hint) {
-  std::string message(what);
-  message += ": ";
-  message += std::generic_category().message(error_number);
   if (hint.empty()) hint = default_hint(error_number);
-  return Error(ErrorKind::system, errno_code(error_number), std::move(message), std::move(hint));
+  return Error(ErrorKind::system, errno_code(error_number),
+               std::generic_category().message(error_number), std::move(hint))
+      .add_context(what);
 }
 
 }  // namespace craftbundle

@@ -5,35 +5,31 @@
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "staging.h"
+#include "craftbundle/bundle/transform.h"
+#include "craftbundle/io/output_directory.h"
 #include "target.h"
 
 namespace craftbundle {
 namespace {
 
-void add_file(const Checkpoint& checkpoint, SourceFiles& files) {
-  if (std::ranges::count(files, &checkpoint.file()) == 0) files.push_back(&checkpoint.file());
+void add_source(const InputFile* file, SourceFiles& files) {
+  if (std::ranges::count(files, file) == 0) files.push_back(file);
 }
 
-// The files whose bytes `value` is made from.
-void add_source_files(const Value& value, SourceFiles& files) {
-  if (const auto* tensor = value.get_if<Tensor>()) {
-    add_file(*tensor->storage.checkpoint, files);
-  } else if (const auto* computed = value.get_if<ComputedTensor>()) {
-    for (const Storage& storage : computed->elements->sources()) {
-      add_file(*storage.checkpoint, files);
+// The files whose bytes the planned ones are made from, and those that the components come from.
+SourceFiles sources_of(const std::vector<BundleFile>& planned,
+                       const std::vector<PreparedComponent>& components) {
+  SourceFiles files;
+  for (const PreparedComponent& prepared : components) {
+    const Source& source = prepared.source;
+    if (source.kind() == AcceptedSource::Kind::checkpoint) {
+      add_source(&source.checkpoint().file(), files);
     }
-  } else if (const auto* list = value.get_if<Value::List>()) {
-    for (const Value& item : *list) add_source_files(item, files);
-  } else if (const auto* dict = value.get_if<Value::Dict>()) {
-    for (const auto& [key, item] : *dict) add_source_files(item, files);
   }
-}
-
-void add_source_files(const PreparedComponent& component, SourceFiles& files) {
-  const Source& source = component.source;
-  if (source.kind() == AcceptedSource::Kind::checkpoint) add_file(source.checkpoint(), files);
-  add_source_files(component.component.package, files);
+  for (const BundleFile& file : planned) {
+    for (const InputFile* source : file.content->sources()) add_source(source, files);
+  }
+  return files;
 }
 
 // Roles become file names.
@@ -69,38 +65,90 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-WriteSummary write(const PreparedComponent& prepared, OutputFile& file, std::string task,
+WriteSummary write(const BundleFile& planned, OutputFile& file, std::string task,
                    const PublishOptions& options) {
-  return write_package(prepared.component.package, file,
-                       {std::move(task), options.sink, options.cancellation});
+  return planned.content->write(file, {std::move(task), options.sink, options.cancellation});
 }
 
-// Writes a file with `fill`, which is given its name; it appears at `target` complete.
-template <typename Fill>
-void publish_file(const PreparedComponent& component, const Path& target,
-                  const PublishOptions& options, Fill&& fill) {
+// Writes `planned`, which appears at `target` complete.
+WriteSummary publish_file(const BundleFile& planned, const PreparedComponent& component,
+                          const Path& target, const PublishOptions& options) {
   const Place place = place_of(target);
   if (target.string().back() == '/') {
     throw Error(ErrorKind::usage, "target.directory",
                 quoted_path(place.given) + " names a directory, a component is a file",
                 "name a file in it");
   }
-  SourceFiles sources;
-  add_source_files(component, sources);
-  check_file_target(place, sources, options.force);
+  check_file_target(place, sources_of({planned}, {component}), options.force, planned.name);
   ParentDirectories parents(place, options.durability);
   OutputFile file(place.parent, options.durability);
-  fill(file, place.name);
+  if (const auto size = planned.content->size()) file.reserve(*size);
+  const WriteSummary written = write(planned, file, place.name, options);
   options.cancellation->check();
   file.publish(place.path(), options.force);
   parents.keep();
+  return written;
+}
+
+// What may be replaced along with a bundle: files that a layout, or the manifest, names.
+std::vector<std::string> known_files(const Host& host, const std::vector<std::string>& disposable) {
+  std::vector<std::string> known = disposable;
+  for (const LayoutInfo& layout : host.layouts()) {
+    for (const LayoutInfo::Part& part : layout.parts) known.push_back(part.file);
+  }
+  return known;
+}
+
+// Publishes `planned` and a manifest as the directory `target`. Fills in the manifest's files.
+std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planned,
+                                           const std::vector<PreparedComponent>& components,
+                                           Manifest& manifest, const Host& host, const Path& target,
+                                           const BundleOptions& options) {
+  const Place place = place_of(target);
+  const SourceFiles sources = sources_of(planned, components);
+  const std::vector<std::string> known = known_files(host, options.disposable);
+  const auto check_target = [&] {
+    return check_bundle_target(place, sources, options.force, known);
+  };
+  check_target();
+  OutputDirectory out(place, options.durability, *options.sink,
+                      [&](const Path& directory) { return files_of_bundle(directory, known); });
+  // Once more: only with the lock is what lies there what will be replaced.
+  const bool replace = check_target();
+
+  // The manifest is written last, but named first: it says which files are the bundle's.
+  OutputFile& manifest_file = out.create(std::string(kManifestFile));
+  std::vector<OutputFile*> files;
+  for (const BundleFile& file : planned) {
+    files.push_back(&out.create(file.name));
+    files.back()->hash_contents();
+    if (const auto size = file.content->size()) files.back()->reserve(*size);
+  }
+  std::vector<WrittenFile> written;
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    const BundleFile& file = planned[i];
+    written.push_back({file.name, file.roles, write(file, *files[i], file.name, options), file.use});
+    manifest.files.push_back({file.name, files[i]->size(), files[i]->sha256(), file.roles});
+  }
+  manifest_file.write(to_json(manifest));
+  options.cancellation->check();
+  out.publish(replace);
+  return written;
+}
+
+void state_layout(const LayoutChoice& layout, const Host& host, Manifest& manifest) {
+  manifest.layout = layout.name;
+  manifest.layout_revision = host.layout(layout.name).revision;
+  manifest.layout_options = layout.options;
 }
 
 // Files by their names: where they lie decides nothing.
 std::vector<OptionValue> recorded_options(const PreparedComponent& prepared) {
   std::vector<OptionValue> options = prepared.options;
+  std::vector<OptionSpec> declared = prepared.exporter.options;
+  for (OptionSpec& spec : transform_options()) declared.push_back(std::move(spec));
   for (OptionValue& option : options) {
-    for (const OptionSpec& spec : prepared.exporter.options) {
+    for (const OptionSpec& spec : declared) {
       if (spec.name != option.name || spec.type != OptionSpec::Type::files) continue;
       std::string names;
       for (const Path& file : files_of(option.value)) {
@@ -144,14 +192,29 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
   return std::nullopt;
 }
 
+namespace {
+
+// Never where a source lies.
+std::string source_name(const Source& source) {
+  switch (source.kind()) {
+    case AcceptedSource::Kind::checkpoint:
+      return source.checkpoint().file().path().filename().string();
+    case AcceptedSource::Kind::model:
+      return Path(source.given()).filename().string();
+    case AcceptedSource::Kind::pretrained:
+      break;
+  }
+  return source.name();
+}
+
+}  // namespace
+
 ManifestComponent describe_component(const PreparedComponent& prepared) {
   const Component& component = prepared.component;
   const Source& source = prepared.source;
-  const bool is_file = source.kind() == AcceptedSource::Kind::checkpoint;
   ManifestComponent entry;
   entry.role = component.role;
-  entry.file = audiocraft_layout().file_for(component.role);
-  entry.source = is_file ? source.checkpoint().file().path().filename().string() : source.name();
+  entry.source = source_name(source);
   entry.source_kind = to_string(source.kind());
   entry.exporter = prepared.exporter.name;
   entry.exporter_revision = prepared.exporter.revision;
@@ -162,12 +225,12 @@ ManifestComponent describe_component(const PreparedComponent& prepared) {
   entry.requires_ = component.requires_;
   entry.checks = component.checks;
   entry.warnings = component.warnings;
+  entry.load_with = component.load_with;
   return entry;
 }
 
 Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
   Manifest manifest;
-  manifest.layout = audiocraft_layout().name;
   manifest.producer = "craftbundle " CRAFTBUNDLE_VERSION;
   std::vector<StatedFacts> facts;
   for (const PreparedComponent& prepared : components) {
@@ -179,27 +242,31 @@ Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
   return manifest;
 }
 
-ExportReport write_component(const PreparedComponent& component, const Path& target,
-                             const PublishOptions& options) {
-  ExportReport report{target, {}};
-  publish_file(component, target, options, [&](OutputFile& file, const std::string& name) {
-    file.reserve(package_size(component.component.package));
-    report.written = write(component, file, name, options);
-  });
-  return report;
+std::string loading_code(const std::string& load_with, const Path& directory) {
+  constexpr std::string_view kPlace = "{bundle}";
+  std::string code = printable(load_with, 1'000);
+  const std::size_t place = code.find(kPlace);
+  return place == std::string::npos ? code
+                                    : code.replace(place, kPlace.size(), path_text(directory));
 }
 
-ExportReport write_program(const PreparedComponent& component, const Host& host, const Path& target,
-                           const PublishOptions& options) {
-  ExportReport report{target, {}};
-  publish_file(component, target, options, [&](OutputFile& file, const std::string&) {
-    host.load_codec(component)->save(file);
-    report.written.bytes = file.size();
-  });
-  return report;
+ExportReport write_component(const PreparedComponent& component, const LayoutChoice& layout,
+                             const Host& host, const Path& target, const PublishOptions& options) {
+  const std::vector<BundleFile> planned = host.lay_out(layout, {component});
+  if (planned.size() > 1) {
+    Manifest manifest = describe_bundle({component});
+    state_layout(layout, host, manifest);
+    BundleOptions all;
+    static_cast<PublishOptions&>(all) = options;
+    return {target, publish_directory(planned, {component}, manifest, host, target, all)};
+  }
+  const WriteSummary written = publish_file(planned.front(), component, target, options);
+  return {target,
+          {{target.filename().string(), planned.front().roles, written, planned.front().use}}};
 }
 
-BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target,
+BundleReport write_bundle(const std::vector<PreparedComponent>& components,
+                          const LayoutChoice& layout, const Host& host, const Path& target,
                           const BundleOptions& options) {
   check_roles(components);
   BundleReport report{target, describe_bundle(components), {}};
@@ -207,42 +274,9 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components, cons
     if (!options.allow_mismatch) throw *error;
     report.manifest.mismatch_allowed = true;
   }
-
-  const Place place = place_of(target);
-  SourceFiles sources;
-  for (const PreparedComponent& component : components) add_source_files(component, sources);
-  check_directory_target(place, sources, options.force, options.disposable);
-  ParentDirectories parents(place, options.durability);
-  const TargetLock lock(place);
-  remove_left_overs(place, *options.sink);
-  // Once more: only with the lock is what lies there what will be replaced.
-  const DirectoryTarget there =
-      check_directory_target(place, sources, options.force, options.disposable);
-
-  // Files stay without a name until all of them are complete, so that a killed run leaves nothing.
-  std::vector<std::unique_ptr<OutputFile>> files;
-  for (const PreparedComponent& component : components) {
-    files.push_back(std::make_unique<OutputFile>(place.parent, options.durability));
-    files.back()->hash_contents();
-    files.back()->reserve(package_size(component.component.package));
-  }
-  for (std::size_t i = 0; i < components.size(); ++i) {
-    ManifestComponent& entry = report.manifest.components[i];
-    report.written.push_back(write(components[i], *files[i], entry.file, options));
-    entry.size = files[i]->size();
-    entry.sha256 = files[i]->sha256();
-  }
-  OutputFile manifest(place.parent, options.durability);
-  manifest.write(to_json(report.manifest));
-  options.cancellation->check();
-
-  Staging staging(place);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    files[i]->publish(staging.directory() / report.manifest.components[i].file, false);
-  }
-  manifest.publish(staging.directory() / std::string(kManifestFile), false);
-  staging.publish(there, options.durability, *options.sink);
-  parents.keep();
+  state_layout(layout, host, report.manifest);
+  const std::vector<BundleFile> planned = host.lay_out(layout, components);
+  report.files = publish_directory(planned, components, report.manifest, host, target, options);
   return report;
 }
 

@@ -43,9 +43,6 @@ Json named_json(const Item& item) {
 Json component_json(const ManifestComponent& component) {
   Json json;
   json["role"] = component.role;
-  json["file"] = component.file;
-  json["size"] = component.size;
-  json["sha256"] = component.sha256;
   json["source"] = component.source;
   json["source_kind"] = component.source_kind;
   json["exporter"] = component.exporter;
@@ -57,7 +54,12 @@ Json component_json(const ManifestComponent& component) {
   json["requires"] = array_json(component.requires_, fact_json);
   json["checks"] = component.checks;
   json["warnings"] = component.warnings;
+  json["load_with"] = component.load_with;
   return json;
+}
+
+Json file_json(const ManifestFile& file) {
+  return {{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}, {"roles", file.roles}};
 }
 
 Json check_json(const FitCheck& check) {
@@ -164,22 +166,22 @@ FitFact fact_from(const Reader& reader) {
 }
 
 // The manifest's file names are joined to its directory, so they must stay in it.
-std::string file_name_from(const Reader& reader) {
-  std::string name = reader.text("file");
-  const bool plain = !name.empty() && name != "." && name != ".." &&
-                     name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
-  if (!plain)
-    refuse("manifest.file",
-           reader.place("file") + " is no file name: " + craftbundle::quoted(name));
+std::string file_name_from(const Reader& reader, const char* key) {
+  std::string name = reader.text(key);
+  if (!is_relative_name(name)) {
+    refuse("manifest.file", reader.place(key) + " is no file name: " + craftbundle::quoted(name));
+  }
   return name;
+}
+
+ManifestFile file_from(const Reader& reader) {
+  return {file_name_from(reader, "name"), reader.size("size"), reader.text("sha256"),
+          reader.texts("roles")};
 }
 
 ManifestComponent component_from(const Reader& reader) {
   ManifestComponent component;
   component.role = reader.text("role");
-  component.file = file_name_from(reader);
-  component.size = reader.size("size");
-  component.sha256 = reader.text("sha256");
   component.source = reader.text("source");
   component.source_kind = reader.text("source_kind");
   component.exporter = reader.text("exporter");
@@ -192,6 +194,30 @@ ManifestComponent component_from(const Reader& reader) {
   component.checks = reader.texts("checks");
   component.warnings = reader.texts("warnings");
   return component;
+}
+
+ManifestComponent component_of_2(const Reader& reader) {
+  ManifestComponent component = component_from(reader);
+  component.load_with = reader.text("load_with");
+  return component;
+}
+
+// How to load the bundle was an item of the summary.
+ManifestComponent component_of_1(const Reader& reader) {
+  ManifestComponent component = component_from(reader);
+  std::erase_if(component.summary, [&](const SummaryItem& item) {
+    if (item.name != "load with") return false;
+    component.load_with = item.value;
+    return true;
+  });
+  return component;
+}
+
+ManifestFile file_of_1(const Reader& reader) {
+  return {file_name_from(reader, "file"),
+          reader.size("size"),
+          reader.text("sha256"),
+          {reader.text("role")}};
 }
 
 FitCheck::Outcome outcome_from(const Reader& reader) {
@@ -229,9 +255,12 @@ Json parse_json(std::string_view text) {
 
 std::string to_json(const Manifest& manifest) {
   Json json;
-  json["format_version"] = manifest.format_version;
+  json["format_version"] = kManifestVersion;
   json["layout"] = manifest.layout;
+  json["layout_revision"] = manifest.layout_revision;
+  json["layout_options"] = array_json(manifest.layout_options, named_json<OptionValue>);
   json["producer"] = manifest.producer;
+  json["files"] = array_json(manifest.files, file_json);
   json["components"] = array_json(manifest.components, component_json);
   json["fit"] = array_json(manifest.fit, check_json);
   json["mismatch_allowed"] = manifest.mismatch_allowed;
@@ -252,10 +281,25 @@ Manifest parse_manifest(std::string_view text) {
   }
   manifest.layout = reader.text("layout");
   manifest.producer = reader.text("producer");
-  manifest.components = reader.list("components", component_from);
+  if (manifest.format_version == 1) {
+    manifest.files = reader.list("components", file_of_1);
+    manifest.components = reader.list("components", component_of_1);
+  } else {
+    manifest.layout_revision = reader.small_integer("layout_revision");
+    manifest.layout_options = reader.list("layout_options", option_from);
+    manifest.files = reader.list("files", file_from);
+    manifest.components = reader.list("components", component_of_2);
+  }
   manifest.fit = reader.list("fit", check_from);
   manifest.mismatch_allowed = reader.boolean("mismatch_allowed");
   return manifest;
+}
+
+const ManifestFile* file_of(const Manifest& manifest, std::string_view role) {
+  for (const ManifestFile& file : manifest.files) {
+    if (std::ranges::count(file.roles, role) != 0) return &file;
+  }
+  return nullptr;
 }
 
 std::optional<Manifest> read_manifest(const Path& directory) {
@@ -266,7 +310,7 @@ std::optional<Manifest> read_manifest(const Path& directory) {
   }
   const InputFile file(path);
   return with_context(
-      [&] { return printable(path.string()); },
+      [&] { return path_text(path); },
       [&] {
         if (file.size() > kManifestBytes) {
           refuse("manifest.size", human_bytes(file.size()) + " are too much for a manifest");

@@ -6,11 +6,13 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <set>
+#include <unordered_map>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/layout.h"
+#include "craftbundle/bundle/read.h"
 #include "craftbundle/checkpoint/container.h"
 #include "craftbundle/checkpoint/loading.h"
 #include "craftbundle/io/sha256.h"
@@ -26,40 +28,27 @@ using Outcome = Finding::Outcome;
 // Bytes, or as many elements as fit, that are looked at in one go.
 constexpr std::size_t kPiece = 1 << 20;
 
-// A tensor of a package with its name in the state dict.
-struct NamedValue {
-  std::string name;
-  const Value* value;
-};
-
-bool is_tensor(const Value& value) {
-  return value.get_if<Tensor>() != nullptr || value.get_if<ComputedTensor>() != nullptr;
-}
-
-void collect_tensors(const Value& value, const std::string& name, std::vector<NamedValue>& out) {
-  if (is_tensor(value)) {
-    out.push_back({name, &value});
+// Tensors among the further data of a file.
+void collect_tensors(const Value& value, const std::string& name, std::vector<NamedTensor>& out) {
+  if (const auto* tensor = value.get_if<Tensor>()) {
+    out.push_back({name, *tensor});
   } else if (const auto* list = value.get_if<Value::List>()) {
     for (std::size_t i = 0; i < list->size(); ++i) {
       collect_tensors((*list)[i], name + "[" + std::to_string(i) + "]", out);
     }
   } else if (const auto* dict = value.get_if<Value::Dict>()) {
-    for (const auto& [key, item] : *dict) {
-      collect_tensors(item, name.empty() ? key : name + "." + key, out);
-    }
+    for (const auto& [key, item] : *dict) collect_tensors(item, name + "." + key, out);
   }
 }
 
-// The key of the package that a state dict lies under is no part of its names.
-std::vector<NamedValue> tensors_of(const Value& package) {
-  std::vector<NamedValue> tensors;
-  const auto* dict = package.get_if<Value::Dict>();
-  if (dict == nullptr) return tensors;
-  for (const auto& [key, value] : *dict) {
-    const auto* state = value.get_if<Value::Dict>();
-    const bool is_state = state != nullptr && !state->empty() && is_tensor(state->front().second);
-    collect_tensors(value, is_state ? std::string() : key, tensors);
-  }
+// All tensors of a component, the model's under their own names.
+std::vector<NamedTensor> tensors_of(const Component& component) {
+  const Model* model = component.model();
+  std::vector<NamedTensor> tensors;
+  if (model != nullptr) tensors = model->tensors;
+  const Value::Dict& extra =
+      model != nullptr ? model->extra : std::get<Reference>(component.content).extra;
+  for (const auto& [key, value] : extra) collect_tensors(value, key, tensors);
   return tensors;
 }
 
@@ -71,7 +60,7 @@ void count_stored(const Tensor& tensor, const Cancellation& cancellation, ValueC
   for (std::uint64_t done = 0; done < count * size; done += bytes.size()) {
     cancellation.check();
     bytes.resize(std::min<std::uint64_t>(kPiece, count * size - done));
-    tensor.storage.checkpoint->read(tensor.storage, first + done, bytes);
+    tensor.storage.owner->read(tensor.storage, first + done, bytes);
     count_values(tensor.dtype, bytes, counts);
   }
 }
@@ -135,6 +124,45 @@ std::string error_text(double error) {
   return buffer.data();
 }
 
+// The tensors of an original, also as they are once weight norms are folded.
+class Originals {
+ public:
+  explicit Originals(const Component& component) {
+    add(tensors_of(component), plain_);
+    if (component.model() == nullptr) return;
+    try {
+      Model folded = *component.model();
+      fold_weight_norm(folded);
+      add(folded.tensors, folded_);
+    } catch (const Error&) {
+      // Nothing to fold, which is no fault of an original.
+    }
+  }
+
+  // nullptr when there is none. `how` is what was done to it, for people.
+  ElementsPtr find(const std::string& name, std::string& how) const {
+    if (const auto found = plain_.find(name); found != plain_.end()) {
+      return elements_of(found->second);
+    }
+    const auto found = folded_.find(name);
+    if (found == folded_.end()) return nullptr;
+    how = "folded, ";
+    return elements_of(found->second);
+  }
+
+ private:
+  using ByName = std::unordered_map<std::string, NamedTensor>;
+  static void add(std::vector<NamedTensor> tensors, ByName& by_name) {
+    for (NamedTensor& named : tensors) {
+      std::string name = named.name;
+      by_name.emplace(std::move(name), std::move(named));
+    }
+  }
+
+  ByName plain_;
+  ByName folded_;
+};
+
 class Verifier {
  public:
   Verifier(const Host& host, const VerifyOptions& options)
@@ -142,30 +170,40 @@ class Verifier {
 
   Verification bundle(const Path& directory) {
     std::optional<Manifest> manifest;
-    attempt(std::string(kManifestFile), kManifestAgain,
+    attempt(directory / std::string(kManifestFile), std::string(kManifestFile), kManifestAgain,
             [&] { manifest = read_manifest(directory); });
     if (!manifest && result_.findings.empty()) {
       add(Outcome::warns, {}, {},
           "there is no " + std::string(kManifestFile) + " to compare sizes and SHA-256 with");
     }
-    std::vector<ComponentFile> files = component_files(directory, manifest);
-    add_unstated(directory, files);
-    for (const ComponentFile& file : files) {
-      const ManifestComponent* stated = nullptr;
-      if (manifest) {
-        for (const ManifestComponent& component : manifest->components) {
-          if (component.file == file.file) stated = &component;
-        }
+    const BundleListing bundle = list_bundle(directory, manifest, host_);
+    layout_ = bundle.layout.name;
+    for (const BundleListing::Entry& entry : bundle.entries) {
+      if (!entry.stated && manifest) {
+        add(Outcome::fails, entry.file, "manifest.unstated",
+            "is there, but the manifest has no word of it",
+            "remove what does not belong to the bundle, or make the bundle again");
       }
-      check_file(directory / file.file, file.role, stated);
+      check_component(bundle, entry);
     }
-    check_complete(files);
+    if (manifest) {
+      for (const ManifestFile& file : manifest->files) check_further(directory, file);
+    }
+    check_complete(bundle);
     finish(manifest);
     return std::move(result_);
   }
 
   Verification file(const Path& path) {
-    check_file(path, std::nullopt, nullptr);
+    const std::string name = printable(path.filename().string());
+    std::optional<PreparedComponent> prepared;
+    attempt(path, name, kMakeAgain, [&] {
+      const bool sums = check_bytes(path, name, nullptr);
+      for (const RoleSource& source : host_.sources_in(std::string(kDefaultLayout), path, {})) {
+        prepared = check_source(source, name, sums, false);
+      }
+    });
+    keep(std::move(prepared), name);
     finish(std::nullopt);
     return std::move(result_);
   }
@@ -180,51 +218,31 @@ class Verifier {
     result_.findings.push_back({outcome, where, code, std::move(text), std::move(hint)});
   }
 
-  // Files of the layout that the manifest does not name: loaders take them all the same.
-  void add_unstated(const Path& directory, std::vector<ComponentFile>& files) {
-    for (const Layout::File& known : audiocraft_layout().files) {
-      boost::system::error_code ignored;
-      if (is_named(files, known.file) || !fs::exists(directory / known.file, ignored)) continue;
-      add(Outcome::fails, known.file, "manifest.unstated",
-          "is there, but the manifest has no word of it",
-          "remove what does not belong to the bundle, or make the bundle again");
-      files.push_back({known.role, known.file});
-    }
-  }
-
-  static bool is_named(const std::vector<ComponentFile>& files, const std::string& name) {
-    return std::ranges::count(files, name, &ComponentFile::file) != 0;
-  }
-
   // A component that needs another one is of no use alone.
-  void check_complete(const std::vector<ComponentFile>& files) {
+  void check_complete(const BundleListing& bundle) {
     const bool enough =
-        !files.empty() && result_.prepared.size() == files.size() &&
+        !bundle.entries.empty() && result_.prepared.size() == bundle.entries.size() &&
         std::ranges::all_of(result_.prepared, [](const PreparedComponent& prepared) {
           return prepared.component.requires_.empty();
         });
-    for (const Layout::File& known : audiocraft_layout().files) {
-      if (is_named(files, known.file)) continue;
-      add(enough ? Outcome::warns : Outcome::fails, known.file, enough ? "" : "bundle.incomplete",
-          "is missing: the bundle has no component " + quoted(known.role),
+    for (const LayoutInfo::Part& part : bundle.layout.parts) {
+      if (part.role == "*" || bundle.has(part.role)) continue;
+      add(enough ? Outcome::warns : Outcome::fails, part.file, enough ? "" : "bundle.incomplete",
+          "is missing: the bundle has no component " + quoted(part.role),
           "copy the file into the directory, or make the bundle again");
     }
   }
 
-  // What can be wrong with contents becomes a finding about `where`, with `hint` unless the error
-  // has one; what is wrong with the disk or the installation does not.
+  // What can be wrong with contents of `file` becomes a finding about `where`, with `hint` unless
+  // the error has one; what is wrong with the disk or the installation does not.
   template <typename Check>
-  void attempt(const std::string& where, const std::string& hint, Check&& check) {
+  void attempt(const Path& file, const std::string& where, const std::string& hint, Check&& check) {
     try {
       check();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
-      std::string text = error.message();
-      // The message begins with the path; `where` says as much.
-      const std::string prefix = where + ": ";
-      if (const std::size_t place = text.find(prefix); place != std::string::npos) {
-        text.erase(0, place + prefix.size());
-      }
+      // The path is context; `where` says as much.
+      std::string text = error.message_within(path_text(file));
       // That of the host is for those who export.
       const bool mixed_up = error.code() == "exporter.component";
       const std::string& next = error.hint().empty() ? hint : error.hint();
@@ -232,44 +250,99 @@ class Verifier {
     }
   }
 
-  void check_file(const Path& path, const std::optional<std::string>& role,
-                  const ManifestComponent* stated) {
-    const std::string name = printable(path.filename().string());
+  void check_component(const BundleListing& bundle, const BundleListing::Entry& entry) {
+    const std::string name = printable(entry.file);
+    const Path path = bundle.directory / entry.file;
     boost::system::error_code ignored;
     if (!fs::exists(path, ignored)) {
-      return add(Outcome::fails, name, "manifest.missing",
-                 role ? "is missing, the manifest has it as component " + quoted(*role)
-                      : std::string("is missing"),
-                 kGetAgain);
+      add(Outcome::fails, name, "manifest.missing",
+          "is missing, the manifest has it as component " + quoted(entry.role), kGetAgain);
+      looked_at_.insert(entry.file);
+      return;
     }
     std::optional<PreparedComponent> prepared;
-    attempt(name, kMakeAgain, [&] {
-      const InputFile input(path);
-      result_.bytes += input.size();
-      const auto progress = [&](std::uint64_t done) {
-        options_.sink->progress({name, done, input.size()});
-      };
-      if (stated != nullptr) compare(input, name, *stated, progress);
-      bool has_sums = true;
-      attempt(name, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
-      const std::shared_ptr<const Checkpoint> checkpoint = host_.open(path);
-      if (!has_sums) {
-        add(Outcome::warns, name, {}, "has no CRC-32 by which damage of the tensors could be seen");
-      }
-      check_names(*checkpoint, name);
-      const Source source = Source::of_checkpoint(path.string(), checkpoint);
-      prepared = host_.prepare({source, role, std::nullopt, {}});
-      check_exported(*prepared, name, role.has_value());
-      describe(*prepared, name, *checkpoint);
-      check_values(prepared->component.package, name);
+    attempt(path, name, kMakeAgain, [&] {
+      const ManifestFile* stated = nullptr;
+      if (entry.stated) stated = file_of(*bundle.manifest, entry.role);
+      looked_at_.insert(entry.file);
+      const bool sums = check_bytes(path, name, stated);
+      prepared = check_source(find_source(bundle, entry.role, host_), name, sums, true);
     });
+    keep(std::move(prepared), name);
+  }
+
+  // What an exporter takes is compared and kept for who wants to run it.
+  void keep(std::optional<PreparedComponent> prepared, const std::string& name) {
     if (!prepared) return;
     if (options_.against) compare_weights(*prepared, name);
     result_.prepared.push_back(*std::move(prepared));
   }
 
+  // A file of the manifest by which no component is named.
+  void check_further(const Path& directory, const ManifestFile& file) {
+    if (!looked_at_.insert(file.name).second) return;
+    const std::string name = printable(file.name);
+    boost::system::error_code ignored;
+    if (!fs::exists(directory / file.name, ignored)) {
+      return add(Outcome::fails, name, "manifest.missing", "is missing, the manifest has it",
+                 kGetAgain);
+    }
+    attempt(directory / file.name, name, kGetAgain,
+            [&] { check_bytes(directory / file.name, name, &file); });
+  }
+
+  // The bytes against the manifest, and the sums of a zip file. Returns whether damage of what it
+  // holds would show.
+  bool check_bytes(const Path& path, const std::string& name, const ManifestFile* stated) {
+    const InputFile input(path);
+    result_.bytes += input.size();
+    const auto progress = [&](std::uint64_t done) {
+      options_.sink->progress({name, done, input.size()});
+    };
+    if (stated != nullptr) compare(input, name, *stated, progress);
+    bool has_sums = true;
+    attempt(path, name, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
+    return has_sums;
+  }
+
+  PreparedComponent check_source(const RoleSource& found, const std::string& name, bool has_sums,
+                                 bool in_bundle) {
+    const Source& source = found.source;
+    const Checkpoint* checkpoint =
+        source.kind() == AcceptedSource::Kind::checkpoint ? &source.checkpoint() : nullptr;
+    if (checkpoint != nullptr) {
+      if (!has_sums) {
+        add(Outcome::warns, name, {}, "has no CRC-32 by which damage of the tensors could be seen");
+      }
+      check_names(*checkpoint, name);
+    }
+    std::optional<std::string> role;
+    if (!found.role.empty()) role = found.role;
+    PreparedComponent prepared = prepare_component({source, role, {}, {}, {}}, host_);
+    if (found.misplaced) {
+      add(in_bundle ? Outcome::fails : Outcome::warns, name,
+          in_bundle ? found.misplaced->code() : std::string(), found.misplaced->message(),
+          found.misplaced->hint());
+      for (LoaderAnswer& answer : prepared.component.loaders) {
+        if (answer.loads) answer = {answer.loader, false, false, "it is no exported file"};
+      }
+    }
+    // What exporters say of loaders holds for the layout that is the usual one.
+    if (layout_ != kDefaultLayout) {
+      for (LoaderAnswer& answer : prepared.component.loaders) {
+        if (!answer.loads) continue;
+        answer = {answer.loader, false, false,
+                  "it reads the layout " + quoted(kDefaultLayout) +
+                      ", which 'craftbundle convert' makes of this one"};
+      }
+    }
+    describe(prepared, name, checkpoint);
+    check_values(prepared.component, name);
+    return prepared;
+  }
+
   template <typename Report>
-  void compare(const InputFile& input, const std::string& name, const ManifestComponent& stated,
+  void compare(const InputFile& input, const std::string& name, const ManifestFile& stated,
                const Report& progress) {
     if (input.size() != stated.size) {
       return add(Outcome::fails, name, "manifest.size",
@@ -285,40 +358,15 @@ class Verifier {
         "has the SHA-256 " + found + ", the manifest says " + printable(stated.sha256), kGetAgain);
   }
 
-  // Exporters also take what they make exported files of, loaders do not.
-  void check_exported(PreparedComponent& prepared, const std::string& name, bool in_bundle) {
-    const Object root = prepared.source.checkpoint().root();
-    const auto* package = prepared.component.package.get_if<Value::Dict>();
-    if (package == nullptr) return;
-    for (const auto& [key, value] : *package) {
-      const auto* state = value.get_if<Value::Dict>();
-      if (state == nullptr || state->empty() || !is_tensor(state->front().second)) continue;
-      const std::optional<Object> there = root.is(Kind::dict) ? root.find(key) : std::nullopt;
-      const bool is_state = there && there->is(Kind::dict) && there->size() > 0 &&
-                            Checkpoint::is_tensor(there->entries().entry(0).value);
-      if (is_state) continue;
-      add(in_bundle ? Outcome::fails : Outcome::warns, name,
-          in_bundle ? "package.not_exported" : "",
-          "is no exported file: its tensors do not lie in " + quoted(key) +
-              ", where loaders look for them",
-          "'craftbundle export' makes an exported file of it");
-      for (LoaderAnswer& answer : prepared.component.loaders) {
-        if (answer.loads) answer = {answer.loader, false, false, "it is no exported file"};
-      }
-    }
-  }
-
-  // Whether there are any.
   template <typename Report>
   bool check_sums(const InputFile& input, const std::string& name, const Report& progress) {
     // What is no zip file is refused by what it is, or is of a PyTorch before 1.6.
     constexpr std::string_view kZip = "PK";
-    const bool zip = input.size() >= kZip.size() && input.read_text(0, kZip.size()) == kZip;
-    const std::uint64_t records = zip ? check_records(input, cancellation_, progress) : 0;
-    if (records > 0) {
-      add(Outcome::holds, name, {}, "the CRC-32 of " + std::to_string(records) + " records holds");
-    }
-    return records > 0;
+    if (input.size() < kZip.size() || input.read_text(0, kZip.size()) != kZip) return false;
+    const std::uint64_t records = check_records(input, cancellation_, progress);
+    if (records == 0) return false;
+    add(Outcome::holds, name, {}, "the CRC-32 of " + std::to_string(records) + " records holds");
+    return true;
   }
 
   void check_names(const Checkpoint& checkpoint, const std::string& name) {
@@ -337,16 +385,8 @@ class Verifier {
     if (harmless) add(Outcome::holds, name, {}, "nothing in the pickle runs code");
   }
 
-  void describe(const PreparedComponent& prepared, const std::string& name,
-                const Checkpoint& checkpoint) {
-    for (const std::string& check : prepared.component.checks) {
-      add(Outcome::holds, name, {}, check);
-    }
-    for (const std::string& warning : prepared.component.warnings) {
-      add(Outcome::warns, name, {}, warning);
-    }
-    for (const std::string& note : checkpoint.format().notes) add(Outcome::warns, name, {}, note);
-    VerifiedComponent verified{name, {}};
+  // Whether PyTorch's safe loader takes the file.
+  LoaderAnswer torch_answer(const Checkpoint& checkpoint, const std::string& name) {
     const std::vector<std::string> obstacles = weights_only_obstacles(checkpoint);
     const std::string oldest = oldest_pytorch(checkpoint);
     LoaderAnswer torch{"torch.load, weights_only", obstacles.empty(), false, {}};
@@ -361,19 +401,36 @@ class Verifier {
     if (!torch.loads) {
       add(Outcome::warns, name, {}, "torch.load refuses it: " + torch.words);
     }
-    verified.loaders.push_back(std::move(torch));
+    return torch;
+  }
+
+  void describe(const PreparedComponent& prepared, const std::string& name,
+                const Checkpoint* checkpoint) {
+    for (const std::string& check : prepared.component.checks) {
+      add(Outcome::holds, name, {}, check);
+    }
+    for (const std::string& warning : prepared.component.warnings) {
+      add(Outcome::warns, name, {}, warning);
+    }
+    VerifiedComponent verified{name, {}};
+    if (checkpoint != nullptr) {
+      for (const std::string& note : checkpoint->format().notes) {
+        add(Outcome::warns, name, {}, note);
+      }
+      verified.loaders.push_back(torch_answer(*checkpoint, name));
+    }
     for (const LoaderAnswer& answer : prepared.component.loaders) {
       verified.loaders.push_back(answer);
     }
     result_.components.push_back(std::move(verified));
   }
 
-  void check_values(const Value& package, const std::string& name) {
+  void check_values(const Component& component, const std::string& name) {
     std::uint64_t sound = 0;
     std::uint64_t odd = 0;
     std::vector<std::string> unknown;
-    for (const NamedValue& named : tensors_of(package)) {
-      const auto* tensor = named.value->get_if<Tensor>();
+    for (const NamedTensor& named : tensors_of(component)) {
+      const auto* tensor = std::get_if<Tensor>(&named.tensor);
       if (tensor == nullptr) continue;
       if (!is_convertible(tensor->dtype)) {
         unknown.push_back(named.name);
@@ -436,34 +493,21 @@ class Verifier {
     const PreparedComponent original = with_context("the original", [&] {
       const Source source = Source::of_checkpoint(path.string(), host_.open(path));
       try {
-        return host_.prepare({source, prepared.component.role, std::nullopt, {}});
+        return host_.prepare({source, prepared.component.role, {}, {}, {}});
       } catch (const Error& error) {
         // Its hint is for those who export.
         if (error.code() != "exporter.component") throw;
         throw Error(error.kind(), error.code(), error.message(), kGiveSource);
       }
     });
-    const std::vector<NamedValue> there = tensors_of(original.component.package);
-    const auto find = [&](const std::string& wanted) -> const Value* {
-      for (const NamedValue& named : there) {
-        if (named.name == wanted) return named.value;
-      }
-      return nullptr;
-    };
+    const Originals originals(original.component);
     std::vector<std::string> strangers;
     std::uint64_t compared = 0;
     double worst = 0;
-    for (const NamedValue& named : tensors_of(prepared.component.package)) {
+    for (const NamedTensor& named : tensors_of(prepared.component)) {
       TensorDifference difference{name, named.name, {}, 0, 0, 0};
-      ElementsPtr before;
-      if (const Value* same = find(named.name)) {
-        before = elements_of(*same);
-      } else if (const Value* g = find(named.name + "_g")) {
-        const Value* v = find(named.name + "_v");
-        if (v != nullptr) before = fold_weight_norm(elements_of(*g), elements_of(*v));
-        difference.what = "folded, ";
-      }
-      const ElementsPtr after = elements_of(*named.value);
+      const ElementsPtr before = originals.find(named.name, difference.what);
+      const ElementsPtr after = elements_of(named);
       if (!before || before->shape() != after->shape()) {
         strangers.push_back(named.name);
         continue;
@@ -504,6 +548,11 @@ class Verifier {
     if (stated && stated->mismatch_allowed) {
       add(Outcome::warns, {}, {}, "was written with --allow-mismatch");
     }
+    if (stated) {
+      described.layout = stated->layout;
+      described.layout_revision = stated->layout_revision;
+      described.files = stated->files;
+    }
     result_.manifest = std::move(described);
   }
 
@@ -526,40 +575,12 @@ class Verifier {
   const Host& host_;
   const VerifyOptions& options_;
   const Cancellation& cancellation_;
+  std::string layout_ = std::string(kDefaultLayout);
+  std::set<std::string> looked_at_;  // names of files
   Verification result_;
 };
 
 }  // namespace
-
-std::vector<ComponentFile> component_files(const Path& directory,
-                                           const std::optional<Manifest>& manifest) {
-  std::vector<ComponentFile> files;
-  if (manifest) {
-    for (const ManifestComponent& component : manifest->components) {
-      files.push_back({component.role, component.file});
-    }
-    return files;
-  }
-  const std::vector<Layout::File>& known = audiocraft_layout().files;
-  std::string names;
-  boost::system::error_code ignored;
-  for (const Layout::File& file : known) {
-    if (fs::exists(directory / file.file, ignored)) files.push_back({file.role, file.file});
-    names += " nor " + file.file;
-  }
-  if (files.empty() && fs::exists(directory / "checkpoint.th", ignored)) {
-    throw Error(ErrorKind::input, "bundle.none",
-                path_text(directory) + ": holds checkpoint.th, which is no bundle yet",
-                "make one of it with 'craftbundle bundle', or name the file");
-  }
-  if (files.empty()) {
-    throw Error(ErrorKind::input, "bundle.none",
-                path_text(directory) + ": no bundle: neither " + std::string(kManifestFile) +
-                    names + " nor checkpoint.th is there",
-                "name the directory of a bundle, or a checkpoint file");
-  }
-  return files;
-}
 
 std::string_view to_string(Finding::Outcome outcome) {
   switch (outcome) {

@@ -13,6 +13,7 @@
 #include "legacy.h"
 #include "object_tree.h"
 #include "recognize.h"
+#include "swap.h"
 #include "tensor_description.h"
 #include "unpickler.h"
 
@@ -25,13 +26,6 @@ namespace {
 }
 
 constexpr bool kBigEndianMachine = std::endian::native == std::endian::big;
-
-void swap_bytes(std::span<std::byte> bytes, std::size_t unit) {
-  for (std::size_t i = 0; i + unit <= bytes.size(); i += unit) {
-    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
-                 bytes.begin() + static_cast<std::ptrdiff_t>(i + unit));
-  }
-}
 
 // Keys that the pickle gives to storages of different class or size: no two readers need to agree
 // on what they are. Sorted.
@@ -89,7 +83,7 @@ class OpenedCheckpoint : public Checkpoint {
     tensor.layout = description.layout;
     tensor.requires_grad = description.requires_grad;
     tensor.is_parameter = description.is_parameter;
-    tensor.storage.checkpoint = shared_from_this();
+    tensor.storage.owner = shared_from_this();
     tensor.storage.key = reference.key;
     tensor.storage.dtype = reference.dtype;
     tensor.storage.elements = reference.elements;

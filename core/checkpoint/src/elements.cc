@@ -9,6 +9,7 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/tensor/convert.h"
+#include "walk.h"
 
 namespace craftbundle {
 namespace {
@@ -16,35 +17,14 @@ namespace {
 // Numbers that are decoded at a time: 128 KiB of them stay in the second-level cache.
 constexpr std::size_t kPiece = 16 << 10;
 
-// The places of the elements of a tensor, from the start of its range, in row-major order.
-class Walk {
- public:
-  // Begins at the element of this number. REQUIRES: there is one.
-  Walk(const TensorLayout& layout, std::uint64_t number) : layout_(layout), index_(layout.shape) {
-    for (std::size_t i = index_.size(); i-- > 0;) {
-      const auto length = static_cast<std::uint64_t>(layout_.shape[i]);
-      index_[i] = static_cast<std::int64_t>(number % length);
-      place_ += index_[i] * layout_.strides[i];
-      number /= length;
-    }
+std::vector<Storage> sources_of(const std::vector<ElementsPtr>& parts) {
+  std::vector<Storage> all;
+  for (const ElementsPtr& part : parts) {
+    const std::vector<Storage> more = part->sources();
+    all.insert(all.end(), more.begin(), more.end());
   }
-
-  std::size_t place() const { return static_cast<std::size_t>(place_); }
-
-  void next() {
-    for (std::size_t i = index_.size(); i-- > 0;) {
-      place_ += layout_.strides[i];
-      if (++index_[i] < layout_.shape[i]) return;
-      place_ -= layout_.shape[i] * layout_.strides[i];
-      index_[i] = 0;
-    }
-  }
-
- private:
-  const TensorLayout& layout_;
-  std::vector<std::int64_t> index_;
-  std::int64_t place_ = 0;
-};
+  return all;
+}
 
 class Stored final : public Elements {
  public:
@@ -78,7 +58,7 @@ class Stored final : public Elements {
   void load(std::uint64_t first, std::size_t count, std::vector<std::byte>& bytes) const {
     const std::size_t size = item_size(tensor_.dtype);
     bytes.resize(count * size);
-    tensor_.storage.checkpoint->read(tensor_.storage, first * size, bytes);
+    tensor_.storage.owner->read(tensor_.storage, first * size, bytes);
   }
 
   using Bytes = std::shared_ptr<const std::vector<std::byte>>;
@@ -119,16 +99,42 @@ class Stored final : public Elements {
   mutable Bytes held_;
 };
 
+class Joined final : public Elements {
+ public:
+  explicit Joined(const JoinedTensor& tensor) : shape_(tensor.shape), dtype_(tensor.dtype) {
+    for (const Tensor& part : tensor.parts) parts_.push_back(elements_of(part));
+  }
+
+  const std::vector<std::int64_t>& shape() const override { return shape_; }
+  DType dtype() const override { return dtype_; }
+  std::vector<Storage> sources() const override { return sources_of(parts_); }
+
+  void read(std::uint64_t first, std::span<double> out) const override {
+    for (const ElementsPtr& part : parts_) {
+      const std::uint64_t size = part->size();
+      if (first < size) {
+        const auto here = out.first(std::min<std::uint64_t>(out.size(), size - first));
+        part->read(first, here);
+        out = out.subspan(here.size());
+        first = 0;
+      } else {
+        first -= size;
+      }
+      if (out.empty()) return;
+    }
+  }
+
+ private:
+  std::vector<std::int64_t> shape_;
+  DType dtype_;
+  std::vector<ElementsPtr> parts_;
+};
+
 Error wrong_shape(const std::string& what, const std::vector<std::int64_t>& expected,
                   const Elements& found) {
   return Error(
       ErrorKind::input, "tensor.shape",
       what + " has the shape " + shape_text(found.shape()) + ", expected " + shape_text(expected));
-}
-
-std::vector<Storage> joined(std::vector<Storage> a, const std::vector<Storage>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 
 class Average final : public Elements {
@@ -141,11 +147,7 @@ class Average final : public Elements {
 
   const std::vector<std::int64_t>& shape() const override { return parts_.front()->shape(); }
   DType dtype() const override { return parts_.front()->dtype(); }
-  std::vector<Storage> sources() const override {
-    std::vector<Storage> all;
-    for (const ElementsPtr& part : parts_) all = joined(std::move(all), part->sources());
-    return all;
-  }
+  std::vector<Storage> sources() const override { return sources_of(parts_); }
 
   void read(std::uint64_t first, std::span<double> out) const override {
     std::vector<double> more(std::min(out.size(), kPiece));
@@ -182,9 +184,7 @@ class FoldedWeightNorm final : public Elements {
 
   const std::vector<std::int64_t>& shape() const override { return direction_->shape(); }
   DType dtype() const override { return direction_->dtype(); }
-  std::vector<Storage> sources() const override {
-    return joined(direction_->sources(), g_->sources());
-  }
+  std::vector<Storage> sources() const override { return sources_of({direction_, g_}); }
 
   void read(std::uint64_t first, std::span<double> out) const override {
     std::call_once(once_, [this] { find_factors(); });
@@ -224,6 +224,8 @@ class FoldedWeightNorm final : public Elements {
 std::uint64_t Elements::size() const { return element_count(shape()).value_or(0); }
 
 ElementsPtr elements_of(const Tensor& tensor) { return std::make_shared<Stored>(tensor); }
+
+ElementsPtr elements_of(const JoinedTensor& tensor) { return std::make_shared<Joined>(tensor); }
 
 ElementsPtr average(std::vector<ElementsPtr> parts) {
   return std::make_shared<Average>(std::move(parts));

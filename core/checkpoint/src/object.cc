@@ -223,4 +223,36 @@ DictView::Entry DictView::entry(std::size_t i) const {
   return {tree.object(items[2 * i]), tree.object(items[2 * i + 1])};
 }
 
+void append_held(Object object, std::vector<Object>& held) {
+  switch (object.kind()) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set:
+      for (std::size_t i = 0; i < object.size(); ++i) held.push_back(object[i]);
+      break;
+    case Kind::dict:
+      for (const auto [key, value] : object.entries()) {
+        held.push_back(key);
+        held.push_back(value);
+      }
+      if (const auto state = object.state()) held.push_back(*state);
+      break;
+    case Kind::call:
+      held.push_back(object.callee());
+      held.push_back(object.arguments());
+      if (const auto state = object.state()) held.push_back(*state);
+      for (const Object& item : object.appended()) held.push_back(item);
+      for (const auto& [key, value] : object.assigned()) {
+        held.push_back(key);
+        held.push_back(value);
+      }
+      break;
+    case Kind::persistent:
+      held.push_back(object.persistent_id());
+      break;
+    default:
+      break;
+  }
+}
+
 }  // namespace craftbundle

@@ -1,21 +1,11 @@
 #include "craftbundle/checkpoint/package.h"
 
+#include "craftbundle/checkpoint/file_content.h"
 #include "craftbundle/tensor/convert.h"
 #include "package_stream.h"
 
 namespace craftbundle {
 namespace {
-
-WriteSummary summarize(const PackagePlan& plan) {
-  WriteSummary summary;
-  summary.tensors = plan.tensors();
-  summary.storages = plan.storages().size();
-  for (const PlannedStorage& storage : plan.storages()) {
-    summary.data_bytes += storage.bytes;
-    if (!storage.is_computed()) summary.compacted_bytes += storage.source.bytes - storage.bytes;
-  }
-  return summary;
-}
 
 // What a ComputedTensor will hold once it is rounded to its type.
 class RoundedElements final : public Elements {
@@ -39,6 +29,7 @@ class RoundedElements final : public Elements {
 
 ElementsPtr elements_of(const Value& value) {
   if (const auto* tensor = value.get_if<Tensor>()) return elements_of(*tensor);
+  if (const auto* joined = value.get_if<JoinedTensor>()) return elements_of(*joined);
   const auto* computed = value.get_if<ComputedTensor>();
   return computed == nullptr ? nullptr : std::make_shared<RoundedElements>(*computed);
 }
@@ -55,11 +46,7 @@ const Value* Value::find(std::string_view key) const {
 std::uint64_t package_size(const Value& root) { return PackageStream(root).file_size(); }
 
 WriteSummary write_package(const Value& root, OutputFile& file, const WriteOptions& options) {
-  const PackageStream package(root);
-  package.write(file, options);
-  WriteSummary summary = summarize(package.plan());
-  summary.bytes = file.size();
-  return summary;
+  return torch_package(root)->write(file, options);
 }
 
 }  // namespace craftbundle

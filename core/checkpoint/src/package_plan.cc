@@ -1,6 +1,7 @@
 #include "package_plan.h"
 
 #include <algorithm>
+#include <sstream>
 #include <type_traits>
 
 #include "craftbundle/base/error.h"
@@ -13,7 +14,7 @@ namespace {
 // to_value() never goes beyond half of this; exporters put what it gives into dicts of their own.
 constexpr std::size_t kDeepest = 2 * limits::kExportedDepth;
 
-// Calls `visit` with every tensor, computed or not, in the order in which they are pickled.
+// Calls `visit` with every tensor, of whatever kind, in the order in which they are pickled.
 template <typename Visit>
 void for_each_tensor(const Value& value, const Visit& visit, std::size_t depth = 0) {
   if (depth > kDeepest) {
@@ -22,25 +23,12 @@ void for_each_tensor(const Value& value, const Visit& visit, std::size_t depth =
   }
   if (const auto* tensor = value.get_if<Tensor>()) return visit(*tensor);
   if (const auto* tensor = value.get_if<ComputedTensor>()) return visit(*tensor);
+  if (const auto* tensor = value.get_if<JoinedTensor>()) return visit(*tensor);
   if (const auto* list = value.get_if<Value::List>()) {
     for (const Value& item : *list) for_each_tensor(item, visit, depth + 1);
   } else if (const auto* dict = value.get_if<Value::Dict>()) {
     for (const auto& [key, item] : *dict) for_each_tensor(item, visit, depth + 1);
   }
-}
-
-// Bytes of its storage that `tensor` reaches.
-ByteRange reached_bytes(const Tensor& tensor) {
-  const auto range = used_range(tensor.layout);
-  const std::uint64_t size = item_size(tensor.dtype);
-  if (!range || range->end > tensor.storage.bytes / size) {
-    if (range && range->size() == 0) return {};
-    throw Error(ErrorKind::internal, "package.tensor",
-                "a tensor of shape " + shape_text(tensor.layout.shape) +
-                    " does not lie in its storage of " + std::to_string(tensor.storage.bytes) +
-                    " bytes");
-  }
-  return {range->begin * size, range->end * size};
 }
 
 std::vector<ByteRange> merged(std::vector<ByteRange> ranges) {
@@ -75,14 +63,15 @@ struct Uses {
   }
 
   void settle(PlannedStorage& storage) {
-    if (storage.is_computed()) return;
+    auto& stored = std::get<StoredBytes>(storage.pieces.front());
     // Whole units, so that every offset stays a multiple of its tensor's element size.
     for (ByteRange& range : ranges) {
       range.begin = range.begin / unit * unit;
-      range.end = std::min((range.end + unit - 1) / unit * unit, storage.source.bytes);
+      range.end = std::min((range.end + unit - 1) / unit * unit, stored.source.bytes);
     }
-    storage.used = merged(std::move(ranges));
-    for (const ByteRange& range : storage.used) storage.bytes += range.size();
+    stored.used = merged(std::move(ranges));
+    storage.bytes = size_of(storage.pieces);
+    storage.left_out = stored.source.bytes - storage.bytes;
     // A storage class has one type; tensors of several need the class that has none.
     if (agree && !storage_class(*dtype).empty() && storage.bytes % item_size(*dtype) == 0) {
       storage.dtype = dtype;
@@ -92,68 +81,66 @@ struct Uses {
 
 }  // namespace
 
-PackagePlan::Key PackagePlan::key_of(const Storage& storage) {
-  return {storage.checkpoint.get(), storage.key};
+PackagePlan::Key PackagePlan::key_of(const Tensor& tensor) {
+  return {tensor.storage.owner.get(), tensor.storage.key};
 }
 
 PackagePlan::Key PackagePlan::key_of(const ComputedTensor& tensor) {
   return {tensor.elements.get(), std::string(name(tensor.dtype))};
 }
 
+// Equal for equal parts, so that tied tensors share their storage.
+PackagePlan::Key PackagePlan::key_of(const JoinedTensor& tensor) {
+  std::ostringstream text;
+  for (const Tensor& part : tensor.parts) {
+    const TensorLayout& layout = part.layout;
+    text << part.storage.owner.get() << ' ' << part.storage.key.size() << ' ' << part.storage.key
+         << name(part.dtype) << layout.offset << shape_text(layout.shape)
+         << shape_text(layout.strides);
+  }
+  return {nullptr, text.str()};
+}
+
 PackagePlan::PackagePlan(const Value& root) {
-  std::vector<Uses> uses;
-  const auto add_computed = [&](const ComputedTensor& tensor) {
-    ++tensors_;
-    if (!numbers_.try_emplace(key_of(tensor), storages_.size()).second) return;
-    PlannedStorage& storage = storages_.emplace_back();
-    storage.computed = tensor.elements;
-    storage.rounded_to = tensor.dtype;
-    storage.name = tensor.name;
-    storage.bytes = tensor.elements->size() * item_size(tensor.dtype);
-    if (!storage_class(tensor.dtype).empty()) storage.dtype = tensor.dtype;
-    uses.emplace_back(storage.source);
-  };
-  const auto add_stored = [&](const Tensor& tensor) {
-    const auto [place, is_new] = numbers_.try_emplace(key_of(tensor.storage), storages_.size());
+  std::map<std::size_t, Uses> uses;  // by number, of storages that tensors share
+  const auto add_stored = [&](const Tensor& tensor, std::size_t number, bool is_new) {
     if (is_new) {
-      storages_.emplace_back().source = tensor.storage;
-      uses.emplace_back(tensor.storage);
+      storages_[number].pieces = {StoredBytes{tensor.storage, {}}};
+      uses.emplace(number, tensor.storage);
     }
-    if (storages_[place->second].source.bytes != tensor.storage.bytes) {
+    const auto& stored = std::get<StoredBytes>(storages_[number].pieces.front());
+    if (stored.source.bytes != tensor.storage.bytes) {
       throw Error(ErrorKind::input, "package.storage_conflict",
                   "storage " + quoted(tensor.storage.key) + " is described with " +
-                      std::to_string(storages_[place->second].source.bytes) + " and with " +
+                      std::to_string(stored.source.bytes) + " and with " +
                       std::to_string(tensor.storage.bytes) + " bytes");
     }
-    uses[place->second].add(tensor);
-    ++tensors_;
+    uses.at(number).add(tensor);
   };
   for_each_tensor(root, [&](const auto& tensor) {
+    ++tensors_;
+    const auto [place, is_new] = numbers_.try_emplace(key_of(tensor), storages_.size());
+    if (is_new) storages_.emplace_back();
     if constexpr (std::is_same_v<decltype(tensor), const Tensor&>) {
-      add_stored(tensor);
-    } else {
-      add_computed(tensor);
+      add_stored(tensor, place->second, is_new);
+    } else if (is_new) {
+      PlannedStorage& storage = storages_.back();
+      storage.pieces = pieces_of(tensor);
+      storage.bytes = size_of(storage.pieces);
+      if (!storage_class(tensor.dtype).empty()) storage.dtype = tensor.dtype;
     }
   });
-  for (std::size_t i = 0; i < storages_.size(); ++i) uses[i].settle(storages_[i]);
-}
-
-std::size_t PackagePlan::storage_of(const Tensor& tensor) const {
-  return numbers_.at(key_of(tensor.storage));
-}
-
-std::size_t PackagePlan::storage_of(const ComputedTensor& tensor) const {
-  return numbers_.at(key_of(tensor));
+  for (auto& [number, use] : uses) use.settle(storages_[number]);
 }
 
 std::uint64_t PackagePlan::offset_of(const Tensor& tensor) const {
   const PlannedStorage& storage = storages_[storage_of(tensor)];
   const auto offset = static_cast<std::uint64_t>(tensor.layout.offset);
-  if (storage.is_whole()) return offset;
+  if (storage.left_out == 0) return offset;
   const ByteRange reached = reached_bytes(tensor);
   if (reached.size() == 0) return 0;  // no element, so any place will do
   std::uint64_t before = 0;
-  for (const ByteRange& range : storage.used) {
+  for (const ByteRange& range : std::get<StoredBytes>(storage.pieces.front()).used) {
     if (reached.begin < range.end) {
       return (before + reached.begin - range.begin) / item_size(tensor.dtype);
     }

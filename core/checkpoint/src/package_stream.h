@@ -23,9 +23,6 @@ class PackageStream {
   void write(OutputFile& file, const WriteOptions& options) const;
 
  private:
-  // What computed tensors are made from, each storage once.
-  std::vector<Storage> sources_of_computed() const;
-
   PackagePlan plan_;
   std::string pickle_;
   ZipLayout layout_;

@@ -118,8 +118,15 @@ class Pickler {
   }
 
   void put(const ComputedTensor& tensor) {
-    const std::vector<std::int64_t>& shape = tensor.elements->shape();
-    put_tensor(plan_.storage_of(tensor), 0, shape, contiguous_strides(shape), tensor.dtype, false);
+    put_contiguous(plan_.storage_of(tensor), tensor.elements->shape(), tensor.dtype);
+  }
+
+  void put(const JoinedTensor& tensor) {
+    put_contiguous(plan_.storage_of(tensor), tensor.shape, tensor.dtype);
+  }
+
+  void put_contiguous(std::size_t number, const std::vector<std::int64_t>& shape, DType dtype) {
+    put_tensor(number, 0, shape, contiguous_strides(shape), dtype, false);
   }
 
   void put_tensor(std::size_t number, std::uint64_t offset, const std::vector<std::int64_t>& shape,

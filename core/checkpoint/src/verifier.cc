@@ -26,7 +26,7 @@ std::string crc_text(std::uint32_t crc) {
 void require_crc(const Storage& storage, std::uint32_t found) {
   if (!storage.crc || *storage.crc == found) return;
   throw Error(ErrorKind::input, "zip.crc",
-              path_text(storage.checkpoint->file().path()) + ": record " +
+              path_text(storage.owner->file().path()) + ": record " +
                   quoted("data/" + storage.key) + ": CRC-32 of the data is " + crc_text(found) +
                   ", expected " + crc_text(*storage.crc),
               "the file is damaged: copy it again from where it was written");
@@ -70,7 +70,7 @@ void Verifier::check(const Storage& storage) {
     if (stopping_) return;
     const std::uint64_t size = std::min<std::uint64_t>(buffer_.size(), storage.bytes - position);
     const auto piece = std::span(buffer_).first(size);
-    storage.checkpoint->file().read(storage.file_offset + position, piece);
+    storage.owner->file().read(storage.file_offset + position, piece);
     crc = crc32(crc, piece);
     position += size;
   }

@@ -2,17 +2,21 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
+#include <deque>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/host/elf.h"
 #include "craftbundle/host/library.h"
+#include "offers.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
 
 namespace craftbundle {
 namespace {
+
+using namespace std::string_view_literals;
 
 using Kind = AcceptedSource::Kind;
 
@@ -110,16 +114,27 @@ std::string place(const ExporterInfo& info, const Source& source) {
   return "exporter " + quoted(info.name) + ", source " + quoted(source.given()) + ": ";
 }
 
+// What `action` throws.
+template <typename Action>
+std::optional<Error> thrown_by(Action&& action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  }
+}
+
 // Calls `visit(exporter, info, source)` for each pair until one fails.
 template <typename Visit>
 CheckOutcome for_each_source(const Path& library, const std::vector<std::string>& files,
                              Visit&& visit) {
   const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
-    const ExporterInfo& info = loaded->info().exporters[i];
-    for (const Source& source : sources_for(info, files)) {
-      if (CheckOutcome outcome = visit(*loaded->exporters()[i], info, source)) {
-        return place(info, source) + *outcome;
+  const std::vector<ExporterInfo>& infos = loaded->info().offers<ExporterInfo>();
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    for (const Source& source : sources_for(infos[i], files)) {
+      if (CheckOutcome outcome = visit(loaded->offers<Exporter>()[i], infos[i], source)) {
+        return place(infos[i], source) + *outcome;
       }
     }
   }
@@ -149,43 +164,45 @@ CheckOutcome check_sidecar(const Path& library, const std::vector<std::string>& 
   return std::nullopt;
 }
 
-CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
-  const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->exporters().size(); ++i) {
-    LineFailure failure;
-    const ExporterInfo again = loaded->exporters()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().exporters[i])) {
-      return "exporter " + quoted(again.name) + " describes itself in another way each time";
-    }
-  }
-  for (std::size_t i = 0; i < loaded->stages().size(); ++i) {
-    LineFailure failure;
-    const StageKindInfo again = loaded->stages()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().stages[i])) {
-      return "stage " + quoted(again.name) + " describes itself in another way each time";
-    }
-  }
-  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
-    LineFailure failure;
-    const CodecLoaderInfo again = loaded->codecs()[i]->info(failure);
-    if (failure.failed) failure.raise();
-    if (!(again == loaded->info().codecs[i])) {
-      return "codec " + quoted(again.name) + " describes itself in another way each time";
-    }
+// Whether each offer of a kind describes itself as it did when the library was loaded.
+template <typename Offer>
+CheckOutcome check_info_again(const PluginLibrary& library) {
+  using Info = typename Offer::Info;
+  const std::vector<Info>& infos = library.info().offers<Info>();
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    const Info again =
+        library.offers<Offer>()[i].call([](const Offer& offer) { return offer.info(); });
+    if (again == infos[i]) continue;
+    return std::string(Info::kKind) + " " + quoted(again.name) +
+           " describes itself in another way each time";
   }
   return std::nullopt;
+}
+
+CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
+  const auto loaded = PluginLibrary::load(library);
+  CheckOutcome outcome;
+  std::apply(
+      [&]<typename... Offer>(const std::vector<Guarded<Offer>>&...) {
+        ((outcome = outcome ? outcome : check_info_again<Offer>(*loaded)), ...);
+      },
+      loaded->all());
+  return outcome;
 }
 
 CheckOutcome check_probe(const Path& library, const std::vector<std::string>& files) {
   return for_each_source(
       library, files,
-      [](const LineExporter& exporter, const ExporterInfo&, const Source& source) -> CheckOutcome {
-        LineFailure failure;
-        const Probe first = exporter.probe(source, failure);
-        const Probe second = exporter.probe(source, failure);
-        if (failure.failed) return "probe() threw: " + failure.message;
+      [](const Guarded<Exporter>& exporter, const ExporterInfo&,
+         const Source& source) -> CheckOutcome {
+        const auto probe = [&] {
+          return exporter.call([&](const Exporter& asked) { return asked.probe(source); });
+        };
+        Probe first;
+        Probe second;
+        if (const auto error = thrown_by([&] { first = probe(), second = probe(); })) {
+          return "probe() threw: " + error->message();
+        }
         if (first.confidence < 0 || first.confidence > 100) {
           return "probe() is confident by " + std::to_string(first.confidence) +
                  ", expected 0 to 100";
@@ -198,38 +215,39 @@ CheckOutcome check_probe(const Path& library, const std::vector<std::string>& fi
       });
 }
 
-Component prepare_by_default(const LineExporter& exporter, const ExporterInfo& info,
-                             const Source& source, LineFailure& failure) {
+Component prepare_by_default(const Guarded<Exporter>& exporter, const ExporterInfo& info,
+                             const Source& source) {
   ExportRequest request{source, {}};
   for (const OptionSpec& option : info.options) {
     request.options.push_back({option.name, option.default_value});
   }
   CheckContext context;
-  return exporter.prepare(request, context, failure);
+  return exporter.call([&](const Exporter& asked) { return asked.prepare(request, context); });
 }
 
-// What a failure says when it is not about the input, as it should be.
-CheckOutcome problem_of(const LineFailure& failure, const std::string& function) {
-  if (!failure.failed || (failure.kind != ErrorKind::plugin &&
-                          failure.kind != ErrorKind::internal && !failure.message.empty())) {
+// What an error says when it is not about the input, as it should be.
+CheckOutcome problem_of(const Error& error, const std::string& function) {
+  if (error.kind() != ErrorKind::plugin && error.kind() != ErrorKind::internal &&
+      !error.message().empty()) {
     return std::nullopt;
   }
-  return function + " threw " + quoted(failure.code) + ": " + failure.message +
+  return function + " threw " + quoted(error.code()) + ": " + error.message() +
          "; expected an Error of kind input";
 }
 
 CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& files) {
   return for_each_source(library, files,
-                         [](const LineExporter& exporter, const ExporterInfo& info,
+                         [](const Guarded<Exporter>& exporter, const ExporterInfo& info,
                             const Source& source) -> CheckOutcome {
-                           LineFailure failure;
-                           const Component component =
-                               prepare_by_default(exporter, info, source, failure);
-                           if (!failure.failed && component.role != info.component) {
-                             return "prepare() makes the role " + quoted(component.role) +
-                                    ", expected " + quoted(info.component);
+                           Component component;
+                           if (const auto error = thrown_by([&] {
+                                 component = prepare_by_default(exporter, info, source);
+                               })) {
+                             return problem_of(*error, "prepare()");
                            }
-                           return problem_of(failure, "prepare()");
+                           if (component.role == info.component) return std::nullopt;
+                           return "prepare() makes the role " + quoted(component.role) +
+                                  ", expected " + quoted(info.component);
                          });
 }
 
@@ -280,13 +298,27 @@ CheckOutcome try_codec(const Codec& codec) {
                         [&] { codec.decode(codes); });
 }
 
+// Models that no exporter makes.
+std::vector<Model> odd_models() {
+  std::vector<Model> models(1);
+  for (const char* text : {"a: 1\n", "a: {b: [1, null, x]}\nc: ???\n", "sample_rate: -1\n"}) {
+    models.emplace_back().config = Config::from_yaml(text);
+  }
+  Tensor nothing;
+  nothing.layout = {{0}, {1}, 0};
+  models.emplace_back().tensors = {{"a", nothing}, {"b.weight", nothing}};
+  return models;
+}
+
 // What is loaded must work; what is not must be refused for a reason.
-CheckOutcome try_package(const LineCodecLoader& loader, const Value& package) {
-  LineFailure failure;
-  std::unique_ptr<LineCodec> codec = loader.load(package, {}, failure);
-  if (failure.failed) return problem_of(failure, "load()");
+CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model) {
+  const auto load = [&](const CodecOptions& options) {
+    return loader.call([&](const CodecLoader& asked) { return asked.load(model, options); });
+  };
+  std::unique_ptr<Codec> codec;
+  if (const auto error = thrown_by([&] { codec = load({}); })) return problem_of(*error, "load()");
   try {
-    const RemoteCodec remote(std::move(codec), "the codec");
+    const RemoteCodec remote(loader.adopt(std::move(codec)), "the codec");
     if (CheckOutcome outcome = try_codec(remote)) return outcome;
   } catch (const Error& error) {
     return error.message();
@@ -294,35 +326,136 @@ CheckOutcome try_package(const LineCodecLoader& loader, const Value& package) {
   return expect_refusal(ErrorKind::usage, "codec.device", "load() for a device that is none", [&] {
     CodecOptions options;
     options.device = "no-such-device:7";
-    LineFailure refused;
-    loader.load(package, options, refused);
-    if (refused.failed) refused.raise();
+    load(options);
   });
 }
 
 CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& files) {
   const auto loaded = PluginLibrary::load(library);
-  for (std::size_t i = 0; i < loaded->codecs().size(); ++i) {
-    const CodecLoaderInfo& info = loaded->info().codecs[i];
-    const LineCodecLoader& loader = *loaded->codecs()[i];
-    for (const Value& package : odd_values()) {
-      if (CheckOutcome outcome = try_package(loader, package)) {
-        return "codec " + quoted(info.name) + ", a package of no exporter: " + *outcome;
+  for (std::size_t i = 0; i < loaded->offers<CodecLoader>().size(); ++i) {
+    const CodecLoaderInfo& info = loaded->info().offers<CodecLoaderInfo>()[i];
+    const Guarded<CodecLoader>& loader = loaded->offers<CodecLoader>()[i];
+    for (const Model& model : odd_models()) {
+      if (CheckOutcome outcome = try_model(loader, model)) {
+        return "codec " + quoted(info.name) + ", a model of no exporter: " + *outcome;
       }
     }
     const CheckOutcome outcome = for_each_source(
         library, files,
-        [&](const LineExporter& exporter, const ExporterInfo& made_by,
+        [&](const Guarded<Exporter>& exporter, const ExporterInfo& made_by,
             const Source& source) -> CheckOutcome {
           if (std::ranges::count(info.exporters, made_by.name) == 0) return std::nullopt;
-          LineFailure failure;
-          const Component component = prepare_by_default(exporter, made_by, source, failure);
-          return failure.failed ? std::nullopt : try_package(loader, component.package);
+          Component component;
+          const auto refused =
+              thrown_by([&] { component = prepare_by_default(exporter, made_by, source); });
+          if (refused || component.model() == nullptr) return std::nullopt;
+          return try_model(loader, *component.model());
         });
     if (outcome) return "codec " + quoted(info.name) + ", " + *outcome;
   }
   return std::nullopt;
 }
+
+// Takes what a stage writes and throws it away.
+class CheckStageContext final : public StageContext {
+ public:
+  Sink& sink() override { return Sink::none(); }
+  const Cancellation& cancellation() const override { return Cancellation::never(); }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override {
+    return Checkpoint::open(path);
+  }
+  OutputFile& create(const std::string& /*name*/) override {
+    return files_.emplace_back(boost::filesystem::temp_directory_path(), Durability::no_sync);
+  }
+
+ private:
+  std::deque<OutputFile> files_;
+};
+
+CheckOutcome check_stages(const Path& library, const std::vector<std::string>& files) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->offers<StageKind>().size(); ++i) {
+    const StageKindInfo& info = loaded->info().offers<StageKindInfo>()[i];
+    for (const std::string& file : files) {
+      StageRequest request{"check", {file}, {}};
+      for (const OptionSpec& option : info.options) {
+        request.options.push_back({option.name, option.default_value});
+      }
+      CheckStageContext context;
+      const auto run = [&](const StageKind& stage) { return stage.run(request, context); };
+      const auto error = thrown_by([&] { loaded->offers<StageKind>()[i].call(run); });
+      if (!error) continue;
+      if (CheckOutcome outcome = problem_of(*error, "run()")) {
+        return "stage " + quoted(info.name) + ", " + quoted(file) + ": " + *outcome;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+class LayoutCheckContext final : public LayoutContext {
+ public:
+  Sink& sink() override { return Sink::none(); }
+  const Cancellation& cancellation() const override { return Cancellation::never(); }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override {
+    return Checkpoint::open(path);
+  }
+  FileContentPtr program(const Component& /*component*/) override { return text_file({}); }
+};
+
+CheckOutcome check_plan(const Guarded<Layout>& layout, const LayoutInfo& info,
+                        const Component& component) {
+  std::vector<OptionValue> options;
+  for (const OptionSpec& spec : info.options) options.push_back({spec.name, spec.default_value});
+  LayoutCheckContext context;
+  std::vector<BundleFile> files;
+  const auto plan = [&](const Layout& asked) { return asked.plan({component}, options, context); };
+  if (const auto error = thrown_by([&] { files = layout.call(plan); })) {
+    return problem_of(*error, "plan()");
+  }
+  if (const auto problem = find_problem(files)) return "plan() " + *problem;
+  return std::nullopt;
+}
+
+CheckOutcome check_layouts(const Path& library, const std::vector<std::string>& /*files*/) {
+  const auto loaded = PluginLibrary::load(library);
+  for (std::size_t i = 0; i < loaded->offers<Layout>().size(); ++i) {
+    const LayoutInfo& info = loaded->info().offers<LayoutInfo>()[i];
+    const Guarded<Layout>& layout = loaded->offers<Layout>()[i];
+    const auto recognize = [&](const std::vector<std::string>& names) {
+      return layout.call([&](const Layout& asked) { return asked.recognize(names); });
+    };
+    const std::string culprit = "layout " + quoted(info.name) + ": ";
+    if (recognize({}).confidence != 0) return culprit + "recognize() takes an empty directory";
+    for (const LayoutInfo::Part& part : info.parts) {
+      const int confidence = recognize({part.file}).confidence;
+      if (confidence < 0 || confidence > 100) {
+        return culprit + "recognize() is sure by " + std::to_string(confidence) +
+               ", expected 0 to 100";
+      }
+      Component component;
+      component.role = part.role == "*" ? "other" : part.role;
+      std::vector<Model> models = odd_models();
+      for (Model& model : models) {
+        if (info.families.front() != "*") model.family = info.families.front();
+        component.content = std::move(model);
+        if (CheckOutcome outcome = check_plan(layout, info, component)) return culprit + *outcome;
+      }
+      component.content = Reference{"org/name", {}};
+      if (CheckOutcome outcome = check_plan(layout, info, component)) return culprit + *outcome;
+    }
+  }
+  return std::nullopt;
+}
+
+// A checkpoint in the old form of torch.save, whose dict has itself under the key "a".
+constexpr std::string_view kHoldsItself =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  // the magic number
+    "\x80\x02M\xe9\x03."                                         // version 1001
+    "\x80\x02}."                                                 // of the system: nothing
+    "\x80\x02}q\x00X\x01\x00\x00\x00"
+    "ah\x00s."
+    "\x80\x02]."sv;  // no storages
 
 struct Check {
   std::string_view name;
@@ -349,8 +482,14 @@ constexpr Check kChecks[] = {
     {"codecs",
      "load() makes a codec whose results are what its properties state, or refuses with an Error "
      "that "
-     "is about the package.",
+     "is about the model.",
      &check_codecs},
+    {"stages", "run() of a stage does its work for any file, or refuses with an Error.",
+     &check_stages},
+    {"layouts",
+     "plan() gives files that a bundle can have, or refuses with an Error that is about the "
+     "component.",
+     &check_layouts},
 };
 
 }  // namespace
@@ -388,6 +527,10 @@ OddSources::OddSources() {
     output.publish(file, false);
     files_.push_back(file);
   }
+  OutputFile output(directory_, Durability::no_sync);
+  output.write(kHoldsItself);
+  files_.push_back(directory_ / "holds_itself.th");
+  output.publish(files_.back(), false);
 }
 
 OddSources::~OddSources() {

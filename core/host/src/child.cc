@@ -34,7 +34,7 @@ constexpr std::chrono::milliseconds kEndStep{1};
 
 Error culprit(std::string_view code, const Path& library, const std::string& what,
               std::string hint = {}) {
-  return Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
+  return Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
 }
 
 class Descriptor {

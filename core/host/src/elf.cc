@@ -35,7 +35,7 @@ constexpr unsigned char kData =
 
 [[noreturn]] void refuse(std::string_view code, const Path& library, const std::string& what,
                          std::string hint = {}) {
-  throw Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
+  throw Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
 }
 
 // The machine this code runs on, as its own ELF header says.
@@ -85,7 +85,8 @@ InputFile open_library(const Path& library) {
   } catch (const Error& error) {
     const bool other = error.code() == "io.not_a_file";
     throw Error(ErrorKind::plugin, other ? "plugin.not_a_file" : "plugin.unreadable",
-                error.message(), error.hint());
+                error.bare_message(), error.hint())
+        .add_context(path_text(library));
   }
 }
 

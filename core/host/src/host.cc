@@ -11,6 +11,7 @@
 #include "craftbundle/host/library.h"
 #include "craftbundle/host/scan.h"
 #include "craftbundle/plugin/plugin.h"
+#include "offers.h"
 #include "plugin_info.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
@@ -75,6 +76,10 @@ std::vector<std::string> names_of(const ExporterInfo& info) {
 
 // Whether the exporter's code has to be asked about a source of a kind it takes.
 bool may_take(const ExporterInfo& info, const Source& source) {
+  // A model names the exporter whose rules it follows, unless its files do not tell.
+  if (source.kind() == AcceptedSource::Kind::model) {
+    return source.model().family.empty() || source.model().family == info.name;
+  }
   if (source.kind() != AcceptedSource::Kind::pretrained) return true;
   const std::vector<std::string> names = names_of(info);
   return std::any_of(names.begin(), names.end(),
@@ -82,85 +87,47 @@ bool may_take(const ExporterInfo& info, const Source& source) {
 }
 
 std::string_view words(AcceptedSource::Kind kind) {
-  return kind == AcceptedSource::Kind::checkpoint ? "files" : "pretrained names";
+  switch (kind) {
+    case AcceptedSource::Kind::checkpoint:
+      return "files";
+    case AcceptedSource::Kind::pretrained:
+      return "pretrained names";
+    case AcceptedSource::Kind::model:
+      return "models of other layouts";
+  }
+  return "files";
 }
 
-std::string suggestion(const std::string& name, const std::vector<std::string>& known) {
-  if (const std::optional<std::string> near = nearest(name, known)) {
-    return "did you mean " + quoted(*near) + "?";
-  }
-  return {};
-}
-
-// The declared options with the values given, else their defaults.
-std::vector<OptionValue> check_options(const std::string& what,
-                                       const std::vector<OptionSpec>& declared,
-                                       const std::vector<OptionValue>& given) {
-  std::vector<OptionValue> values;
-  std::vector<std::string> names;
-  for (const OptionSpec& spec : declared) {
-    values.push_back({spec.name, spec.default_value});
-    names.push_back(spec.name);
-  }
-  std::set<std::string> seen;
-  for (const OptionValue& option : given) {
-    const auto place = std::find(names.begin(), names.end(), option.name);
-    if (place == names.end()) {
-      throw Error(ErrorKind::usage, "option.unknown",
-                  what + " has no option " + quoted(option.name) +
-                      (names.empty() ? "; it has none" : "; it has " + list_text(names, 32)),
-                  suggestion(option.name, names));
-    }
-    if (!seen.insert(option.name).second) {
-      throw Error(ErrorKind::usage, "option.duplicate",
-                  "option " + quoted(option.name) + " is given twice", "give it once");
-    }
-    const auto index = static_cast<std::size_t>(place - names.begin());
-    const OptionSpec& spec = declared[index];
-    if (const std::optional<std::string> problem = find_problem(spec, option.value)) {
-      throw Error(ErrorKind::usage, "option.value",
-                  "option " + quoted(option.name) + " of " + what + " cannot be " +
-                      quoted(option.value) + ": " + *problem,
-                  suggestion(option.value, spec.choices));
-    }
-    values[index].value = option.value;
-  }
-  return values;
-}
-
-// Throws when `plugin` offers a name that `earlier` offers: `what` names the kind of thing.
-template <typename Info>
-void refuse_duplicates(const FoundPlugin& earlier, const std::vector<Info>& taken,
-                       const FoundPlugin& plugin, const std::vector<Info>& offered,
-                       const std::string& what) {
-  for (const Info& first : taken) {
-    for (const Info& second : offered) {
-      if (first.name != second.name) continue;
+// Throws when `plugin` offers a name that `earlier` offers.
+void refuse_duplicates(const FoundPlugin& earlier, const FoundPlugin& plugin) {
+  plugin.info.for_each_kind([&]<typename Info>(const std::vector<Info>& offered) {
+    for (const Info& info : offered) {
+      if (std::ranges::count(earlier.info.offers<Info>(), info.name, &Info::name) == 0) continue;
       throw Error(ErrorKind::plugin, "plugin.duplicate",
-                  path_text(plugin.library) + ": offers " + what + " " + quoted(second.name) +
-                      ", which " + path_text(earlier.library) + " (" + earlier.origin +
-                      ") offers already",
-                  "remove one of the two");
+                  "offers the " + std::string(Info::kKind) + " " + quoted(info.name) + ", which " +
+                      path_text(earlier.library) + " (" + earlier.origin + ") offers already",
+                  "remove one of the two")
+          .add_context(path_text(plugin.library));
     }
+  });
+}
+
+FoundOffer<StageKindInfo> find_stage(const Host& host, const std::string& kind) {
+  for (const auto& offer : host.offers<StageKindInfo>()) {
+    if (offer.info->name == kind) return offer;
   }
+  throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
 }
 
 }  // namespace
 
-// An exporter, by its place in found_.
-struct Host::Entry {
-  std::size_t plugin;
-  std::size_t exporter;
-  const ExporterInfo* info;
-};
-
 // What an exporter says of a source.
 struct Host::Answer {
-  const Entry* entry;
+  Entry entry;
   Probe probe;
 
   std::string words() const {
-    return entry->info->name + " (" + std::to_string(probe.confidence) + "%): " + probe.reason;
+    return entry.info->name + " (" + std::to_string(probe.confidence) + "%): " + probe.reason;
   }
 };
 
@@ -185,11 +152,6 @@ Host::Host(Options options) : options_(std::move(options)) {
       if (scan(library, directory.origin) && file) seen.insert(*file);
     }
   }
-  for (std::size_t i = 0; i < found_.size(); ++i) {
-    for (std::size_t k = 0; k < found_[i].info.exporters.size(); ++k) {
-      entries_.push_back({i, k, &found_[i].info.exporters[k]});
-    }
-  }
 }
 
 Host::~Host() = default;
@@ -208,19 +170,12 @@ bool Host::scan(const Path& library, const std::string& origin) {
 }
 
 void Host::add(FoundPlugin plugin) {
-  for (const FoundPlugin& earlier : found_) {
-    const PluginInfo& taken = earlier.info;
-    refuse_duplicates(earlier, taken.exporters, plugin, plugin.info.exporters, "exporter");
-    refuse_duplicates(earlier, taken.stages, plugin, plugin.info.stages, "the kind of stage");
-    refuse_duplicates(earlier, taken.codecs, plugin, plugin.info.codecs, "the loader of codecs");
-  }
+  for (const FoundPlugin& earlier : found_) refuse_duplicates(earlier, plugin);
   found_.push_back(std::move(plugin));
 }
 
 void Host::refuse(const Path& library, const std::string& origin, const Error& error) {
-  std::string reason = error.message();
-  const std::string prefix = path_text(library) + ": ";
-  if (reason.starts_with(prefix)) reason.erase(0, prefix.size());
+  std::string reason = error.message_within(path_text(library));
   if (!error.hint().empty()) reason += "; " + error.hint();
   refused_.push_back({library, origin, error.code(), std::move(reason)});
 }
@@ -236,18 +191,15 @@ const PluginLibrary& Host::load(const FoundPlugin& plugin) const {
   return *library;
 }
 
-const LineExporter& Host::exporter(const Entry& entry) const {
-  return *load(found_[entry.plugin]).exporters()[entry.exporter];
-}
-
 Probe Host::ask(const Entry& entry, const Source& source) const {
   if (!may_take(*entry.info, source)) {
-    return {0, "takes other names: " + list_text(names_of(*entry.info))};
+    return {0, source.kind() == AcceptedSource::Kind::model
+                   ? "the model is one of " + quoted(source.model().family)
+                   : "takes other names: " + list_text(names_of(*entry.info))};
   }
   try {
-    LineFailure failure;
-    Probe probe = exporter(entry).probe(source, failure);
-    if (failure.failed) failure.raise();
+    Probe probe = object<Exporter>(entry).call(
+        [&](const Exporter& exporter) { return exporter.probe(source); });
     if (probe.confidence < 0 || probe.confidence > 100) {
       return {0, "is confident by " + std::to_string(probe.confidence) + ", expected 0 to 100"};
     }
@@ -263,8 +215,8 @@ Probe Host::ask(const Entry& entry, const Source& source) const {
 
 std::vector<Host::Answer> Host::ask(const Source& source) const {
   std::vector<Answer> answers;
-  for (const Entry& entry : entries_) {
-    if (takes_kind(*entry.info, source.kind())) answers.push_back({&entry, ask(entry, source)});
+  for (const Entry& entry : offers<ExporterInfo>()) {
+    if (takes_kind(*entry.info, source.kind())) answers.push_back({entry, ask(entry, source)});
   }
   std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) {
     return a.probe.confidence > b.probe.confidence;
@@ -275,26 +227,26 @@ std::vector<Host::Answer> Host::ask(const Source& source) const {
 std::vector<Candidate> Host::probe(const Source& source) const {
   std::vector<Candidate> candidates;
   for (const Answer& answer : ask(source)) {
-    candidates.push_back({answer.entry->info->name, answer.entry->info->component, answer.probe});
+    candidates.push_back({answer.entry.info->name, answer.entry.info->component, answer.probe});
   }
   return candidates;
 }
 
 std::vector<std::string> Host::pretrained_names() const {
   std::set<std::string> names;
-  for (const Entry& entry : entries_) {
+  for (const Entry& entry : offers<ExporterInfo>()) {
     for (std::string& name : names_of(*entry.info)) names.insert(std::move(name));
   }
   return {names.begin(), names.end()};
 }
 
-const Host::Entry& Host::find(const std::string& name) const {
+Host::Entry Host::find(const std::string& name) const {
   std::vector<std::string> names;
-  for (const Entry& entry : entries_) {
+  for (const Entry& entry : offers<ExporterInfo>()) {
     if (entry.info->name == name) return entry;
     names.push_back(entry.info->name);
   }
-  std::string hint = suggestion(name, names);
+  std::string hint = did_you_mean(name, names);
   if (hint.empty() && !refused_.empty()) hint = kRefusedHint;
   throw Error(ErrorKind::usage, "exporter.unknown",
               "there is no exporter " + quoted(name) +
@@ -305,7 +257,7 @@ const Host::Entry& Host::find(const std::string& name) const {
 Host::Answer Host::choose(const ComponentRequest& request) const {
   const std::string source = quoted(request.source.given());
   if (request.exporter) {
-    const Entry& entry = find(*request.exporter);
+    const Entry entry = find(*request.exporter);
     const AcceptedSource::Kind kind = request.source.kind();
     if (!takes_kind(*entry.info, kind)) {
       throw Error(ErrorKind::usage, "exporter.kind",
@@ -318,7 +270,7 @@ Host::Answer Host::choose(const ComponentRequest& request) const {
                       quoted(entry.info->component) + ", asked for was " +
                       quoted(*request.component));
     }
-    return {&entry, ask(entry, request.source)};
+    return {entry, ask(entry, request.source)};
   }
   return best_of(ask(request.source), request);
 }
@@ -329,7 +281,7 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
   std::vector<Answer> wanted;
   std::copy_if(answers.begin(), answers.end(), std::back_inserter(wanted),
                [&](const Answer& answer) {
-                 return !request.component || answer.entry->info->component == *request.component;
+                 return !request.component || answer.entry.info->component == *request.component;
                });
   if (answers.empty() || answers.front().probe.confidence == 0) {
     std::string reasons = answers.empty()
@@ -347,8 +299,8 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
   if (offered == 0 || (offered < best.probe.confidence && best.probe.confidence >= kSure)) {
     throw Error(ErrorKind::input, "exporter.component",
                 source + " is no component " + quoted(*request.component) + " but a component " +
-                    quoted(best.entry->info->component) + ": " + best.words(),
-                "give it where a component " + quoted(best.entry->info->component) +
+                    quoted(best.entry.info->component) + ": " + best.words(),
+                "give it where a component " + quoted(best.entry.info->component) +
                     " is expected, or name the exporter that is to take it");
   }
   if (wanted.size() > 1 && wanted[1].probe.confidence == wanted[0].probe.confidence) {
@@ -362,86 +314,91 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
 
 PreparedComponent Host::prepare(const ComponentRequest& request) const {
   const Answer answer = choose(request);
-  const Entry& entry = *answer.entry;
-  const FoundPlugin& plugin = found_[entry.plugin];
-  const ExportRequest call{request.source, check_options("exporter " + quoted(entry.info->name),
-                                                         entry.info->options, request.options)};
+  const Entry& entry = answer.entry;
+  // What the caller understands beside what the exporter declares.
+  std::vector<OptionSpec> declared = entry.info->options;
+  for (const OptionSpec& further : request.further_options) {
+    if (std::ranges::count(declared, further.name, &OptionSpec::name) == 0) {
+      declared.push_back(further);
+    }
+  }
+  const std::vector<OptionValue> options =
+      check_options("exporter " + quoted(entry.info->name), declared, request.options);
+  const std::size_t own = entry.info->options.size();
+  const ExportRequest checked{
+      request.source, {options.begin(), options.begin() + static_cast<std::ptrdiff_t>(own)}};
   Context context(*this);
-  LineFailure failure;
-  Component component = exporter(entry).prepare(call, context, failure);
-  const auto culprit = [&] {
-    return path_text(plugin.library) + ": exporter " + quoted(entry.info->name);
-  };
-  if (failure.failed) raise_failure(failure, culprit());
+  Component component =
+      call(object<Exporter>(entry), culprit(entry),
+           [&](const Exporter& exporter) { return exporter.prepare(checked, context); });
   if (component.role != entry.info->component) {
     throw Error(ErrorKind::plugin, "plugin.component",
-                culprit() + " made a component " + quoted(component.role) + ", it announced " +
+                culprit(entry) + " made a component " + quoted(component.role) + ", it announced " +
                     quoted(entry.info->component));
   }
-  return {std::move(component), *entry.info,    plugin.info.version, plugin.library,
-          answer.probe,         request.source, call.options};
+  if (auto* model = std::get_if<Model>(&component.content); model && model->family.empty()) {
+    model->family = entry.info->name;
+  }
+  return {std::move(component),
+          *entry.info,
+          entry.plugin->info.version,
+          entry.plugin->library,
+          answer.probe,
+          request.source,
+          options};
 }
 
 std::vector<StageKindInfo> Host::stage_kinds() const {
   std::vector<StageKindInfo> kinds;
-  for (const FoundPlugin& plugin : found_) {
-    kinds.insert(kinds.end(), plugin.info.stages.begin(), plugin.info.stages.end());
-  }
+  for (const auto& offer : offers<StageKindInfo>()) kinds.push_back(*offer.info);
   return kinds;
 }
 
 std::vector<OptionValue> Host::check_stage_options(const std::string& kind,
                                                    const std::vector<OptionValue>& given) const {
-  for (const StageKindInfo& info : stage_kinds()) {
-    if (info.name == kind) {
-      return check_options("the kind of stage " + quoted(kind), info.options, given);
-    }
-  }
-  throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
+  return check_options("the kind of stage " + quoted(kind), find_stage(*this, kind).info->options,
+                       given);
 }
 
 StageOutcome Host::run_stage(const std::string& kind, const StageRequest& request,
                              StageContext& context) const {
-  for (const FoundPlugin& plugin : found_) {
-    for (std::size_t i = 0; i < plugin.info.stages.size(); ++i) {
-      if (plugin.info.stages[i].name != kind) continue;
-      LineFailure failure;
-      StageOutcome outcome = load(plugin).stages()[i]->run(request, context, failure);
-      if (failure.failed) {
-        raise_failure(failure, path_text(plugin.library) + ": stage " + quoted(kind));
-      }
-      return outcome;
-    }
-  }
-  throw Error(ErrorKind::internal, "stage.kind", "no plugin offers the stage " + quoted(kind));
+  const FoundOffer<StageKindInfo> offer = find_stage(*this, kind);
+  return call(object<StageKind>(offer), culprit(offer),
+              [&](const StageKind& stage) { return stage.run(request, context); });
 }
 
-bool Host::can_run(const std::string& exporter) const {
-  return std::ranges::any_of(found_, [&](const FoundPlugin& plugin) {
-    return std::ranges::any_of(plugin.info.codecs, [&](const CodecLoaderInfo& info) {
-      return std::ranges::count(info.exporters, exporter) != 0;
-    });
-  });
+std::optional<FoundOffer<CodecLoaderInfo>> Host::loader_of(const std::string& family) const {
+  for (const auto& offer : offers<CodecLoaderInfo>()) {
+    if (std::ranges::count(offer.info->exporters, family) != 0) return offer;
+  }
+  return std::nullopt;
 }
 
-std::unique_ptr<Codec> Host::load_codec(const PreparedComponent& component,
-                                        const CodecOptions& options) const {
-  for (const FoundPlugin& plugin : found_) {
-    for (std::size_t i = 0; i < plugin.info.codecs.size(); ++i) {
-      const CodecLoaderInfo& info = plugin.info.codecs[i];
-      if (std::ranges::count(info.exporters, component.exporter.name) == 0) continue;
-      const std::string culprit = path_text(plugin.library) + ": codec " + quoted(info.name);
-      LineFailure failure;
-      std::unique_ptr<LineCodec> codec =
-          load(plugin).codecs()[i]->load(component.component.package, options, failure);
-      if (failure.failed) raise_failure(failure, culprit);
-      return std::make_unique<RemoteCodec>(std::move(codec), culprit);
-    }
+bool Host::can_run(const std::string& family) const { return loader_of(family).has_value(); }
+
+FoundOffer<CodecLoaderInfo> Host::require_codec(const Component& component) const {
+  const Model* model = component.model();
+  if (model == nullptr) {
+    throw Error(ErrorKind::input, "codec.unsupported",
+                "the component is a reference to " +
+                    quoted(std::get<Reference>(component.content).name) + " and holds no weights",
+                "give the weights themselves: a training checkpoint or an exported codec");
   }
+  if (const auto offer = loader_of(model->family)) return *offer;
   throw Error(ErrorKind::plugin, "codec.none",
-              "no plugin runs components of exporter " + quoted(component.exporter.name),
+              "no plugin runs components of exporter " + quoted(model->family),
               refused_.empty() ? "'craftbundle plugins list' shows what there is"
                                : std::string(kRefusedHint));
+}
+
+std::unique_ptr<Codec> Host::load_codec(const Component& component,
+                                        const CodecOptions& options) const {
+  const FoundOffer<CodecLoaderInfo> offer = require_codec(component);
+  const Guarded<CodecLoader>& loader = object<CodecLoader>(offer);
+  std::unique_ptr<Codec> codec = call(loader, culprit(offer), [&](const CodecLoader& with) {
+    return with.load(*component.model(), options);
+  });
+  return std::make_unique<RemoteCodec>(loader.adopt(std::move(codec)), culprit(offer));
 }
 
 std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {

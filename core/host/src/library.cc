@@ -18,7 +18,7 @@ namespace {
 
 Error plugin_error(std::string_view code, const Path& library, const std::string& what,
                    std::string hint = {}) {
-  return Error(ErrorKind::plugin, code, path_text(library) + ": " + what, std::move(hint));
+  return Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
 }
 
 // The dynamic linker's own words in Boost.DLL's message.
@@ -30,7 +30,7 @@ std::string_view linker_words(std::string_view message) {
   return message.substr(0, message.rfind("): "));
 }
 
-// The dynamic linker's reasons have no code, only text.
+// The dynamic linker's reasons have no code, only text, so here, and only here, text decides.
 Error translate(const Path& library, std::string_view message) {
   std::string_view reason = linker_words(message);
   const std::string own_name = library.string() + ": ";
@@ -80,12 +80,11 @@ std::string text_of(const Path& library, const char* text, std::size_t limit,
 // Field by field, so that nothing is read whose meaning is not sure yet.
 PluginInfo judge(const Path& library, const PluginDescriptor& descriptor) {
   const std::string rebuild = "build the plugin again with the Craftbundle that is installed here";
-  if (std::memcmp(descriptor.magic, kPluginMagic, sizeof kPluginMagic) != 0) {
+  const auto text = [](const auto& magic) { return std::string_view(magic.data(), magic.size()); };
+  if (descriptor.magic != kPluginMagic) {
     throw plugin_error("plugin.descriptor", library,
-                       "its descriptor begins with " +
-                           quoted(std::string_view(descriptor.magic, sizeof descriptor.magic)) +
-                           ", expected " +
-                           quoted(std::string_view(kPluginMagic, sizeof kPluginMagic)));
+                       "its descriptor begins with " + quoted(text(descriptor.magic)) +
+                           ", expected " + quoted(text(kPluginMagic)));
   }
   if (descriptor.abi_version != kPluginAbiVersion) {
     throw plugin_error("plugin.abi", library,
@@ -123,88 +122,36 @@ PluginInfo judge(const Path& library, const PluginDescriptor& descriptor) {
   return info;
 }
 
-class Collector final : public LineRegistrar {
- public:
-  void add(std::unique_ptr<LineExporter> exporter) noexcept override {
-    exporters.push_back(std::move(exporter));
+Offers run_entry(const Path& library, const PluginDescriptor& descriptor) {
+  Registrar registrar;
+  std::optional<Error> failure;
+  // A plugin without the macro may throw here.
+  const std::optional<Error> thrown =
+      detail::guarded(&detail::guard, [&] { descriptor.entry(&registrar, &failure); });
+  if (thrown) failure = thrown;
+  if (failure) {
+    throw plugin_error("plugin.entry", library,
+                       "its entry function failed: " + printable(failure->message(), 1'000));
   }
-  void add(std::unique_ptr<LineStageKind> kind) noexcept override {
-    stages.push_back(std::move(kind));
-  }
-  void add(std::unique_ptr<LineCodecLoader> loader) noexcept override {
-    codecs.push_back(std::move(loader));
-  }
-  std::vector<std::unique_ptr<LineExporter>> exporters;
-  std::vector<std::unique_ptr<LineStageKind>> stages;
-  std::vector<std::unique_ptr<LineCodecLoader>> codecs;
-};
-
-[[noreturn]] void entry_failed(const Path& library, const std::string& reason) {
-  throw plugin_error("plugin.entry", library,
-                     "its entry function failed: " + printable(reason, 1'000));
+  return registrar.take();
 }
 
-Collector run_entry(const Path& library, const PluginDescriptor& descriptor) {
-  Collector collector;
-  LineFailure failure;
-  try {
-    descriptor.entry(&collector, &failure);
-  } catch (const std::exception& error) {
-    entry_failed(library, std::string("it threw ") + error.what());
-  } catch (...) {
-    entry_failed(library, "it threw something that is no std::exception");
+template <typename Offer>
+std::vector<typename Offer::Info> described(const Path& library,
+                                            const std::vector<Guarded<Offer>>& offers) {
+  std::vector<typename Offer::Info> infos;
+  for (const Guarded<Offer>& offer : offers) {
+    try {
+      infos.push_back(offer.call([](const Offer& object) { return object.info(); }));
+    } catch (const Error& error) {
+      throw plugin_error("plugin.info", library,
+                         "its " + std::string(Offer::Info::kKind) + " " +
+                             std::to_string(infos.size() + 1) +
+                             " cannot describe itself: " + printable(error.message(), 1'000));
+    }
   }
-  if (failure.failed) entry_failed(library, failure.message);
-  return collector;
+  return infos;
 }
-
-class MappedLibrary final : public PluginLibrary {
- public:
-  MappedLibrary(Path path, const PluginDescriptor& descriptor)
-      : path_(std::move(path)), info_(judge(path_, descriptor)) {
-    Collector offered = run_entry(path_, descriptor);
-    exporters_ = std::move(offered.exporters);
-    stages_ = std::move(offered.stages);
-    codecs_ = std::move(offered.codecs);
-    for (const auto& exporter : exporters_) {
-      info_.exporters.push_back(described<ExporterInfo>(exporter, "an exporter"));
-    }
-    for (const auto& stage : stages_) {
-      info_.stages.push_back(described<StageKindInfo>(stage, "a kind of stage"));
-    }
-    for (const auto& codec : codecs_) {
-      info_.codecs.push_back(described<CodecLoaderInfo>(codec, "a loader of codecs"));
-    }
-    if (const std::optional<std::string> problem = find_problem(info_)) {
-      throw plugin_error("plugin.info", path_, "the plugin " + *problem);
-    }
-  }
-
-  const Path& path() const override { return path_; }
-  const PluginInfo& info() const override { return info_; }
-  const std::vector<std::unique_ptr<LineExporter>>& exporters() const override {
-    return exporters_;
-  }
-  const std::vector<std::unique_ptr<LineStageKind>>& stages() const override { return stages_; }
-  const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const override { return codecs_; }
-
- private:
-  template <typename Info, typename Offered>
-  Info described(const Offered& offered, const std::string& what) const {
-    if (!offered) throw plugin_error("plugin.info", path_, "the plugin registers nothing");
-    LineFailure failure;
-    Info info = offered->info(failure);
-    if (!failure.failed) return info;
-    throw plugin_error("plugin.info", path_,
-                       what + " cannot describe itself: " + printable(failure.message, 1'000));
-  }
-
-  Path path_;
-  PluginInfo info_;
-  std::vector<std::unique_ptr<LineExporter>> exporters_;
-  std::vector<std::unique_ptr<LineStageKind>> stages_;
-  std::vector<std::unique_ptr<LineCodecLoader>> codecs_;
-};
 
 // What became of a library that was mapped. Kept for ever: its code must outlive everything that
 // came from it, and its entry runs once.
@@ -220,10 +167,21 @@ void open(const Path& library, Mapping& mapping) {
                        "is no exporter plugin: it has no symbol " + quoted(kPluginSymbol));
   }
   const auto& descriptor = mapping.handle.get<const PluginDescriptor>(kPluginSymbol);
-  mapping.library = std::make_shared<const MappedLibrary>(library, descriptor);
+  mapping.library = std::make_shared<const PluginLibrary>(library, descriptor);
 }
 
 }  // namespace
+
+PluginLibrary::PluginLibrary(Path path, const PluginDescriptor& descriptor)
+    : path_(std::move(path)),
+      info_(judge(path_, descriptor)),
+      offers_(run_entry(path_, descriptor)) {
+  info_.all = std::apply(
+      [&](const auto&... offers) { return OfferInfos{described(path_, offers)...}; }, offers_);
+  if (const std::optional<std::string> problem = find_problem(info_)) {
+    throw plugin_error("plugin.info", path_, "the plugin " + *problem);
+  }
+}
 
 Path check_library_file(const Path& library) {
   const Path real = real_path(library);

@@ -13,7 +13,7 @@ namespace {
 
 using Problem = std::optional<std::string>;
 
-constexpr std::size_t kMaxExporters = 64;
+constexpr std::size_t kMaxOffers = 64;  // of a kind
 constexpr std::size_t kMaxListItems = 1'000;
 constexpr std::size_t kMaxTextBytes = 1'000;
 
@@ -102,36 +102,86 @@ Problem problem_of(const std::vector<OptionSpec>& options) {
   return std::nullopt;
 }
 
-Problem problem_of(const ExporterInfo& info) {
+// The rules of each kind.
+
+Problem own_problem(const ExporterInfo& info) {
   if (!is_name(info.component)) {
     return "makes a component " + quoted(info.component) + ", expected a lower-case name";
   }
-  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
-  if (info.revision < 1)
-    return "has revision " + std::to_string(info.revision) + ", expected 1 or more";
   if (info.accepts.empty()) return "accepts no source";
   if (info.accepts.size() > kMaxListItems) return "accepts too many kinds of source";
   for (const AcceptedSource& source : info.accepts) {
     if (Problem problem = problem_of(source)) return problem;
   }
-  return problem_of(info.options);
+  return std::nullopt;
 }
 
-Problem problem_of(const StageKindInfo& info) {
-  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
-  if (Problem problem = problem_of_text(info.inputs, "description of its inputs")) return problem;
-  if (info.revision < 1)
-    return "has revision " + std::to_string(info.revision) + ", expected 1 or more";
-  return problem_of(info.options);
+Problem own_problem(const StageKindInfo& info) {
+  if (std::ranges::count(kReservedStageNames, info.name) != 0) {
+    return "has a name that scripts have already";
+  }
+  return problem_of_text(info.inputs, "description of its inputs");
 }
 
-Problem problem_of(const CodecLoaderInfo& info) {
-  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
+Problem own_problem(const CodecLoaderInfo& info) {
   if (info.exporters.empty()) return "names no exporter whose components it runs";
-  if (info.exporters.size() > kMaxExporters) return "names too many exporters";
+  if (info.exporters.size() > kMaxOffers) return "names too many exporters";
   for (const std::string& exporter : info.exporters) {
     if (!is_name(exporter)) {
       return "names the exporter " + quoted(exporter) + ", expected a lower-case name";
+    }
+  }
+  return std::nullopt;
+}
+
+Problem own_problem(const LayoutInfo& info) {
+  if (info.families.empty()) return "takes models of no family";
+  if (info.parts.empty()) return "names no file";
+  if (info.parts.size() > kMaxOffers || info.families.size() > kMaxOffers) {
+    return "names too many files or families";
+  }
+  for (const LayoutInfo::Part& part : info.parts) {
+    if (part.role != "*" && !is_name(part.role)) {
+      return "has a file for the role " + quoted(part.role) + ", expected a lower-case name or '*'";
+    }
+    const bool has_place = part.file.find('*') != std::string::npos;
+    if (!is_relative_name(part.file) || !is_clean(part.file) || has_place != (part.role == "*")) {
+      return "names the file " + quoted(part.file) + " for the role " + quoted(part.role);
+    }
+  }
+  for (const std::string& family : info.families) {
+    if (family != "*" && !is_name(family)) return "takes the family " + quoted(family);
+  }
+  return std::nullopt;
+}
+
+// The rules of all kinds.
+
+Problem problem_of(const OfferInfo& info) {
+  if (!is_name(info.name)) return "has no lower-case name";
+  if (Problem problem = problem_of_text(info.summary, "summary")) return problem;
+  if (info.revision < 1) {
+    return "has revision " + std::to_string(info.revision) + ", expected 1 or more";
+  }
+  return problem_of(info.options);
+}
+
+template <typename Info>
+Problem problem_of_offers(const std::vector<Info>& offers) {
+  if (offers.size() > kMaxOffers) {
+    return "offers " + std::to_string(offers.size()) + " " + plural<Info>() +
+           ", expected at most " + std::to_string(kMaxOffers);
+  }
+  std::set<std::string_view> names;
+  for (const Info& info : offers) {
+    Problem problem = problem_of(static_cast<const OfferInfo&>(info));
+    if (!problem) problem = own_problem(info);
+    if (problem) {
+      return "offers the " + std::string(Info::kKind) + " " + quoted(info.name) + ", which " +
+             *problem;
+    }
+    if (!names.insert(info.name).second) {
+      return "offers two " + plural<Info>() + " " + quoted(info.name);
     }
   }
   return std::nullopt;
@@ -165,68 +215,20 @@ Problem find_problem(const PluginInfo& info) {
       !is_clean(info.interface_id)) {
     return "has the interface id " + quoted(info.interface_id);
   }
-  if (info.exporters.empty() && info.stages.empty() && info.codecs.empty()) {
-    return "offers no exporter";
-  }
-  if (info.exporters.size() > kMaxExporters) {
-    return "offers " + std::to_string(info.exporters.size()) + " exporters, expected at most " +
-           std::to_string(kMaxExporters);
-  }
-  std::set<std::string_view> names;
-  for (const ExporterInfo& exporter : info.exporters) {
-    if (!is_name(exporter.name)) {
-      return "offers an exporter " + quoted(exporter.name) + ", expected a lower-case name";
-    }
-    if (!names.insert(exporter.name).second) {
-      return "offers two exporters " + quoted(exporter.name);
-    }
-    if (Problem problem = problem_of(exporter)) {
-      return "offers exporter " + quoted(exporter.name) + ", which " + *problem;
-    }
-  }
-  if (info.stages.size() > kMaxExporters) {
-    return "offers " + std::to_string(info.stages.size()) + " kinds of stage, expected at most " +
-           std::to_string(kMaxExporters);
-  }
-  names.clear();
-  for (const StageKindInfo& stage : info.stages) {
-    if (!is_name(stage.name)) {
-      return "offers a kind of stage " + quoted(stage.name) + ", expected a lower-case name";
-    }
-    if (std::ranges::count(kReservedStageNames, stage.name) != 0) {
-      return "offers a kind of stage " + quoted(stage.name) + ", a name that scripts have already";
-    }
-    if (!names.insert(stage.name).second) {
-      return "offers two kinds of stage " + quoted(stage.name);
-    }
-    if (Problem problem = problem_of(stage)) {
-      return "offers the kind of stage " + quoted(stage.name) + ", which " + *problem;
-    }
-  }
-  if (info.codecs.size() > kMaxExporters) {
-    return "offers " + std::to_string(info.codecs.size()) +
-           " loaders of codecs, expected at most " + std::to_string(kMaxExporters);
-  }
-  names.clear();
-  for (const CodecLoaderInfo& codec : info.codecs) {
-    if (!is_name(codec.name)) {
-      return "offers a loader of codecs " + quoted(codec.name) + ", expected a lower-case name";
-    }
-    if (!names.insert(codec.name).second) {
-      return "offers two loaders of codecs " + quoted(codec.name);
-    }
-    if (Problem problem = problem_of(codec)) {
-      return "offers the loader of codecs " + quoted(codec.name) + ", which " + *problem;
-    }
-  }
-  return std::nullopt;
+  if (info.all == OfferInfos()) return "offers nothing";
+  Problem problem;
+  info.for_each_kind([&](const auto& offers) {
+    if (!problem) problem = problem_of_offers(offers);
+  });
+  return problem;
 }
 
 Error interface_error(const Path& library, const std::string& found) {
   return Error(ErrorKind::plugin, "plugin.interface",
-               path_text(library) + ": was built with interface " + quoted(found) +
-                   ", this Craftbundle has " + quoted(kInterfaceId),
-               "build the plugin again with the Craftbundle that is installed here");
+               "was built with interface " + quoted(found) + ", this Craftbundle has " +
+                   quoted(kInterfaceId),
+               "build the plugin again with the Craftbundle that is installed here")
+      .add_context(path_text(library));
 }
 
 Problem find_problem(const OptionSpec& option, const std::string& value) {

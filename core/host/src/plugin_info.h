@@ -1,4 +1,4 @@
-// What a plugin says of itself must follow the rules of plugin.h and exporter.h, whether it comes
+// What a plugin says of itself must follow the rules of plugin.h and offer.h, whether it comes
 // from the library or from its sidecar.
 #pragma once
 

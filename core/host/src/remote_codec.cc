@@ -14,15 +14,6 @@ namespace {
 // Beyond any codec; products of two such numbers fit 64 bits.
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
-// Calls a function of the line.
-template <typename Call>
-auto call(const std::string& culprit, Call&& body) {
-  LineFailure failure;
-  auto result = body(failure);
-  if (failure.failed) raise_failure(failure, culprit);
-  return result;
-}
-
 // Whether `data` holds batch x rows x columns numbers.
 template <typename T>
 bool holds(const std::vector<T>& data, std::int64_t batch, std::int64_t rows,
@@ -38,27 +29,23 @@ std::string size_text(std::int64_t batch, std::int64_t rows, std::int64_t column
 
 }  // namespace
 
-void raise_failure(const LineFailure& failure, const std::string& culprit) {
-  if (failure.code.starts_with("plugin.")) with_context(culprit, [&] { failure.raise(); });
-  failure.raise();
-}
-
-RemoteCodec::RemoteCodec(std::unique_ptr<const LineCodec> codec, std::string culprit)
+RemoteCodec::RemoteCodec(Guarded<Codec> codec, std::string culprit)
     : codec_(std::move(codec)), culprit_(std::move(culprit)) {
-  properties_ = call(culprit_, [&](LineFailure& failure) { return codec_->properties(failure); });
+  if (!codec_) fail("a codec that is null was made");
+  properties_ = call(codec_, culprit_, [](const Codec& made) { return made.properties(); });
   check_properties();
 }
 
 Latent RemoteCodec::encode_latent(const Audio& audio) const {
   Latent latent =
-      call(culprit_, [&](LineFailure& failure) { return codec_->encode_latent(audio, failure); });
+      call(codec_, culprit_, [&](const Codec& codec) { return codec.encode_latent(audio); });
   check(latent, audio.batch, "encode_latent()");
   return latent;
 }
 
 Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
-  Codes codes = call(
-      culprit_, [&](LineFailure& failure) { return codec_->encode(audio, codebooks, failure); });
+  Codes codes =
+      call(codec_, culprit_, [&](const Codec& codec) { return codec.encode(audio, codebooks); });
   const std::int64_t expected = codebooks == 0 ? properties_.codebooks : codebooks;
   if (codes.batch != audio.batch || codes.codebooks != expected ||
       !holds(codes.data, codes.batch, codes.codebooks, codes.frames)) {
@@ -81,14 +68,13 @@ Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
 
 Latent RemoteCodec::decode_latent(const Codes& codes) const {
   Latent latent =
-      call(culprit_, [&](LineFailure& failure) { return codec_->decode_latent(codes, failure); });
+      call(codec_, culprit_, [&](const Codec& codec) { return codec.decode_latent(codes); });
   check(latent, codes.batch, "decode_latent()");
   return latent;
 }
 
 Audio RemoteCodec::decode(const Codes& codes) const {
-  Audio audio =
-      call(culprit_, [&](LineFailure& failure) { return codec_->decode(codes, failure); });
+  Audio audio = call(codec_, culprit_, [&](const Codec& codec) { return codec.decode(codes); });
   if (audio.batch != codes.batch || audio.channels != properties_.channels ||
       !holds(audio.data, audio.batch, audio.channels, audio.samples)) {
     fail("decode() returned audio of " +
@@ -100,9 +86,9 @@ Audio RemoteCodec::decode(const Codes& codes) const {
 }
 
 void RemoteCodec::save(OutputFile& file) const {
-  call(culprit_, [&](LineFailure& failure) {
-    codec_->save(file, failure);
-    return 0;
+  call(codec_, culprit_, [&](const Codec& codec) {
+    codec.save(file);
+    return true;
   });
 }
 

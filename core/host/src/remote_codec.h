@@ -8,15 +8,23 @@
 
 namespace craftbundle {
 
-// Throws what `failure` describes. An Error that a plugin's code threw is about its inputs;
-// everything else is about the plugin, and names the `culprit`. REQUIRES: failure.failed.
-[[noreturn]] void raise_failure(const LineFailure& failure, const std::string& culprit);
+// Calls `body(object)`. An Error that a plugin's code threw is about its inputs and stays as it is;
+// everything else is about the plugin, and names the `culprit`.
+template <typename T, typename Body>
+auto call(const Guarded<T>& object, const std::string& culprit, Body&& body) {
+  try {
+    return object.call(body);
+  } catch (Error& error) {
+    if (error.code().starts_with("plugin.")) error.add_context(culprit);
+    throw;
+  }
+}
 
-// Failures become errors again, and what the plugin returns is checked: whoever uses it may rely on
-// sizes and codes. Throws Error(plugin, "plugin.codec") naming the culprit.
+// What the plugin returns is checked: whoever uses it may rely on sizes and codes. Throws
+// Error(plugin, "plugin.codec") naming the culprit, also for a codec that is null.
 class RemoteCodec final : public Codec {
  public:
-  RemoteCodec(std::unique_ptr<const LineCodec> codec, std::string culprit);
+  RemoteCodec(Guarded<Codec> codec, std::string culprit);
 
   const CodecProperties& properties() const override { return properties_; }
   Latent encode_latent(const Audio& audio) const override;
@@ -30,7 +38,7 @@ class RemoteCodec final : public Codec {
   void check_properties() const;
   void check(const Latent& latent, std::int64_t batch, const std::string& function) const;
 
-  std::unique_ptr<const LineCodec> codec_;
+  Guarded<Codec> codec_;
   std::string culprit_;
   CodecProperties properties_;
 };

@@ -61,11 +61,12 @@ void check_same(const Path& library, const PluginInfo& described, const PluginIn
   if (described == loaded) return;
   const auto [in_sidecar, in_library] = first_difference(to_sidecar(described), to_sidecar(loaded));
   throw Error(ErrorKind::plugin, "plugin.sidecar_mismatch",
-              path_text(library) + ": is not what " + path_text(sidecar_path(library).filename()) +
+              "is not what " + path_text(sidecar_path(library).filename()) +
                   " describes: it says " + quoted(in_library) + ", its description " +
                   quoted(in_sidecar),
               "write the description again: craftbundle-scan " + path_text(library) + " -o " +
-                  path_text(sidecar_path(library)));
+                  path_text(sidecar_path(library)))
+      .add_context(path_text(library));
 }
 
 }  // namespace craftbundle

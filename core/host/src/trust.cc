@@ -16,14 +16,16 @@ struct stat status_of(const Path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     throw Error(ErrorKind::plugin, "plugin.unreadable",
-                system_error(errno, path_text(path)).message());
+                system_error(errno, path_text(path)).bare_message())
+        .add_context(path_text(path));
   }
   return status;
 }
 
 [[noreturn]] void refuse(const Path& path, const std::string& what, const std::string& hint) {
-  throw Error(ErrorKind::plugin, "plugin.permissions",
-              path_text(path) + ": " + what + ", so it could hold anyone's code", hint);
+  throw Error(ErrorKind::plugin, "plugin.permissions", what + ", so it could hold anyone's code",
+              hint)
+      .add_context(path_text(path));
 }
 
 void check_owned(const Path& path) {
@@ -53,7 +55,8 @@ Path real_path(const Path& path) {
   boost::system::error_code ignored;
   const bool is_link = boost::filesystem::is_symlink(path, ignored);
   throw Error(ErrorKind::plugin, "plugin.unreadable",
-              path_text(path) + (is_link ? ": is a link to nothing" : ": cannot be found"));
+              is_link ? "is a link to nothing" : "cannot be found")
+      .add_context(path_text(path));
 }
 
 void check_trusted(const Path& file) {

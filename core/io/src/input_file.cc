@@ -25,7 +25,8 @@ std::string_view kind_of(const struct stat& status) {
 void require_regular(const Path& path, const struct stat& status) {
   if (S_ISREG(status.st_mode)) return;
   throw Error(ErrorKind::input, "io.not_a_file",
-              path_text(path) + ": is " + std::string(kind_of(status)) + ", expected a file");
+              "is " + std::string(kind_of(status)) + ", expected a file")
+      .add_context(path_text(path));
 }
 
 }  // namespace
@@ -62,9 +63,10 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> buffer) const {
     }
     if (count == 0) {
       throw Error(ErrorKind::input, "io.truncated",
-                  path_text(path_) + ": ends at byte " + std::to_string(offset) + ", " +
-                      std::to_string(buffer.size()) + " more were expected",
-                  "the file changed while it was read; try again when nothing writes to it");
+                  "ends at byte " + std::to_string(offset) + ", " + std::to_string(buffer.size()) +
+                      " more were expected",
+                  "the file changed while it was read; try again when nothing writes to it")
+          .add_context(path_text(path_));
     }
     offset += static_cast<std::uint64_t>(count);
     buffer = buffer.subspan(static_cast<std::size_t>(count));
@@ -82,8 +84,9 @@ void InputFile::check_unchanged() const {
   if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
   if (static_cast<std::uint64_t>(status.st_size) != size_ ||
       nanoseconds(status.st_mtim) != modified_ns_) {
-    throw Error(ErrorKind::input, "io.changed", path_text(path_) + ": changed while it was read",
-                "try again when nothing writes to it");
+    throw Error(ErrorKind::input, "io.changed", "changed while it was read",
+                "try again when nothing writes to it")
+        .add_context(path_text(path_));
   }
 }
 

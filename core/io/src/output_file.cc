@@ -5,16 +5,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/filesystem.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <random>
 #include <vector>
 
 #include "craftbundle/base/error.h"
 #include "hasher.h"
+#include "naming.h"
 
 namespace craftbundle {
 namespace {
+
+namespace fs = boost::filesystem;
 
 // For copies that pass through this process: large enough to be hashed beside the write.
 constexpr std::uint64_t kCopyBuffer = 1 << 20;
@@ -23,6 +26,8 @@ constexpr std::uint64_t kCopyBuffer = 1 << 20;
 constexpr std::uint64_t kWriteBackStep = 16ULL << 20;
 
 constexpr int kNameAttempts = 100;
+
+constexpr std::size_t kTemporaryDigits = 12;
 
 Path or_current(const Path& directory) { return directory.empty() ? Path(".") : directory; }
 
@@ -33,22 +38,6 @@ Error exists_error(const Path& target) {
                "pass --force to replace it, or choose another name");
 }
 
-// Gives the unnamed file behind `fd` a name; false with errno set on failure. Never replaces.
-bool link_unnamed(int fd, const Path& name) {
-  return ::linkat(AT_FDCWD, descriptor_path(fd).c_str(), AT_FDCWD, name.c_str(),
-                  AT_SYMLINK_FOLLOW) == 0;
-}
-
-// false with errno set on failure.
-bool rename_without_replacing(const Path& from, const Path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
-  // The file system does not know the flag. A hard link never replaces either.
-  if (::link(from.c_str(), to.c_str()) != 0) return false;
-  ::unlink(from.c_str());
-  return true;
-}
-
 int flush_descriptor(int fd) {
   int result = 0;
   do {
@@ -57,43 +46,21 @@ int flush_descriptor(int fd) {
   return result;
 }
 
-// A directory held open to be flushed.
-class OpenDirectory {
- public:
-  explicit OpenDirectory(const Path& path)
-      : path_(or_current(path)), fd_(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (fd_ < 0) throw system_error(errno, path_text(path_));
+void remove_dead_temporaries(const Path& directory) {
+  for (const Path& path : find_random_names(directory, kTemporaryPrefix, kTemporaryDigits)) {
+    if (const Descriptor abandoned = take_abandoned(path, O_RDWR)) ::unlink(path.c_str());
   }
-  OpenDirectory(const OpenDirectory&) = delete;
-  OpenDirectory& operator=(const OpenDirectory&) = delete;
-  ~OpenDirectory() { ::close(fd_); }
-
-  void flush() const {
-    // Some network file systems cannot flush a directory; there is nothing better to do there.
-    if (flush_descriptor(fd_) != 0 && errno != EINVAL) {
-      throw system_error(errno, path_text(path_) + ": flushing the directory");
-    }
-  }
-
- private:
-  Path path_;
-  int fd_;
-};
+}
 
 }  // namespace
 
-void sync_directory(const Path& directory) { OpenDirectory(directory).flush(); }
-
 Path temporary_name(const Path& directory) {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
-  std::random_device random;
-  std::string name(kTemporaryPrefix);
-  for (int i = 0; i < 12; ++i) name += kLetters[random() % kLetters.size()];
-  return directory / name;
+  return directory / (std::string(kTemporaryPrefix) + random_digits(kTemporaryDigits));
 }
 
 OutputFile::OutputFile(const Path& directory, Durability durability, Temporary temporary)
     : directory_(or_current(directory)), durability_(durability) {
+  remove_dead_temporaries(directory_);
   if (temporary == Temporary::unnamed) create_unnamed();
   if (fd_ < 0) create_hidden();
 }
@@ -118,11 +85,17 @@ void OutputFile::create_hidden() {
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     Path name = temporary_name(directory_);
     fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd_ >= 0) {
+    if (fd_ < 0) {
+      if (errno == EEXIST) continue;
+      throw system_error(errno, path_text(directory_) + ": creating a file");
+    }
+    // In the moment before it was locked, another writer may have taken it for abandoned.
+    const LockOutcome lock = lock_named(fd_, name);
+    if (lock == LockOutcome::taken || lock == LockOutcome::impossible) {
       temporary_ = std::move(name);
       return;
     }
-    if (errno != EEXIST) throw system_error(errno, path_text(directory_) + ": creating a file");
+    ::close(std::exchange(fd_, -1));
   }
   throw Error(ErrorKind::system, "io.error",
               path_text(directory_) + ": no free temporary name was found");
@@ -223,38 +196,70 @@ void OutputFile::flush_contents() {
   }
 }
 
-void OutputFile::take_name(const Path& target, bool replace) {
+// Only a file with a name can be renamed over another.
+void OutputFile::take_temporary_name(const Path& directory) {
+  temporary_ = temporary_name(directory);
+  lock_named(fd_, temporary_);  // before it can be seen, so that nobody takes it for abandoned
+  if (link_unnamed(fd_, temporary_)) return;
+  const int error = errno;
+  temporary_.clear();
+  throw system_error(error, path_text(directory));
+}
+
+// Returns whether nothing was replaced. A replaced file keeps a name, `temporary_`, where it may
+// have to come back.
+bool OutputFile::take_name(const Path& target, bool replace) {
   if (temporary_.empty()) {
-    if (link_unnamed(fd_, target)) return;
+    if (link_unnamed(fd_, target)) return true;
     if (errno != EEXIST) throw system_error(errno, path_text(target));
     if (!replace) throw exists_error(target);
-    // Only a file with a name can be renamed over another.
-    Path name = temporary_name(or_current(target.parent_path()));
-    if (!link_unnamed(fd_, name)) throw system_error(errno, path_text(target));
-    temporary_ = std::move(name);
+    take_temporary_name(or_current(target.parent_path()));
   }
-  if (replace) {
+  if (replace && durability_ == Durability::sync) {
+    if (exchange_names(temporary_, target)) {
+      refuse_directory(target);
+      return false;
+    }
+    if (errno != ENOENT && !cannot_exchange(errno)) throw system_error(errno, path_text(target));
+  }
+  const bool fresh = rename_without_replacing(temporary_, target);
+  if (!fresh) {
+    if (errno != EEXIST) throw system_error(errno, path_text(target));
+    if (!replace) throw exists_error(target);
     if (::rename(temporary_.c_str(), target.c_str()) != 0) {
       throw system_error(errno, path_text(target));
     }
-  } else if (!rename_without_replacing(temporary_, target)) {
-    throw errno == EEXIST ? exists_error(target) : system_error(errno, path_text(target));
   }
   temporary_.clear();
+  return fresh;
+}
+
+// Files replace no directories, as rename() has it.
+void OutputFile::refuse_directory(const Path& target) {
+  boost::system::error_code ignored;
+  if (!fs::is_directory(fs::symlink_status(temporary_, ignored))) return;
+  exchange_names(temporary_, target);
+  throw system_error(EISDIR, path_text(target));
 }
 
 void OutputFile::publish(const Path& target, bool replace) {
   flush_contents();
-  if (durability_ == Durability::no_sync) return take_name(target, replace);
+  if (durability_ == Durability::no_sync) {
+    take_name(target, replace);
+    return;
+  }
   // Opened before the file is named: a directory that cannot be opened is found out in time.
   const OpenDirectory directory(target.parent_path());
-  take_name(target, replace);
+  const bool fresh = take_name(target, replace);
   try {
     directory.flush();
   } catch (...) {
-    if (!replace) ::unlink(target.c_str());
+    if (fresh) ::unlink(target.c_str());
+    if (!temporary_.empty()) exchange_names(temporary_, target);
     throw;
   }
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  temporary_.clear();
 }
 
 }  // namespace craftbundle

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "craftbundle/base/error.h"
+#include "naming.h"
 
 extern char** environ;
 
@@ -84,22 +85,6 @@ struct Prepared {
   give_up();
   ::_exit(127);
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { close(); }
-  int get() const { return fd_; }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
 
 ProgramEnd end_of(int status) {
   if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
@@ -180,7 +165,7 @@ ProgramEnd run_program(const ProgramCall& call, const Cancellation& cancellation
   if (child < 0) throw system_error(errno, "starting " + quoted(name));
   if (child == 0) become(prepared);
   ::setpgid(child, child);
-  failure.close();
+  failure = Descriptor();
   int error = 0;
   ssize_t got = 0;
   do {

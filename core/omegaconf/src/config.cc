@@ -127,6 +127,13 @@ T require(const Config& config, std::string_view key, std::optional<T> value) {
 Config::Config(std::shared_ptr<const ConfigNode> root, std::string text)
     : root_(std::move(root)), text_(std::make_shared<const std::string>(std::move(text))) {}
 
+Config::Config() {
+  static const Config empty = from_yaml("{}\n");
+  *this = empty;
+}
+
+bool Config::is_config(Object object) { return omegaconf::is_omegaconf(object); }
+
 Config Config::from_object(Object object, std::optional<Object> whole) {
   auto root = std::make_shared<const ConfigNode>(omegaconf::read_pickled(object, whole));
   std::string text = to_yaml(*root);
@@ -206,8 +213,6 @@ std::optional<std::vector<std::string>> Config::keys(std::string_view key) const
   const auto* mapping = trail.back()->get_if<ConfigNode::Mapping>();
   return mapping != nullptr ? std::optional(keys_of(*mapping)) : std::nullopt;
 }
-
-bool Config::require_bool(std::string_view key) const { return require(*this, key, get_bool(key)); }
 
 std::int64_t Config::require_int(std::string_view key) const {
   return require(*this, key, get_int(key));

@@ -164,7 +164,7 @@ const EnumNames::Table* EnumNames::table(const std::string& enum_class) {
 }
 
 void EnumNames::collect(Object root) {
-  visit_reachable(root, [&](Object object) {
+  for_each_reachable(root, [&](Object object) {
     if (!is_call_of(object, "omegaconf.nodes.EnumNode")) return;
     const std::optional<Object> type = object.attribute("enum_type");
     const std::optional<Object> fields = object.attribute("fields");

@@ -11,50 +11,6 @@
 
 namespace craftbundle::omegaconf {
 
-// Calls `visit` for every object that can be reached from `root`, once each.
-template <typename Visitor>
-void visit_reachable(Object root, Visitor&& visit) {
-  std::vector<bool> seen;
-  std::vector<Object> pending = {root};
-  while (!pending.empty()) {
-    const Object object = pending.back();
-    pending.pop_back();
-    if (object.id() >= seen.size()) seen.resize(object.id() + std::size_t{1});
-    if (seen[object.id()]) continue;
-    seen[object.id()] = true;
-    visit(object);
-    switch (object.kind()) {
-      case Kind::list:
-      case Kind::tuple:
-      case Kind::set:
-        for (std::size_t i = 0; i < object.size(); ++i) pending.push_back(object[i]);
-        break;
-      case Kind::dict:
-        for (const auto [key, value] : object.entries()) {
-          pending.push_back(key);
-          pending.push_back(value);
-        }
-        if (const auto state = object.state()) pending.push_back(*state);
-        break;
-      case Kind::call:
-        pending.push_back(object.callee());
-        pending.push_back(object.arguments());
-        if (const auto state = object.state()) pending.push_back(*state);
-        for (const Object& item : object.appended()) pending.push_back(item);
-        for (const auto& [key, value] : object.assigned()) {
-          pending.push_back(key);
-          pending.push_back(value);
-        }
-        break;
-      case Kind::persistent:
-        pending.push_back(object.persistent_id());
-        break;
-      default:
-        break;
-    }
-  }
-}
-
 struct ClassName {
   std::string module;
   std::string name;  // dotted for a nested class

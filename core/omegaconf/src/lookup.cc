@@ -325,7 +325,11 @@ Trail Lookup::refer(const Trail& container, std::string_view key) {
     }
   }
   Trail target = find(std::move(base), key);
-  if (target.empty()) refuse(written, "refers to a key that does not exist");
+  if (target.empty()) {
+    throw Error(ErrorKind::input, "config.interpolation",
+                "the interpolation " + quoted(written) + " refers to a key that does not exist")
+        .about("key:" + std::string(written));
+  }
   if (is_missing(*target.back())) refuse(written, "refers to a value that is missing (\?\?\?)");
   target = resolve(std::move(target));
   if (std::find(container.begin(), container.end(), target.back()) != container.end()) {

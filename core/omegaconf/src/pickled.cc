@@ -60,7 +60,7 @@ std::optional<std::string> unsafe_name(Object object) {
 
 // Also what is not shown in the text (flags, caches, parents) has to be sound.
 void refuse_unsafe(Object root) {
-  visit_reachable(root, [](Object object) {
+  for_each_reachable(root, [](Object object) {
     const std::optional<std::string> name = unsafe_name(object);
     if (!name) return;
     throw Error(ErrorKind::input, "config.unsafe",
@@ -84,11 +84,7 @@ class PickledReader {
 
  private:
   static bool is_container(Object object) {
-    if (object.is(Kind::call)) {
-      const std::string name = object.class_name();
-      return name == "omegaconf.dictconfig.DictConfig" || name == "omegaconf.listconfig.ListConfig";
-    }
-    return object.is(Kind::list) || object.is(Kind::tuple) ||
+    return is_omegaconf(object) || object.is(Kind::list) || object.is(Kind::tuple) ||
            (object.is(Kind::dict) && object.class_name() == "dict");
   }
 
@@ -267,6 +263,12 @@ class PickledReader {
 };
 
 }  // namespace
+
+bool is_omegaconf(Object object) {
+  if (!object.is(Kind::call)) return false;
+  const std::string name = object.class_name();
+  return name == "omegaconf.dictconfig.DictConfig" || name == "omegaconf.listconfig.ListConfig";
+}
 
 ConfigNode read_pickled(Object object, std::optional<Object> whole) {
   refuse_unsafe(object);

@@ -8,6 +8,9 @@
 
 namespace craftbundle::omegaconf {
 
+// See Config::is_config.
+bool is_omegaconf(Object object);
+
 // See Config::from_object.
 ConfigNode read_pickled(Object object, std::optional<Object> whole);
 

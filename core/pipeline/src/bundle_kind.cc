@@ -5,7 +5,6 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/bundle/bundle.h"
-#include "craftbundle/checkpoint/package.h"
 #include "kinds.h"
 
 namespace craftbundle {
@@ -13,8 +12,14 @@ namespace {
 
 class BundleStage final : public Stage {
  public:
-  BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch)
-      : sources_(std::move(sources)), to_(std::move(to)), allow_mismatch_(allow_mismatch) {}
+  // `info` is that of `layout`.
+  BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch,
+              LayoutChoice layout, LayoutInfo info)
+      : sources_(std::move(sources)),
+        to_(std::move(to)),
+        allow_mismatch_(allow_mismatch),
+        layout_(std::move(layout)),
+        info_(std::move(info)) {}
 
   std::vector<StageInput> inputs() const override {
     std::vector<StageInput> inputs;
@@ -26,22 +31,23 @@ class BundleStage final : public Stage {
   std::vector<StageOutput> outputs() const override {
     std::vector<StageOutput> outputs = {{"directory", to_}};
     for (const ComponentSource& source : sources_) {
-      outputs.push_back({source.label, to_ / audiocraft_layout().file_for(source.label)});
+      if (const auto file = info_.file_for(source.label)) {
+        outputs.push_back({source.label, to_ / *file});
+      }
     }
     outputs.push_back({"manifest", to_ / std::string(kManifestFile)});
     return outputs;
   }
   std::string what() const override {
-    std::string roles;
-    for (const ComponentSource& source : sources_) {
-      roles += (roles.empty() ? "" : " and ") + source.label;
-    }
-    return "bundle " + roles + " as " + printable(to_.filename().string());
+    std::vector<std::string> roles;
+    for (const ComponentSource& source : sources_) roles.push_back(source.label);
+    return "bundle " + join(roles, " and ") + " as " + printable(to_.filename().string());
   }
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;
     for (const ComponentSource& source : sources_) add_key(source, key);
     if (allow_mismatch_) key.push_back({"allow_mismatch", "true"});
+    add_key(layout_, key);
     return key;
   }
 
@@ -49,13 +55,13 @@ class BundleStage final : public Stage {
     Forecast forecast;
     const std::vector<PreparedComponent> components = prepare_all(host);
     for (const PreparedComponent& component : components) {
-      forecast.bytes += package_size(component.component.package);
       forecast.notes.push_back(component.component.role + " by exporter " +
                                component.exporter.name + ": " + component.probe.reason);
     }
     if (const auto misfit = find_misfit(describe_bundle(components)); misfit && !allow_mismatch_) {
       throw at_home(*misfit);
     }
+    forecast.bytes = size_of(host.lay_out(layout_, components));
     return forecast;
   }
 
@@ -72,7 +78,7 @@ class BundleStage final : public Stage {
     }
     const auto write = [&] {
       try {
-        return write_bundle(components, to_, options);
+        return write_bundle(components, layout_, run.host, to_, options);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::mismatch) throw;
         throw at_home(error);
@@ -80,7 +86,7 @@ class BundleStage final : public Stage {
     };
     const BundleReport report = write();
     StageResult result;
-    for (const WriteSummary& written : report.written) result.bytes += written.bytes;
+    for (const WrittenFile& file : report.files) result.bytes += file.written.bytes;
     for (const PreparedComponent& component : components) {
       const std::string role = component.component.role + ": ";
       for (const std::string& check : component.component.checks) {
@@ -91,6 +97,7 @@ class BundleStage final : public Stage {
       }
       result.tools.push_back(tool_of(component));
     }
+    result.tools.push_back(tool_of(layout_, run.host));
     for (const FitCheck& check : report.manifest.fit) {
       if (check.outcome == FitCheck::Outcome::agrees) {
         result.checks.push_back("fits: " + to_string(check));
@@ -116,10 +123,13 @@ class BundleStage final : public Stage {
   std::vector<ComponentSource> sources_;
   Path to_;
   bool allow_mismatch_;
+  LayoutChoice layout_;
+  LayoutInfo info_;
 };
 
 class BundleKind final : public StageReader {
  public:
+  explicit BundleKind(std::vector<LayoutInfo> layouts) : layouts_(std::move(layouts)) {}
   std::string name() const override { return "bundle"; }
   std::string summary() const override { return "Writes a complete bundle as a directory"; }
   std::vector<StageKey> keys() const override {
@@ -136,6 +146,8 @@ class BundleKind final : public StageReader {
          false,
          "Write the bundle even when its components do not fit; is recorded.",
          {}},
+        {"layout", Type::text, false, "Layout of the bundle.", names()},
+        {"layout_options", Type::map, false, "Options of the layout.", {}},
         {"xps",
          Type::text,
          false,
@@ -156,11 +168,23 @@ class BundleKind final : public StageReader {
     }
     const std::optional<Path> to = fields.path("to");
     if (!to || sources.empty()) return nullptr;
+    LayoutChoice layout = read_layout(fields);
+    LayoutInfo info;
+    for (const LayoutInfo& known : layouts_) {
+      if (known.name == layout.name) info = known;
+    }
     return std::make_unique<BundleStage>(std::move(sources), *to,
-                                         fields.flag("allow_mismatch", false));
+                                         fields.flag("allow_mismatch", false), std::move(layout),
+                                         std::move(info));
   }
 
  private:
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const LayoutInfo& layout : layouts_) names.push_back(layout.name);
+    return names;
+  }
+
   static std::optional<ComponentSource> read_component(StageFields& fields,
                                                        const YamlNode::Entry& entry) {
     const YamlNode& value = entry.value;
@@ -203,10 +227,14 @@ class BundleKind final : public StageReader {
     locate(source);
     return source;
   }
+
+  std::vector<LayoutInfo> layouts_;
 };
 
 }  // namespace
 
-std::unique_ptr<const StageReader> make_bundle_kind() { return std::make_unique<BundleKind>(); }
+std::unique_ptr<const StageReader> make_bundle_kind(const Host& host) {
+  return std::make_unique<BundleKind>(host.layouts());
+}
 
 }  // namespace craftbundle

@@ -3,7 +3,8 @@
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/read.h"
 #include "craftbundle/omegaconf/config.h"
 #include "craftbundle/pipeline/place.h"
 #include "kinds.h"
@@ -11,9 +12,6 @@
 namespace craftbundle {
 namespace {
 
-// Where exported files keep the configuration of the training.
-constexpr std::string_view kConfigKey = "xp.cfg";
-constexpr std::string_view kLoadWith = "load with";
 constexpr std::string_view kAll = "all";
 
 // Text as it is, in a table cell too.
@@ -51,15 +49,6 @@ std::string table(const std::vector<std::string>& header,
   return text + "\n";
 }
 
-std::optional<Config> config_of(const Path& file, const Host& host) {
-  const auto checkpoint = host.open(file);
-  const Object root = checkpoint->root();
-  const std::optional<Object> value =
-      root.kind() == Kind::dict ? root.find(kConfigKey) : std::nullopt;
-  if (!value || value->kind() != Kind::string) return std::nullopt;
-  return Config::from_yaml(std::string(value->as_string()));
-}
-
 struct Card {
   std::string title;
   std::string description;
@@ -83,9 +72,7 @@ class CardStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key = {{"title", card_.title}, {"description", card_.description}};
     for (const auto& [name, values] : card_.metadata) {
-      std::string all;
-      for (const std::string& value : values) all += (all.empty() ? "" : ", ") + value;
-      key.push_back({"metadata " + name, all});
+      key.push_back({"metadata " + name, join(values, ", ")});
     }
     for (const std::string& name : card_.config) key.push_back({"config " + name, name});
     return key;
@@ -109,9 +96,8 @@ class CardStage final : public Stage {
   std::string text(const Manifest& manifest, const Host& host) const {
     return front_matter() + "# " + escaped(card_.title) + "\n\n" +
            (card_.description.empty() ? std::string() : card_.description + "\n\n") +
-           components(manifest) + usage(manifest) + files(manifest) +
-           configurations(manifest, host) + checks(manifest) + "Made with " +
-           escaped(manifest.producer) + ".\n";
+           components(manifest) + usage(manifest) + files(manifest) + configurations(host) +
+           checks(manifest) + "Made with " + escaped(manifest.producer) + ".\n";
   }
 
   std::string front_matter() const {
@@ -132,7 +118,7 @@ class CardStage final : public Stage {
     for (const ManifestComponent& component : manifest.components) {
       std::vector<std::vector<std::string>> rows;
       for (const SummaryItem& item : component.summary) {
-        if (item.name != kLoadWith) rows.push_back({escaped(item.name), escaped(item.value)});
+        rows.push_back({escaped(item.name), escaped(item.value)});
       }
       rows.push_back({"made from", escaped(component.source)});
       rows.push_back({"exporter", escaped(component.exporter) + " " +
@@ -145,43 +131,38 @@ class CardStage final : public Stage {
 
   std::string usage(const Manifest& manifest) const {
     for (const ManifestComponent& component : manifest.components) {
-      for (const SummaryItem& item : component.summary) {
-        if (item.name != kLoadWith) continue;
-        std::string code = printable(item.value, 1000);
-        const std::size_t place = code.find("{bundle}");
-        if (place != std::string::npos) {
-          code.replace(place, 8, printable(input_.path.filename().string()));
-        }
-        return "## Usage\n\n```python\n" + code + "\n```\n\n";
-      }
+      if (component.load_with.empty() || manifest.layout != kDefaultLayout) continue;
+      return "## Usage\n\n```python\n" + loading_code(component.load_with, input_.path.filename()) +
+             "\n```\n\n";
     }
     return {};
   }
 
   static std::string files(const Manifest& manifest) {
     std::vector<std::vector<std::string>> rows;
-    for (const ManifestComponent& component : manifest.components) {
-      rows.push_back({"`" + printable(component.file) + "`", human_bytes(component.size),
-                      "`" + printable(component.sha256) + "`"});
+    for (const ManifestFile& file : manifest.files) {
+      rows.push_back({"`" + printable(file.name) + "`", human_bytes(file.size),
+                      "`" + printable(file.sha256) + "`"});
     }
     return "## Files\n\n" + table({"file", "size", "SHA-256"}, rows);
   }
 
-  std::string configurations(const Manifest& manifest, const Host& host) const {
+  std::string configurations(const Host& host) const {
     if (card_.config.empty()) return {};
     const bool all = card_.config.size() == 1 && card_.config.front() == kAll;
     std::string text = "## Training\n\n";
     std::vector<std::vector<std::string>> rows;
-    for (const ManifestComponent& component : manifest.components) {
-      const std::optional<Config> config = config_of(input_.path / component.file, host);
-      if (!config) continue;
+    for (const PreparedComponent& prepared : components_of(input_.path, host)) {
+      const Component& component = prepared.component;
+      if (component.model() == nullptr) continue;
+      const Config& config = component.model()->config;
       if (all) {
         text += "<details><summary>Configuration of " + escaped(component.role) +
-                "</summary>\n\n```yaml\n" + config->text() + "```\n\n</details>\n\n";
+                "</summary>\n\n```yaml\n" + config.text() + "```\n\n</details>\n\n";
         continue;
       }
       for (const std::string& key : card_.config) {
-        if (const std::optional<std::string> value = value_text(*config, key)) {
+        if (const std::optional<std::string> value = value_text(config, key)) {
           rows.push_back({escaped(component.role), "`" + printable(key) + "`", escaped(*value)});
         }
       }

@@ -53,11 +53,7 @@ class CommandStage final : public Stage {
   std::vector<StageOutput> outputs() const override { return command_.outputs; }
   bool is_atomic() const override { return false; }
   bool always() const override { return command_.always; }
-  std::string what() const override {
-    std::string text;
-    for (const std::string& word : command_.arguments) text += (text.empty() ? "" : " ") + word;
-    return printable(text, 60);
-  }
+  std::string what() const override { return printable(join(command_.arguments, " "), 60); }
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;
     for (std::size_t i = 0; i < command_.arguments.size(); ++i) {

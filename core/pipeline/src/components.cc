@@ -46,14 +46,48 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host) {
     std::vector<Path> average;
     for (const StageInput& input : recipe.average) average.push_back(input.path);
     if (!average.empty()) options.push_back({"average", files_value(average)});
-    return host.prepare({resolve_source(recipe.source, source_options(source), host), recipe.role,
-                         recipe.exporter, std::move(options)});
+    return prepare_component({resolve_source(recipe.source, source_options(source), host),
+                              recipe.role,
+                              recipe.exporter,
+                              std::move(options),
+                              {}},
+                             host);
   };
-  return source.label == "source" ? action() : with_context(source.label, action);
+  return source.only ? action() : with_context(source.label, action);
 }
 
 KeyPart tool_of(const PreparedComponent& component) {
-  return {"exporter " + component.exporter.name, std::to_string(component.exporter.revision)};
+  return {tool_name(component.exporter), std::to_string(component.exporter.revision)};
+}
+
+LayoutChoice read_layout(StageFields& fields) {
+  return {fields.text("layout", std::string(kDefaultLayout)), fields.pairs("layout_options")};
+}
+
+bool is_default(const LayoutChoice& layout) { return layout.name == kDefaultLayout; }
+
+void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key) {
+  if (!is_default(layout)) key.push_back({"layout", layout.name});
+  for (const OptionValue& option : layout.options) {
+    key.push_back({"option " + option.name + " of the layout", option.value});
+  }
+}
+
+KeyPart tool_of(const LayoutChoice& layout, const Host& host) {
+  const LayoutInfo& info = host.layout(layout.name);
+  return {tool_name(info), std::to_string(info.revision)};
+}
+
+std::vector<std::string> layout_names(const Host& host) {
+  std::vector<std::string> names;
+  for (const LayoutInfo& layout : host.layouts()) names.push_back(layout.name);
+  return names;
+}
+
+std::uint64_t size_of(const std::vector<BundleFile>& files) {
+  std::uint64_t bytes = 0;
+  for (const BundleFile& file : files) bytes += file.content->size().value_or(0);
+  return bytes;
 }
 
 }  // namespace craftbundle

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/bundle/transform.h"
 #include "craftbundle/pipeline/stage.h"
 
 namespace craftbundle {
@@ -14,6 +15,7 @@ struct ComponentSource {
   ComponentRecipe recipe;
   Path directory;            // of the script
   std::string label;         // "lm", "source"
+  bool only = false;         // of its stage
   std::string stage;         // that writes the source; empty: none is named
   std::optional<Path> file;  // nullopt: a pretrained name
 };
@@ -24,10 +26,26 @@ void locate(ComponentSource& source);
 std::vector<StageInput> inputs_of(const ComponentSource& source);
 void add_key(const ComponentSource& source, std::vector<KeyPart>& key);
 
-// Errors have the label in front when it is no "source".
+// Errors have the label as context unless it is the only one.
 PreparedComponent prepare(const ComponentSource& source, const Host& host);
 
-// {"exporter NAME", revision}
+// "exporter NAME", as StageResult::tools names it.
+template <typename Info>
+std::string tool_name(const Info& offer) {
+  return std::string(Info::kKind) + " " + offer.name;
+}
+// {tool_name(), revision}
 KeyPart tool_of(const PreparedComponent& component);
+
+// The layout that a stage names with `layout` and `layout_options`, and what it decides.
+LayoutChoice read_layout(StageFields& fields);
+bool is_default(const LayoutChoice& layout);
+void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key);
+// {"layout NAME", revision}
+KeyPart tool_of(const LayoutChoice& layout, const Host& host);
+std::vector<std::string> layout_names(const Host& host);
+
+// Of all files whose size is known before.
+std::uint64_t size_of(const std::vector<BundleFile>& files);
 
 }  // namespace craftbundle

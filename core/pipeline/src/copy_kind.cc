@@ -12,20 +12,18 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-void copy_file(const ListedFile& listed, const Path& to, const StageRun& run) {
+void copy_file(const ListedFile& listed, OutputFile& file, const StageRun& run) {
   constexpr std::uint64_t kPiece = 64 << 20;
   const InputFile source(listed.path);
-  publish_file(to, run, [&](OutputFile& file) {
-    file.reserve(source.size());
-    for (std::uint64_t done = 0; done < source.size();) {
-      run.cancellation.check();
-      const std::uint64_t length = std::min(kPiece, source.size() - done);
-      file.copy(source, done, length);
-      done += length;
-      run.sink.progress({listed.name, done, source.size()});
-    }
-    source.check_unchanged();
-  });
+  file.reserve(source.size());
+  for (std::uint64_t done = 0; done < source.size();) {
+    run.cancellation.check();
+    const std::uint64_t length = std::min(kPiece, source.size() - done);
+    file.copy(source, done, length);
+    done += length;
+    run.sink.progress({listed.name, done, source.size()});
+  }
+  source.check_unchanged();
 }
 
 class CopyStage final : public Stage {
@@ -48,7 +46,7 @@ class CopyStage final : public Stage {
     if (fs::is_directory(input_.path, failure)) {
       copy_tree(files, run);
     } else {
-      copy_file(files.front(), to_, run);
+      publish_file(to_, run, [&](OutputFile& file) { copy_file(files.front(), file, run); });
     }
     StageResult result;
     for (const ListedFile& file : files) result.bytes += file.size;
@@ -58,11 +56,13 @@ class CopyStage final : public Stage {
 
  private:
   void copy_tree(const std::vector<ListedFile>& files, const StageRun& run) const {
-    publish_directory(to_, run, [&](const Path& staged) {
-      for (const ListedFile& file : files) {
-        copy_file(file, staged / file.path.lexically_relative(input_.path), run);
-      }
-    });
+    OutputDirectory copies(place_of(to_), run.durability, run.sink, contents_of);
+    for (const ListedFile& listed : files) {
+      const std::string name = listed.path.lexically_relative(input_.path).string();
+      copy_file(listed, copies.create(name, OutputDirectory::Names::any), run);
+      copies.complete();
+    }
+    publish_directory(copies, run);
   }
 
   StageInput input_;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "craftbundle/base/text.h"
+
 namespace craftbundle {
 namespace {
 
@@ -18,9 +20,9 @@ std::string shell_word(const std::string& word) {
 }
 
 std::string shell_command(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + shell_word(word);
-  return text;
+  std::vector<std::string> quoted_words;
+  for (const std::string& word : words) quoted_words.push_back(shell_word(word));
+  return join(quoted_words, " ");
 }
 
 // The same for a line of make or ninja, where '$' begins a variable.
@@ -243,11 +245,9 @@ std::string submit(const EmittedRun& run, const std::vector<Job>& jobs, std::siz
   if (!needs.empty()) text += " --kill-on-invalid-dep=yes \"--dependency=" + needs + "\"";
   text += " <<'STAGES'\n#!/bin/bash\nstages=(" +
           [&] {
-            std::string names;
-            for (const std::size_t stage : job.stages) {
-              names += (names.empty() ? "" : " ") + run.stages[stage].name;
-            }
-            return names;
+            std::vector<std::string> names;
+            for (const std::size_t stage : job.stages) names.push_back(run.stages[stage].name);
+            return join(names, " ");
           }() +
           ")\nexec " + shell_command(run.command) +
           " \"${stages[${SLURM_ARRAY_TASK_ID:-0}]}\"\nSTAGES\n)\n";

@@ -3,18 +3,15 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/bundle/bundle.h"
-#include "craftbundle/checkpoint/package.h"
 #include "kinds.h"
 
 namespace craftbundle {
 namespace {
 
-constexpr std::string_view kProgramLayout = "torchscript";
-
 class ExportStage final : public Stage {
  public:
-  ExportStage(ComponentSource source, std::optional<Path> to, bool program)
-      : source_(std::move(source)), to_(std::move(to)), program_(program) {}
+  ExportStage(ComponentSource source, std::optional<Path> to, LayoutChoice layout)
+      : source_(std::move(source)), to_(std::move(to)), layout_(std::move(layout)) {}
 
   std::vector<StageInput> inputs() const override { return inputs_of(source_); }
   std::vector<StageOutput> outputs() const override {
@@ -25,20 +22,17 @@ class ExportStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;
     add_key(source_, key);
-    if (program_) key.push_back({"layout", std::string(kProgramLayout)});
+    add_key(layout_, key);
     return key;
   }
-  const ComponentRecipe* recipe() const override { return program_ ? nullptr : &source_.recipe; }
+  const ComponentRecipe* recipe() const override {
+    return is_default(layout_) ? &source_.recipe : nullptr;
+  }
 
   Forecast forecast(const Host& host) const override {
     const PreparedComponent component = prepare(source_, host);
     Forecast forecast;
-    if (program_ && !host.can_run(component.exporter.name)) {
-      throw Error(ErrorKind::usage, "codec.none",
-                  "no plugin runs components of exporter " + quoted(component.exporter.name),
-                  "leave 'layout' out");
-    }
-    if (to_ && !program_) forecast.bytes = package_size(component.component.package);
+    if (to_) forecast.bytes = size_of(host.lay_out(layout_, {component}));
     forecast.notes.push_back(component.component.role + " by exporter " + component.exporter.name +
                              ": " + component.probe.reason);
     return forecast;
@@ -53,25 +47,27 @@ class ExportStage final : public Stage {
       options.durability = run.durability;
       options.sink = &run.sink;
       options.cancellation = &run.cancellation;
-      const ExportReport report = program_ ? write_program(component, run.host, *to_, options)
-                                           : write_component(component, *to_, options);
-      result.bytes = report.written.bytes;
+      for (const WrittenFile& file :
+           write_component(component, layout_, run.host, *to_, options).files) {
+        result.bytes += file.written.bytes;
+      }
     }
     result.summary = component.component.summary;
     result.checks = component.component.checks;
     result.warnings = component.component.warnings;
-    result.tools = {tool_of(component)};
+    result.tools = {tool_of(component), tool_of(layout_, run.host)};
     return result;
   }
 
  private:
   ComponentSource source_;
   std::optional<Path> to_;  // nullopt: only checked; the bundles that use it write it
-  bool program_;            // the codec as TorchScript, not a package
+  LayoutChoice layout_;
 };
 
 class ExportKind final : public StageReader {
  public:
+  explicit ExportKind(std::vector<std::string> layouts) : layouts_(std::move(layouts)) {}
   std::string name() const override { return "export"; }
   std::string summary() const override { return "Exports a component of a checkpoint"; }
   std::vector<StageKey> keys() const override {
@@ -102,11 +98,10 @@ class ExportKind final : public StageReader {
          "Further checkpoints of the same model, or stages that leave one: the weights become the "
          "mean over all of them.",
          {}},
-        {"layout",
-         Type::text,
-         false,
-         "Form of the file: a package of AudioCraft, or the codec as TorchScript.",
-         {"audiocraft", "torchscript"}},
+        {"layout", Type::text, false,
+         "Layout of what is written: a file, or a directory when the layout has several files.",
+         layouts_},
+        {"layout_options", Type::map, false, "Options of the layout.", {}},
         {"xps",
          Type::text,
          false,
@@ -119,6 +114,7 @@ class ExportKind final : public StageReader {
     const YamlNode& main = *fields.find("export");
     ComponentSource source;
     source.label = "source";
+    source.only = true;
     source.directory = fields.path_of(".");
     ComponentRecipe& recipe = source.recipe;
     recipe.source = main.text;
@@ -159,20 +155,25 @@ class ExportKind final : public StageReader {
       recipe.source = other->outputs().front().path.string();
     }
     locate(source);
-    const bool program = fields.text("layout") == kProgramLayout;
+    LayoutChoice layout = read_layout(fields);
     const std::optional<Path> to = fields.path("to");
-    if (program && !to) {
+    if (!is_default(layout) && !to) {
       fields.problem(*fields.find("layout"), "script.value",
-                     "'layout: torchscript' makes a file of its own, and there is no 'to'",
+                     "'layout: " + layout.name + "' makes a file of its own, and there is no 'to'",
                      "name the file with 'to'");
       return nullptr;
     }
-    return std::make_unique<ExportStage>(std::move(source), to, program);
+    return std::make_unique<ExportStage>(std::move(source), to, std::move(layout));
   }
+
+ private:
+  std::vector<std::string> layouts_;
 };
 
 }  // namespace
 
-std::unique_ptr<const StageReader> make_export_kind() { return std::make_unique<ExportKind>(); }
+std::unique_ptr<const StageReader> make_export_kind(const Host& host) {
+  return std::make_unique<ExportKind>(layout_names(host));
+}
 
 }  // namespace craftbundle

@@ -4,8 +4,8 @@ namespace craftbundle {
 
 StageReaders standard_stages(const Host& host) {
   StageReaders readers;
-  readers.push_back(make_export_kind());
-  readers.push_back(make_bundle_kind());
+  readers.push_back(make_export_kind(host));
+  readers.push_back(make_bundle_kind(host));
   readers.push_back(make_verify_kind());
   readers.push_back(make_checksum_kind());
   readers.push_back(make_card_kind());

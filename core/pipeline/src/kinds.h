@@ -7,8 +7,8 @@
 
 namespace craftbundle {
 
-std::unique_ptr<const StageReader> make_export_kind();
-std::unique_ptr<const StageReader> make_bundle_kind();
+std::unique_ptr<const StageReader> make_export_kind(const Host& host);
+std::unique_ptr<const StageReader> make_bundle_kind(const Host& host);
 std::unique_ptr<const StageReader> make_verify_kind();
 std::unique_ptr<const StageReader> make_checksum_kind();
 std::unique_ptr<const StageReader> make_card_kind();

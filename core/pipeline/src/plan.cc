@@ -5,6 +5,7 @@
 #include <ctime>
 #include <map>
 
+#include "components.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 
@@ -13,6 +14,9 @@ namespace {
 
 namespace fs = boost::filesystem;
 using Decision = PlannedStage::Decision;
+
+// Stands for the contents of what is not there.
+constexpr std::string_view kMissing = "missing";
 
 bool is_there(const Path& path) {
   boost::system::error_code ignored;
@@ -52,8 +56,8 @@ std::string utc_now() {
   return std::string(text, length);
 }
 
-// The part of a stage that an error of its forecast is about: the exporter or option that it names,
-// the component whose role is in front of the message, else the value of the kind's key.
+// The part of a stage that an error of its forecast is about: the exporter, the option that is its
+// subject, the component whose role is its context, else the value of the kind's key.
 const YamlNode& place_of(const WorkflowStage& stage, const Error& error) {
   const auto entry_of = [&](const char* key) -> const YamlNode* {
     const auto found = stage.keys.find(key);
@@ -62,14 +66,15 @@ const YamlNode& place_of(const WorkflowStage& stage, const Error& error) {
   if (error.code().starts_with("exporter.")) {
     if (const YamlNode* exporter = entry_of("exporter")) return *exporter;
   }
-  if (const YamlNode* options = entry_of("options");
-      options != nullptr && error.code().starts_with("option.")) {
+  if (const YamlNode* options = entry_of("options")) {
     for (const YamlNode::Entry& option : options->entries) {
-      if (error.message().find(quoted(option.key.text)) != std::string::npos) return option.key;
+      if (error.subject() == "option:" + option.key.text) return option.key;
     }
   }
   for (const YamlNode::Entry& component : stage.main.entries) {
-    if (error.message().starts_with(component.key.text + ": ")) return component.value;
+    if (!error.contexts().empty() && error.contexts().front() == component.key.text) {
+      return component.value;
+    }
   }
   return stage.main;
 }
@@ -102,7 +107,8 @@ class Judge {
     verdict.key = stage.stage->key();
     verdict.key.insert(verdict.key.begin(), {"kind", stage.kind});
     for (const StageOutput& output : stage.stage->outputs()) {
-      verdict.key.push_back({"place of " + output.name, output.path.string()});
+      verdict.key.push_back(
+          {"place of " + output.name, output.path.string(), KeyPart::Kind::place});
     }
     add_needs(stage, verdict, is_settled);
     add_inputs(stage, verdict);
@@ -119,7 +125,8 @@ class Judge {
       const WorkflowStage& other = context_.workflow.stages[need.node];
       const std::optional<StageRecord> record = context_.journal.read(other.name);
       const bool done = record && record->state == StageRecord::State::done;
-      verdict.key.push_back({"stage " + other.name, done ? fingerprint(record->key) : "failed"});
+      verdict.key.push_back({"stage " + other.name, done ? fingerprint(record->key) : "failed",
+                             KeyPart::Kind::stage});
     }
   }
 
@@ -130,12 +137,13 @@ class Judge {
     };
     for (const StageInput& input : stage.inputs) {
       if (is_pending(input.stage)) continue;
-      verdict.key.push_back({"contents of " + input.name, input_id(stage, input)});
+      verdict.key.push_back(
+          {"contents of " + input.name, input_id(stage, input), KeyPart::Kind::contents});
     }
   }
 
   std::string input_id(const WorkflowStage& stage, const StageInput& input) const {
-    if (!is_there(input.path)) return "missing";
+    if (!is_there(input.path)) return std::string(kMissing);
     std::vector<Path> own;
     for (const StageOutput& output : stage.stage->outputs()) own.push_back(output.path);
     const std::optional<std::size_t> maker =
@@ -146,7 +154,7 @@ class Judge {
     for (const StageOutput& output : own_outputs(*made_by)) {
       if (output.path != input.path && !is_inside(output.path, input.path)) continue;
       id += (id.empty() ? "" : " ") +
-            (is_there(output.path) ? context_.contents.id(output.path) : std::string("missing"));
+            (is_there(output.path) ? context_.contents.id(output.path) : std::string(kMissing));
     }
     return id.empty() ? context_.contents.id(input.path, own) : id;
   }
@@ -169,24 +177,26 @@ class Judge {
     if (record.state == StageRecord::State::done) compare_outputs(stage, record, reasons);
   }
 
+  static std::string change_of(const KeyPart& part, const std::string& before) {
+    switch (part.kind) {
+      case KeyPart::Kind::contents:
+        return part.value == kMissing ? " are missing" : " have changed";
+      case KeyPart::Kind::stage:
+        return " was done in another way";
+      case KeyPart::Kind::setting:
+      case KeyPart::Kind::place:
+        break;
+    }
+    return " was " + quoted(before) + ", is " + quoted(part.value);
+  }
+
   static void compare_keys(const StageRecord& record, Verdict& verdict) {
     for (const KeyPart& part : verdict.key) {
       const std::string* before = value_of(record.key, part.name);
       if (before == nullptr) {
         verdict.reasons.push_back(printable(part.name) + " is new");
       } else if (*before != part.value) {
-        const bool digest =
-            part.name.starts_with("contents of ") || part.name.starts_with("stage ");
-        if (digest && part.value == "missing") {
-          verdict.reasons.push_back(printable(part.name) + " are missing");
-        } else if (digest) {
-          verdict.reasons.push_back(printable(part.name) + (part.name.starts_with("stage ")
-                                                                ? " was done in another way"
-                                                                : " have changed"));
-        } else {
-          verdict.reasons.push_back(printable(part.name) + " was " + quoted(*before) + ", is " +
-                                    quoted(part.value));
-        }
+        verdict.reasons.push_back(printable(part.name) + change_of(part, *before));
       }
     }
     if (!verdict.pending.empty()) return;
@@ -210,13 +220,14 @@ class Judge {
   }
 
   std::optional<std::string> tool_revision(const std::string& tool) const {
-    constexpr std::string_view kExporter = "exporter ";
-    if (!tool.starts_with(kExporter)) return std::nullopt;
-    const std::string name = tool.substr(kExporter.size());
-    for (const FoundPlugin& plugin : context_.host.plugins()) {
-      for (const ExporterInfo& info : plugin.info.exporters) {
-        if (info.name == name) return std::to_string(info.revision);
-      }
+    const std::optional<std::string> revision = revision_among<ExporterInfo>(tool);
+    return revision ? revision : revision_among<LayoutInfo>(tool);
+  }
+
+  template <typename Info>
+  std::optional<std::string> revision_among(const std::string& tool) const {
+    for (const auto& offer : context_.host.offers<Info>()) {
+      if (tool_name(*offer.info) == tool) return std::to_string(offer.info->revision);
     }
     return std::nullopt;
   }
@@ -310,10 +321,9 @@ class Planner {
         any = true;
       }
       if (any) continue;
-      const std::optional<std::string> near = nearest(pattern, names);
-      problems_.add(
-          command_line, "run.pattern", option + ": no stage is called " + quoted(pattern),
-          near ? "did you mean " + quoted(*near) + "?" : "there is " + list_text(names, 32));
+      const std::string near = did_you_mean(pattern, names);
+      problems_.add(command_line, "run.pattern", option + ": no stage is called " + quoted(pattern),
+                    near.empty() ? "there is " + list_text(names, 32) : near);
     }
   }
 
@@ -322,7 +332,7 @@ class Planner {
     PlannedStage& planned = plan.stages[index];
     if (!stage.stage || !chosen) {
       planned.decision = Decision::left_out;
-      planned.reasons = {stage.stage ? "it was not chosen" : stage.left_out};
+      planned.reasons = {stage.left_out ? to_text(*stage.left_out) : "it was not chosen"};
       return;
     }
     const auto is_settled = [&](std::size_t need) {
@@ -367,11 +377,10 @@ class Planner {
       }
       std::vector<std::string> names;
       for (const WorkflowStage& other : context_.workflow.stages) names.push_back(other.name);
-      const std::optional<std::string> near = nearest(input.name, names);
       problems_.add(
           stage.main, "run.input",
           quoted(input.name) + " is no stage, and there is no file " + path_text(input.path),
-          near ? "did you mean " + quoted(*near) + "?" : std::string());
+          did_you_mean(input.name, names));
     }
   }
 
@@ -409,7 +418,7 @@ class Planner {
     // Opening checkpoints is what takes time, and what is made of the same in the same way at
     // another place is forecast once.
     std::vector<KeyPart> key = verdict.key;
-    std::erase_if(key, [](const KeyPart& part) { return part.name.starts_with("place of "); });
+    std::erase_if(key, [](const KeyPart& part) { return part.kind == KeyPart::Kind::place; });
     key.push_back({"outputs", std::to_string(stage.stage->outputs().size())});
     const std::string print = fingerprint(key);
     if (const auto known = forecasts_.find(print); known != forecasts_.end()) {

@@ -13,12 +13,15 @@ namespace {
 namespace fs = boost::filesystem;
 using Output = StageKindInfo::Output;
 
-// Keeps the files that a plugin's stage writes without a name until all of them are complete.
+// Keeps what a plugin's stage writes until all of it is complete.
 class Context final : public StageContext {
  public:
   Context(const StageKindInfo& info, const std::optional<Path>& to, StageRun& run)
       : info_(info), to_(to), run_(run) {
-    if (to_) create_parents(*to_);
+    if (info_.output == Output::directory) {
+      directory_.emplace(place_of(*to_), run_.durability, run_.sink, contents_of);
+    }
+    if (info_.output == Output::file) create_parents(*to_);
   }
 
   Sink& sink() override { return run_.sink; }
@@ -35,8 +38,12 @@ class Context final : public StageContext {
                       std::string(to_string(info_.output)) +
                       (sound ? ", and this was created before" : ""));
     }
-    auto& file = files_[name];
-    file = std::make_unique<OutputFile>(to_->parent_path(), run_.durability);
+    OutputFile*& file = files_[name];
+    if (directory_) {
+      file = &directory_->create(name);
+    } else {
+      file = &file_.emplace(to_->parent_path(), run_.durability);
+    }
     return *file;
   }
 
@@ -49,11 +56,9 @@ class Context final : public StageContext {
       if (files_.empty()) {
         throw Error(ErrorKind::plugin, "plugin.stage_output", "the stage has created no file");
       }
-      files_.begin()->second->publish(*to_, run_.replace);
-    } else if (info_.output == Output::directory) {
-      publish_directory(*to_, run_, [&](const Path& staged) {
-        for (const auto& [name, file] : files_) file->publish(staged / name, false);
-      });
+      file_->publish(*to_, run_.replace);
+    } else if (directory_) {
+      publish_directory(*directory_, run_);
     }
     return bytes;
   }
@@ -62,7 +67,9 @@ class Context final : public StageContext {
   const StageKindInfo& info_;
   const std::optional<Path>& to_;
   StageRun& run_;
-  std::map<std::string, std::unique_ptr<OutputFile>> files_;
+  std::optional<OutputFile> file_;
+  std::optional<OutputDirectory> directory_;
+  std::map<std::string, OutputFile*> files_;
 };
 
 class PluginStage final : public Stage {

@@ -363,12 +363,19 @@ std::string bundle(const StageReport& stage) {
   std::string text = "<h3 class=\"mono\">" + escaped(stage.outputs.front().path.string()) +
                      "</h3><div class=\"scroll\"><table><thead><tr><th>file</th><th>size</th>"
                      "<th>made from</th><th>exporter</th><th>SHA-256</th></tr></thead><tbody>\n";
-  for (const ManifestComponent& component : manifest.components) {
-    text += "<tr><td class=\"name\"><code>" + escaped(component.file) +
-            "</code></td><td class=\"number\">" + human_bytes(component.size) + "</td><td>" +
-            escaped(component.source) + "</td><td>" + escaped(component.exporter) + " " +
-            escaped(component.exporter_version) + "</td><td class=\"hash\"><code>" +
-            escaped(component.sha256) + "</code></td></tr>\n";
+  for (const ManifestFile& file : manifest.files) {
+    std::string sources;
+    std::string exporters;
+    for (const ManifestComponent& component : manifest.components) {
+      if (std::ranges::count(file.roles, component.role) == 0) continue;
+      sources += (sources.empty() ? "" : ", ") + escaped(component.source);
+      exporters += (exporters.empty() ? "" : ", ") + escaped(component.exporter) + " " +
+                   escaped(component.exporter_version);
+    }
+    text += "<tr><td class=\"name\"><code>" + escaped(file.name) +
+            "</code></td><td class=\"number\">" + human_bytes(file.size) + "</td><td>" + sources +
+            "</td><td>" + exporters + "</td><td class=\"hash\"><code>" + escaped(file.sha256) +
+            "</code></td></tr>\n";
   }
   text += "</tbody></table></div>";
   std::vector<std::string> fit;

@@ -138,10 +138,9 @@ class Reader {
   void no_variable(const YamlNode& where, const std::string& key) {
     std::vector<std::string> paths;
     list_paths(script_.vars, {}, paths);
-    const std::optional<std::string> near = nearest(key, paths);
     problems_.add(where, "script.set",
                   "there is no variable " + quoted(key) + " in the script's vars",
-                  near ? "did you mean " + quoted(*near) + "?" : std::string());
+                  did_you_mean(key, paths));
   }
 
   bool require(const YamlNode& node, YamlNode::Type type, const std::string& what) {
@@ -158,10 +157,9 @@ class Reader {
     for (const YamlNode::Entry& entry : root.entries) {
       const std::string& key = entry.key.text;
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-      const std::optional<std::string> near = nearest(key, known);
       problems_.add(entry.key, "script.key",
                     "unknown key " + quoted(key) + ", a run script has " + list_text(known),
-                    near ? "did you mean " + quoted(*near) + "?" : std::string());
+                    did_you_mean(key, known));
     }
     check_version(root);
     if (const YamlNode* include = root.find("include")) {
@@ -258,13 +256,22 @@ void ScriptProblems::add(ScriptProblem problem) {
   }
 }
 
+ScriptProblem make_problem(const YamlNode& where, std::string_view code, std::string message,
+                           std::string hint) {
+  return {where.mark, shown_length(where), std::string(code), std::move(message), std::move(hint)};
+}
+
+ScriptProblem make_problem(const YamlNode& where, const Error& error) {
+  return make_problem(where, error.code(), error.message(), error.hint());
+}
+
 void ScriptProblems::add(const YamlNode& where, std::string_view code, std::string message,
                          std::string hint) {
-  add({where.mark, shown_length(where), std::string(code), std::move(message), std::move(hint)});
+  add(make_problem(where, code, std::move(message), std::move(hint)));
 }
 
 void ScriptProblems::add(const YamlNode& where, const Error& error) {
-  add(where, error.code(), error.message(), error.hint());
+  add(make_problem(where, error));
 }
 
 std::vector<ScriptProblem> ScriptProblems::sorted() const {

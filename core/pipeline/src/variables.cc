@@ -62,15 +62,6 @@ void list_paths(const ConfigNode& node, const std::string& prefix,
   }
 }
 
-// The first piece of `message` in quotes: the key that a look-up could not find.
-std::string quoted_part(const std::string& message) {
-  const std::size_t open = message.find('\'');
-  if (open == std::string::npos) return {};
-  const std::size_t close = message.find('\'', open + 1);
-  if (close == std::string::npos) return {};
-  return message.substr(open + 1, close - open - 1);
-}
-
 }  // namespace
 
 Variables::Variables(const YamlNode& vars, Resolver resolver)
@@ -90,14 +81,14 @@ YamlNode Variables::resolve_text(const YamlNode& node) const {
     if (error.code() != "config.interpolation") throw;
     std::string message = error.message();
     std::string hint;
-    if (message.find("does not exist") != std::string::npos) {
-      const std::string key = quoted_part(message);
+    constexpr std::string_view kKey = "key:";
+    if (error.subject().starts_with(kKey)) {
+      const std::string key = error.subject().substr(kKey.size());
       std::vector<std::string> paths;
       list_paths(root_, {}, paths);
-      const std::optional<std::string> near = nearest(key, paths);
       message = quoted(node.text) + " uses the variable " + quoted(key) + ", which does not exist";
-      hint = near ? "did you mean " + quoted(*near) + "?"
-                  : "add it to 'vars', or as an axis of the stage's 'matrix'";
+      hint = did_you_mean(key, paths);
+      if (hint.empty()) hint = "add it to 'vars', or as an axis of the stage's 'matrix'";
     }
     throw Error(ErrorKind::usage, "script.variable", std::move(message), std::move(hint));
   }

@@ -87,9 +87,7 @@ class VerifyStage final : public Stage {
       if (inputs_.size() == 1) result.manifest = std::move(found.manifest);
     }
     if (!problems.empty()) {
-      std::string text;
-      for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
-      throw Error(ErrorKind::mismatch, "verify.failed", text);
+      throw Error(ErrorKind::mismatch, "verify.failed", join(problems, "; "));
     }
     result.summary.push_back({"checks that hold", std::to_string(result.checks.size())});
     return result;

@@ -30,21 +30,28 @@ std::string_view to_string(AcceptedSource::Kind kind) {
       return "checkpoint";
     case AcceptedSource::Kind::pretrained:
       return "pretrained";
+    case AcceptedSource::Kind::model:
+      return "model";
   }
   return "checkpoint";
 }
 
 Source Source::of_checkpoint(std::string given, std::shared_ptr<const Checkpoint> checkpoint) {
-  Source source;
-  source.given_ = std::move(given);
+  Source source(AcceptedSource::Kind::checkpoint, std::move(given));
   source.checkpoint_ = std::move(checkpoint);
   return source;
 }
 
 Source Source::of_pretrained(std::string given, std::string name) {
-  Source source;
-  source.given_ = std::move(given);
+  Source source(AcceptedSource::Kind::pretrained, std::move(given));
   source.name_ = std::move(name);
+  return source;
+}
+
+Source Source::of_model(std::string given, Model model) {
+  Source source(AcceptedSource::Kind::model, std::move(given));
+  source.name_ = model.family;
+  source.model_ = std::make_shared<const Model>(std::move(model));
   return source;
 }
 

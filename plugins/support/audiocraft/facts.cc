@@ -48,13 +48,6 @@ CodecProperties codec_properties(const CodecFigures& figures) {
   return properties;
 }
 
-void add_summary(const State& state, std::vector<SummaryItem>& summary) {
-  summary.push_back({"parameters", parameter_count(state)});
-  summary.push_back({"element type", element_types(state)});
-  summary.push_back({"tensors", std::to_string(state.tensors.size())});
-  summary.push_back({"state", state.where});
-}
-
 std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::string& how,
                                          const std::vector<std::string>& unknown_keys,
                                          const std::vector<std::string>& downloads) {

@@ -49,8 +49,6 @@ std::vector<FitFact> provided_facts(const CodecFigures& figures, const std::stri
 void add_summary(const CodecFigures& figures, std::vector<SummaryItem>& summary);
 // The same for whoever runs the codec; hop length, context and engine are for it to fill in.
 CodecProperties codec_properties(const CodecFigures& figures);
-// Parameters, element types and the state they come from.
-void add_summary(const State& state, std::vector<SummaryItem>& summary);
 
 // What can load a model of AudioCraft: AudioCraft itself from release `since` on, unless it stops
 // at `unknown_keys` of the configuration; `downloads` are fetched when it loads. And transformers,

@@ -1,11 +1,12 @@
 #include "support/audiocraft/package.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "support/audiocraft/compute.h"
+#include "support/audiocraft/facts.h"
 
 namespace craftbundle::audiocraft {
 namespace {
@@ -22,14 +23,14 @@ bool is_empty_dict(Object value) { return value.is(Kind::dict) && value.size() =
 
 FileKind kind_of_other_dict(Object root) {
   if (root.contains("pytorch-lightning_version")) {
-    return {Layout::other, "a checkpoint of PyTorch Lightning"};
+    return {FileForm::other, "a checkpoint of PyTorch Lightning"};
   }
   if (root.contains("n_bands") && root.contains("sample_rate")) {
-    return {Layout::other, "a package of MultiBand Diffusion decoders"};
+    return {FileForm::other, "a package of MultiBand Diffusion decoders"};
   }
   if (holds_tensors(root)) {
-    return {Layout::other, "a bare state dict of " + std::to_string(root.size()) +
-                               " entries, without a configuration"};
+    return {FileForm::other, "a bare state dict of " + std::to_string(root.size()) +
+                                 " entries, without a configuration"};
   }
   std::vector<std::string> keys;
   for (const DictView::Entry entry : root.entries()) {
@@ -37,8 +38,8 @@ FileKind kind_of_other_dict(Object root) {
     keys.push_back(entry.key.is(Kind::string) ? std::string(entry.key.as_string())
                                               : describe(entry.key));
   }
-  if (keys.empty()) return {Layout::other, "an empty dict"};
-  return {Layout::other, "a dict with " + list_text(keys)};
+  if (keys.empty()) return {FileForm::other, "an empty dict"};
+  return {FileForm::other, "a dict with " + list_text(keys)};
 }
 
 // Training configurations are objects. As text, they belong to exported packages.
@@ -117,24 +118,10 @@ void refuse_duplicate_keys(Object root) {
               "the file has the key " + quoted(*twice) + " twice");
 }
 
-constexpr std::string_view kBestState = "best_state";
-constexpr std::string_view kConfig = "xp.cfg";
-
-// In AudioCraft's order.
-Value::Dict package_frame(const std::string& version) {
-  return {{std::string(kBestState), {}},
-          {std::string(kConfig), {}},
-          {"version", version},
-          {"exported", true}};
-}
-
-Value::Dict filled(Value::Dict frame, const State& state, const std::string& config_text) {
-  for (auto& [key, value] : frame) {
-    if (key == kBestState) value = state.to_dict();
-    if (key == kConfig) value = config_text;
-  }
-  return frame;
-}
+// What training counts and sums up in AudioCraft's codebooks: sums grow beyond what 16 bits hold,
+// and no loader computes with them.
+constexpr std::array<const char*, 3> kCounters = {"*._codebook.inited", "*._codebook.cluster_size",
+                                                  "*._codebook.embed_avg"};
 
 Opened open_training(const ExportRequest& request) {
   const Checkpoint& checkpoint = request.source.checkpoint();
@@ -142,12 +129,7 @@ Opened open_training(const ExportRequest& request) {
   refuse_duplicate_keys(root);
   Config config = training_config(root);
   State state = choose_state(checkpoint, config, state_choice(request.option(kStateOption)));
-  return {Layout::training,
-          std::move(config),
-          std::move(state),
-          package_frame(request.option(kVersionOption)),
-          {},
-          {}};
+  return {std::move(config), std::move(state), fresh_extra(request), {}, {}};
 }
 
 Opened open_exported(const ExportRequest& request) {
@@ -160,37 +142,35 @@ Opened open_exported(const ExportRequest& request) {
   Config config = exported_config(root);
   State state = read_state(root.at("best_state"), checkpoint, "best_state");
 
-  Value::Dict package;
+  Value::Dict extra;
   std::vector<std::string> warnings;
   for (const DictView::Entry entry : root.entries()) {
     const std::string_view key =
         entry.key.is(Kind::string) ? entry.key.as_string() : std::string_view();
-    if (key == kBestState || key == kConfig) {
-      package.emplace_back(std::string(key), Value());
+    if (key == kBestStateKey || key == kConfigKey) {
+      extra.emplace_back(std::string(key), Value());
     } else {
-      keep_extra(checkpoint, entry, package, warnings);
+      keep_extra(checkpoint, entry, extra, warnings);
     }
   }
-  // The first released packages had neither.
-  if (!root.contains("version")) {
-    package.emplace_back("version", request.option(kVersionOption));
+  // The first released packages had none.
+  if (!root.contains(kVersionKey)) {
+    extra.emplace_back(kVersionKey, request.option(kVersionOption));
     warnings.push_back("the package states no version of AudioCraft: " +
                        printable(request.option(kVersionOption), 40) + " is written");
   }
-  if (!root.contains("exported")) package.emplace_back("exported", true);
-  return {Layout::exported,
-          std::move(config),
+  return {std::move(config),
           std::move(state),
-          std::move(package),
+          std::move(extra),
           {"the package has best_state, xp.cfg, version and exported"},
           std::move(warnings)};
 }
 
-Opened open_single(const ExportRequest& request) {
-  const FileKind file = file_kind(request.source.checkpoint().root());
-  if (file.layout == Layout::training) return open_training(request);
-  if (file.layout == Layout::exported) return open_exported(request);
-  throw wrong_layout(file, "a training checkpoint or an exported package of AudioCraft");
+// What a layout read; whether it is sound is for the exporter to find out.
+Opened open_read_model(const ExportRequest& request) {
+  require_single_state(request);
+  const Model& model = request.source.model();
+  return {model.config, State{model.origin, model.tensors, {}}, model.extra, {}, {}};
 }
 
 bool has_best_state(Object root) {
@@ -224,20 +204,20 @@ OptionSpec version_option() {
 
 FileKind file_kind(Object root) {
   if (!root.is(Kind::dict)) {
-    return {Layout::other, "no dict, but " + describe(root)};
+    return {FileForm::other, "no dict, but " + describe(root)};
   }
   if (root.contains("pretrained")) {
-    return {Layout::reference, "a reference to a pretrained model"};
+    return {FileForm::reference, "a reference to a pretrained model"};
   }
   if (root.contains("state_dict") && root.contains("metadata")) {
-    return {Layout::weights, "weights with metadata, as descript-audio-codec saves them"};
+    return {FileForm::weights, "weights with metadata, as descript-audio-codec saves them"};
   }
   const std::optional<Object> best = root.find("best_state");
   const bool exported = holds_tensors(best) || root.contains("exported");
-  if (best && exported) return {Layout::exported, "an exported package of AudioCraft"};
+  if (best && exported) return {FileForm::exported, "an exported package of AudioCraft"};
   const bool training = root.contains("best_state") || root.contains("fsdp_best_state") ||
                         (root.contains("xp.cfg") && root.contains("model"));
-  if (training) return {Layout::training, "a training checkpoint of AudioCraft"};
+  if (training) return {FileForm::training, "a training checkpoint of AudioCraft"};
   return kind_of_other_dict(root);
 }
 
@@ -246,13 +226,13 @@ Glance glance(const Checkpoint& checkpoint) {
   Glance result;
   try {
     result.file = file_kind(root);
-    if (result.file.layout == Layout::reference) {
+    if (result.file.form == FileForm::reference) {
       const std::optional<Object> name = root.find("pretrained");
       if (is_text(name)) result.pretrained = std::string(name->as_string());
       return result;
     }
-    const bool training = result.file.layout == Layout::training;
-    if (!training && result.file.layout != Layout::exported) return result;
+    const bool training = result.file.form == FileForm::training;
+    if (!training && result.file.form != FileForm::exported) return result;
     result.has_state = has_best_state(root);
     result.model = model_name(training ? training_config(root) : exported_config(root));
   } catch (const Error& error) {
@@ -261,34 +241,37 @@ Glance glance(const Checkpoint& checkpoint) {
   return result;
 }
 
-Value::Dict Opened::package() const { return filled(frame, state, config.text()); }
-
-Opened open_model(const ExportRequest& request, ExportContext& context) {
-  Opened opened = open_single(request);
-  average_with(opened.state, request, context, [&](const ExportRequest& further) {
-    Opened other = open_single(further);
-    if (other.config.text() != opened.config.text()) {
-      opened.warnings.push_back("xp.cfg of " + printable(further.source.given()) +
-                                " is another: that of the first checkpoint is written");
-    }
-    return std::move(other.state);
-  });
-  return opened;
+Glance glance(const Model& model) {
+  Glance result;
+  result.file.words = "a model of another layout";
+  result.has_state = !model.tensors.empty();
+  try {
+    result.model = model_name(model.config);
+  } catch (const Error& error) {
+    result.problem = error.message();
+  }
+  return result;
 }
 
-void average_with(State& state, const ExportRequest& request, ExportContext& context,
-                  const std::function<State(const ExportRequest&)>& read) {
-  std::vector<const Checkpoint*> seen = {&request.source.checkpoint()};
-  std::vector<State> others;
-  for (const Path& path : files_of(request.option(kAverageOption))) {
-    ExportRequest further = request;
-    further.source = Source::of_checkpoint(path.filename().string(), context.open(path));
-    if (std::ranges::count(seen, &further.source.checkpoint()) != 0) continue;
-    seen.push_back(&further.source.checkpoint());
-    State& other = others.emplace_back(naming_file(further, [&] { return read(further); }));
-    other.where = path_text(path.filename()) + ": " + other.where;
-  }
-  average(state, others);
+Opened open_model(const ExportRequest& request) {
+  if (request.source.kind() == AcceptedSource::Kind::model) return open_read_model(request);
+  const FileKind file = file_kind(request.source.checkpoint().root());
+  if (file.form == FileForm::training) return open_training(request);
+  if (file.form == FileForm::exported) return open_exported(request);
+  throw wrong_form(file, "a training checkpoint or an exported package of AudioCraft");
+}
+
+void give(Opened opened, Component& component) {
+  append(component.checks, opened.checks);
+  append(component.checks, opened.state.notes);
+  append(component.warnings, opened.warnings);
+  Model model;
+  model.config = std::move(opened.config);
+  model.tensors = std::move(opened.state.tensors);
+  model.origin = std::move(opened.state.where);
+  model.extra = std::move(opened.extra);
+  model.keep_dtype.assign(kCounters.begin(), kCounters.end());
+  component.content = std::move(model);
 }
 
 void require_single_state(const ExportRequest& request) {
@@ -296,52 +279,33 @@ void require_single_state(const ExportRequest& request) {
   throw Error(ErrorKind::usage, "option.state",
               "option 'state' is " + quoted(request.option(kStateOption)) +
                   ", but the file holds one state only",
-              "leave the option out, or give the checkpoint.th of the training");
+              "leave the option out, or give the checkpoint.th of the training")
+      .about("option:" + std::string(kStateOption));
 }
 
-Value::Dict model_package(const State& state, const std::string& config_text,
-                          const std::string& version) {
-  return filled(package_frame(version), state, config_text);
+Value::Dict fresh_extra(const ExportRequest& request) {
+  return {{std::string(kVersionKey), request.option(kVersionOption)}};
 }
 
-ModelPackage read_package(const Value& package) {
-  if (const Value* name = package.find("pretrained")) {
-    const auto* text = name->get_if<std::string>();
-    throw Error(ErrorKind::input, "codec.unsupported",
-                "the component is a reference to " +
-                    quoted(text == nullptr ? std::string("?") : *text) + " and holds no weights",
-                "give the weights themselves: a training checkpoint or an exported codec");
-  }
-  const Value* state = package.find("best_state");
-  const Value* config = package.find("xp.cfg");
-  const auto* tensors = state == nullptr ? nullptr : state->get_if<Value::Dict>();
-  const auto* text = config == nullptr ? nullptr : config->get_if<std::string>();
-  if (tensors == nullptr || text == nullptr) {
-    throw Error(ErrorKind::input, "package.layout",
-                "the package has no 'best_state' and 'xp.cfg' to build a network from");
-  }
-  return {with_context("xp.cfg", [&] { return Config::from_yaml(*text); }), *tensors};
-}
-
-Value::Dict reference_package(const std::string& name, const std::string& version) {
-  return {{"pretrained", name}, {"exported", true}, {"version", version}};
-}
-
-Reference open_reference(const Checkpoint& checkpoint) {
+OpenedReference open_reference(const Checkpoint& checkpoint) {
   const Object root = checkpoint.root();
   refuse_duplicate_keys(root);
-  check_package_field(root, "pretrained", Kind::string, "the name of a pretrained model");
-  check_package_field(root, "version", Kind::string, "the version of AudioCraft as text");
+  check_package_field(root, kPretrainedKey, Kind::string, "the name of a pretrained model");
+  check_package_field(root, kVersionKey, Kind::string, "the version of AudioCraft as text");
   check_exported_flag(root);
-  Reference reference;
-  reference.name = std::string(root.at("pretrained").as_string());
+  OpenedReference opened;
+  opened.reference.name = std::string(root.at(kPretrainedKey).as_string());
   for (const DictView::Entry entry : root.entries()) {
-    keep_extra(checkpoint, entry, reference.package, reference.warnings);
+    if (entry.key.is(Kind::string) && entry.key.as_string() == kPretrainedKey) {
+      opened.reference.extra.emplace_back(kPretrainedKey, Value());
+    } else {
+      keep_extra(checkpoint, entry, opened.reference.extra, opened.warnings);
+    }
   }
-  return reference;
+  return opened;
 }
 
-Error wrong_layout(const FileKind& file, std::string_view expected) {
+Error wrong_form(const FileKind& file, std::string_view expected) {
   return Error(ErrorKind::input, "package.layout",
                "this is " + file.words + ", expected " + std::string(expected));
 }

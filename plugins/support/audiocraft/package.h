@@ -1,7 +1,6 @@
 // Files of AudioCraft: what lies in a checkpoint, and the packages that its loaders read.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/omegaconf/config.h"
@@ -27,7 +27,7 @@ inline constexpr std::string_view kVersionOption = "audiocraft-version";
 OptionSpec state_option();
 OptionSpec version_option();
 
-enum class Layout {
+enum class FileForm {
   training,   // checkpoint.th of a training
   exported,   // {best_state, xp.cfg, version, exported}
   reference,  // {pretrained, exported, version}
@@ -36,7 +36,7 @@ enum class Layout {
 };
 
 struct FileKind {
-  Layout layout = Layout::other;
+  FileForm form = FileForm::other;
   std::string words;  // "a training checkpoint of AudioCraft"
 };
 
@@ -52,67 +52,61 @@ struct Glance {
   bool has_state = false;                 // best_state or fsdp_best_state holds something
 };
 Glance glance(const Checkpoint& checkpoint);
+Glance glance(const Model& model);
 
-// A training checkpoint or an exported package, opened: config and the state dict asked for, not
-// yet checked against each other.
+// The keys of a package: AudioCraft's export writes them, its loaders look for them.
+inline constexpr std::string_view kBestStateKey = "best_state";
+inline constexpr std::string_view kConfigKey = "xp.cfg";
+inline constexpr std::string_view kVersionKey = "version";
+inline constexpr std::string_view kExportedKey = "exported";
+inline constexpr std::string_view kPretrainedKey = "pretrained";
+
+// A model, opened: config and the state dict asked for, not yet checked against each other.
 struct Opened {
-  Layout layout;
   Config config;
   State state;
-  Value::Dict frame;  // the package in its order, best_state and xp.cfg still empty
+  Value::Dict extra;  // Model::extra
   std::vector<std::string> checks;
   std::vector<std::string> warnings;
-
-  // The package to write.
-  Value::Dict package() const;
 };
 
-// Options used: state, audiocraft-version, average. Throws Error(input): "package.layout" for files
-// of another kind, "config.*", "state.*", "package.*", "average.*".
-Opened open_model(const ExportRequest& request, ExportContext& context);
+// Opens a training checkpoint, an exported package, or a model that a layout read. Options used:
+// state, audiocraft-version. Throws Error(input): "package.layout" for files of another kind,
+// "config.*", "state.*", "package.*".
+Opened open_model(const ExportRequest& request);
 
-// Calls `read` with a request for each further file that option average names, and averages `state`
-// with what it returns. A file that is named twice, or is the source itself, counts once. Errors
-// name the file.
-void average_with(State& state, const ExportRequest& request, ExportContext& context,
-                  const std::function<State(const ExportRequest&)>& read);
+// The model, and what was found out about it, become `component`'s.
+void give(Opened opened, Component& component);
 
 // Throws Error(usage, "option.state") when the state option asks for one of several states.
-// Called for files that hold one state only.
+// Called for sources that hold one state only.
 void require_single_state(const ExportRequest& request);
 
-// {best_state, xp.cfg, version, exported}, in AudioCraft's order.
-Value::Dict model_package(const State& state, const std::string& config_text,
-                          const std::string& version);
+// Model::extra of a model or reference that comes from no package: the version asked for.
+Value::Dict fresh_extra(const ExportRequest& request);
 
-// What model_package() made, taken apart again. `state` lies in `package`. Throws Error(input,
-// "codec.unsupported") for a reference, which holds no weights, and "package.layout".
-struct ModelPackage {
-  Config config;
-  const Value::Dict& state;
-};
-ModelPackage read_package(const Value& package);
-
-// {pretrained, exported, version}, in AudioCraft's order.
-Value::Dict reference_package(const std::string& name, const std::string& version);
-
-// The reference package that `checkpoint` holds, checked. Keys beside the three are kept when they
-// are plain data and dropped with a warning otherwise. REQUIRES: layout reference.
-struct Reference {
-  std::string name;
-  Value::Dict package;
+// The reference that `checkpoint` holds, checked. Keys beside the three of a reference are kept
+// when they are plain data and dropped with a warning otherwise. REQUIRES: form reference.
+struct OpenedReference {
+  Reference reference;
   std::vector<std::string> warnings;
 };
-Reference open_reference(const Checkpoint& checkpoint);
+OpenedReference open_reference(const Checkpoint& checkpoint);
 
-// Runs `action`; an Error that leaves it names the file. REQUIRES: the source is a checkpoint.
+// Runs `action`; an Error that leaves it names the source. REQUIRES: the source is no pretrained
+// name.
 template <typename Action>
-decltype(auto) naming_file(const ExportRequest& request, Action&& action) {
-  return with_context([&] { return path_text(request.source.checkpoint().file().path()); },
-                      std::forward<Action>(action));
+decltype(auto) naming_source(const ExportRequest& request, Action&& action) {
+  const Source& source = request.source;
+  const auto place = [&] {
+    return source.kind() == AcceptedSource::Kind::checkpoint
+               ? path_text(source.checkpoint().file().path())
+               : printable(source.given());
+  };
+  return with_context(place, std::forward<Action>(action));
 }
 
 // Error(input, "package.layout") for a file that is none of what an exporter takes.
-Error wrong_layout(const FileKind& file, std::string_view expected);
+Error wrong_form(const FileKind& file, std::string_view expected);
 
 }  // namespace craftbundle::audiocraft

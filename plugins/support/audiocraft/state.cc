@@ -295,21 +295,13 @@ std::string mismatch_hint(const State& state) {
 
 }  // namespace
 
-Value::Dict State::to_dict() const {
-  Value::Dict dict;
-  dict.reserve(tensors.size());
-  for (const NamedTensor& named : tensors) {
-    std::visit([&](const auto& tensor) { dict.emplace_back(named.name, tensor); }, named.tensor);
-  }
-  return dict;
-}
-
 StateChoice state_choice(std::string_view option) {
   if (option == "best") return StateChoice::best;
   if (option == "ema") return StateChoice::ema;
   if (option == "last") return StateChoice::last;
   throw Error(ErrorKind::usage, "option.value",
-              "option 'state' is " + quoted(option) + ", expected best, ema or last");
+              "option 'state' is " + quoted(option) + ", expected best, ema or last")
+      .about("option:state");
 }
 
 State choose_state(const Checkpoint& checkpoint, const Config& config, StateChoice choice) {
@@ -479,35 +471,11 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
   return checks;
 }
 
-std::string parameter_count(const State& state) {
-  double count = 0;
-  for (const NamedTensor& named : state.tensors) {
-    if (!is_floating(named.dtype())) continue;
-    count += static_cast<double>(element_count(named.shape()).value_or(0));
-  }
-  constexpr std::array<std::pair<double, const char*>, 3> kScales = {
-      {{1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}}};
-  for (const auto& [scale, word] : kScales) {
-    if (count < scale) continue;
-    std::array<char, 64> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), count / scale,
-                                   std::chars_format::fixed, 1);
-    return std::string(buffer.data(), end.ptr) + " " + word;
-  }
-  return std::to_string(static_cast<std::int64_t>(count));
-}
-
-std::string element_types(const State& state) {
-  std::set<std::string> types;
-  for (const NamedTensor& named : state.tensors) types.emplace(name(named.dtype()));
-  std::string text;
-  std::size_t left = types.size();
-  for (const std::string& type : types) {
-    text += type;
-    --left;
-    if (left > 0) text += left == 1 ? " and " : ", ";
-  }
-  return text;
+std::vector<std::string> ExpectedState::names() const {
+  std::vector<std::string> names;
+  names.reserve(tensors_.size());
+  for (const ExpectedTensor& tensor : tensors_) names.push_back(tensor.name);
+  return names;
 }
 
 }  // namespace craftbundle::audiocraft

@@ -19,8 +19,6 @@ struct State {
   std::string where;  // "best_state['model']"
   std::vector<NamedTensor> tensors;
   std::vector<std::string> notes;  // what was done to it, one clause each
-
-  Value::Dict to_dict() const;
 };
 
 // Which of the states a training checkpoint carries.
@@ -76,6 +74,7 @@ class ExpectedState {
   void add_unchecked(UncheckedGroup group);
 
   const std::vector<ExpectedTensor>& tensors() const { return tensors_; }
+  std::vector<std::string> names() const;
   const std::vector<UncheckedGroup>& unchecked() const { return unchecked_; }
 
  private:
@@ -86,9 +85,5 @@ class ExpectedState {
 // Throws Error(input, "state.tensors") that lists, in one message, everything by which `state`
 // differs from `expected`. Returns what was checked, one clause each.
 std::vector<std::string> check_state(const State& state, const ExpectedState& expected);
-
-// "300.2 million", and the element types ("float16", "float32 and int64").
-std::string parameter_count(const State& state);
-std::string element_types(const State& state);
 
 }  // namespace craftbundle::audiocraft

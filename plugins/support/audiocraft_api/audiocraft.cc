@@ -2,6 +2,7 @@
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/transform.h"
 
 namespace craftbundle {
 namespace {
@@ -21,7 +22,7 @@ Path write(const Host& host, const ComponentRequest& request, const Path& out_fi
   publish.durability = options.durability;
   publish.sink = options.sink;
   publish.cancellation = options.cancellation;
-  return write_component(host.prepare(request), out_file, publish).file;
+  return write_component(prepare_component(request, host), {}, host, out_file, publish).target;
 }
 
 Path export_checkpoint(const Path& checkpoint, std::string_view role,
@@ -29,7 +30,7 @@ Path export_checkpoint(const Path& checkpoint, std::string_view role,
                        const AudiocraftExportOptions& options) {
   const Host host = make_host(options);
   const Source source = Source::of_checkpoint(checkpoint.string(), host.open(checkpoint));
-  return write(host, {source, std::string(role), std::move(exporter), {}}, out_file, options);
+  return write(host, {source, std::string(role), std::move(exporter), {}, {}}, out_file, options);
 }
 
 // A training checkpoint would be exported as well, but that is another function's job: whoever
@@ -61,7 +62,8 @@ Path export_pretrained_compression_model(const std::string& pretrained, const Pa
   const Host host = make_host(options);
   const Source source = resolve_source(pretrained, {}, host);
   require_exported(source);
-  return write(host, {source, std::string(kCompressionRole), std::nullopt, {}}, out_file, options);
+  return write(host, {source, std::string(kCompressionRole), std::nullopt, {}, {}}, out_file,
+               options);
 }
 
 }  // namespace craftbundle

@@ -114,16 +114,13 @@ ScriptModule new_module(const std::string& name) {
   return ScriptModule(c10::QualifiedName("__torch__.craftbundle." + name));
 }
 
-bool StateDict::contains(std::string_view name) const {
-  return std::any_of(state_.begin(), state_.end(),
-                     [&](const auto& entry) { return entry.first == name; });
+StateDict::StateDict(const std::vector<NamedTensor>& tensors) {
+  for (const NamedTensor& named : tensors) tensors_.emplace(named.name, &named);
 }
 
 ElementsPtr StateDict::at(std::string_view name) const {
-  for (const auto& [key, value] : state_) {
-    if (key != name) continue;
-    if (ElementsPtr elements = elements_of(value)) return elements;
-  }
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) return elements_of(*found->second);
   throw Error(ErrorKind::input, "codec.weights",
               "the state dict has no tensor " + craftbundle::quoted(std::string(name)));
 }

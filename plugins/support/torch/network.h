@@ -11,24 +11,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/checkpoint/named_tensor.h"
 #include "craftbundle/plugin/codec.h"
 
 namespace craftbundle::network {
 
-// The tensors of a state dict by name. Borrows the dict.
+// The tensors of a state dict by name. Borrows them.
 class StateDict {
  public:
-  explicit StateDict(const Value::Dict& state) : state_(state) {}
-  bool contains(std::string_view name) const;
-  // Throws Error(input, "codec.weights") when it is missing or no tensor.
+  explicit StateDict(const std::vector<NamedTensor>& tensors);
+  bool contains(std::string_view name) const { return tensors_.contains(name); }
+  // Throws Error(input, "codec.weights") when it is missing.
   ElementsPtr at(std::string_view name) const;
 
  private:
-  const Value::Dict& state_;
+  std::unordered_map<std::string_view, const NamedTensor*> tensors_;
 };
 
 // A finished TorchScript module. A handle: copies are the same module.

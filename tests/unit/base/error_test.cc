@@ -9,6 +9,7 @@
 namespace craftbundle {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::Eq;
 using testing::expect_error;
 
@@ -28,6 +29,25 @@ TEST(Error, ContextIsAddedOutermostFirst) {
                    [] { throw Error(ErrorKind::input, "zip.crc", "CRC differs"); });
     });
   });
+}
+
+TEST(Error, ContextsAndTheCulpritAreData) {
+  Error error(ErrorKind::usage, "option.value", "option 'x: y' is odd");
+  EXPECT_EQ(error.subject(), "");
+  EXPECT_EQ(error.bare_message(), error.message());
+  error.about("option:x: y")
+      .add_context("xp.cfg")
+      .add_context("a: b.th")
+      .add_context("the original");
+  const Error copy = error;
+  EXPECT_EQ(copy.subject(), "option:x: y");
+  EXPECT_THAT(copy.contexts(), ElementsAre("the original", "a: b.th", "xp.cfg"));
+  EXPECT_EQ(copy.message(), "the original: a: b.th: xp.cfg: option 'x: y' is odd");
+  EXPECT_EQ(copy.bare_message(), "option 'x: y' is odd");
+  EXPECT_EQ(copy.message_within("a: b.th"), "xp.cfg: option 'x: y' is odd");
+  EXPECT_EQ(copy.message_within("xp.cfg"), "option 'x: y' is odd");
+  // What the message itself says is no context.
+  EXPECT_EQ(copy.message_within("option 'x"), copy.message());
 }
 
 TEST(Error, ContextIsNotBuiltWithoutAnError) {

@@ -78,5 +78,23 @@ TEST(Hex, IsLowerCase) {
   EXPECT_EQ(hex(bytes), "00abff");
 }
 
+TEST(Join, PutsTheSeparatorBetween) {
+  EXPECT_EQ(join({}, ", "), "");
+  EXPECT_EQ(join(std::vector<std::string>{"a"}, ", "), "a");
+  EXPECT_EQ(join(std::vector<std::string>{"a", "", "c"}, ", "), "a, , c");
+}
+
+TEST(Counted, OnlyOneIsSingular) {
+  EXPECT_EQ(counted(0, "tensor"), "0 tensors");
+  EXPECT_EQ(counted(1, "tensor"), "1 tensor");
+  EXPECT_EQ(counted(2, "tensor"), "2 tensors");
+}
+
+TEST(DidYouMean, IsEmptyWhenNothingIsNear) {
+  const std::vector<std::string> names = {"dtype", "state"};
+  EXPECT_EQ(did_you_mean("dtyp", names), "did you mean 'dtype'?");
+  EXPECT_EQ(did_you_mean("average", names), "");
+}
+
 }  // namespace
 }  // namespace craftbundle

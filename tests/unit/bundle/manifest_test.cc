@@ -19,9 +19,6 @@ Manifest sample() {
   manifest.producer = "craftbundle 0.1.0";
   ManifestComponent lm;
   lm.role = "lm";
-  lm.file = "state_dict.bin";
-  lm.size = 5'000'000'000;
-  lm.sha256 = std::string(64, 'a');
   lm.source = "checkpoint.th";
   lm.source_kind = "checkpoint";
   lm.exporter = "some_exporter";
@@ -32,7 +29,12 @@ Manifest sample() {
   lm.requires_ = {{"codebooks", std::int64_t{4}, "n_q"}, {"rate", 50.0, ""}};
   lm.checks = {"all well"};
   lm.warnings = {"beware"};
+  lm.load_with = "X.get_pretrained('{bundle}')";
   manifest.components = {lm};
+  manifest.layout_revision = 4;
+  manifest.layout_options = {{"shards", "2"}};
+  manifest.files = {{"state_dict.bin", 5'000'000'000, std::string(64, 'a'), {"lm"}},
+                    {"text/vocab.json", 7, std::string(64, 'b'), {}}};
   FitCheck differs{"codebooks",   FitCheck::Outcome::differs,
                    "lm",          lm.requires_[0],
                    "compression", {"codebooks", std::string("four"), "tensors"}};
@@ -54,7 +56,13 @@ TEST(Manifest, ReadsWhatItWrites) {
   EXPECT_EQ(to_json(read), text);
   ASSERT_EQ(read.components.size(), 1u);
   const ManifestComponent& lm = read.components[0];
-  EXPECT_EQ(lm.size, 5'000'000'000);
+  EXPECT_EQ(lm.load_with, "X.get_pretrained('{bundle}')");
+  EXPECT_EQ(read.layout_revision, 4);
+  ASSERT_EQ(read.files.size(), 2u);
+  EXPECT_EQ(read.files[0].size, 5'000'000'000);
+  ASSERT_NE(file_of(read, "lm"), nullptr);
+  EXPECT_EQ(file_of(read, "lm")->name, "state_dict.bin");
+  EXPECT_EQ(file_of(read, "compression"), nullptr);
   EXPECT_EQ(lm.summary[0].value, "X \"quoted\"\n");
   EXPECT_EQ(lm.requires_[0].value, FactValue(std::int64_t{4}));
   EXPECT_EQ(lm.requires_[1].value, FactValue(50.0));
@@ -65,7 +73,7 @@ TEST(Manifest, ReadsWhatItWrites) {
 
 TEST(Manifest, IsReadableText) {
   const std::string text = to_json(sample());
-  EXPECT_TRUE(text.starts_with("{\n  \"format_version\": 1,\n  \"layout\": \"audiocraft\",\n"));
+  EXPECT_TRUE(text.starts_with("{\n  \"format_version\": 2,\n  \"layout\": \"audiocraft\",\n"));
   EXPECT_TRUE(text.ends_with("}\n"));
 }
 
@@ -89,15 +97,15 @@ TEST(Manifest, RefusesWhatIsNoJson) {
 
 TEST(Manifest, RefusesANewerVersionAndSaysBoth) {
   expect_error(ErrorKind::input, "manifest.version",
-               ::testing::AllOf(HasSubstr("format_version is 2"), HasSubstr("up to 1")),
-               [] { parse_manifest(edited([](auto& json) { json["format_version"] = 2; })); });
+               ::testing::AllOf(HasSubstr("format_version is 3"), HasSubstr("up to 2")),
+               [] { parse_manifest(edited([](auto& json) { json["format_version"] = 3; })); });
 }
 
 TEST(Manifest, NamesThePlaceOfAnError) {
-  expect_error(ErrorKind::input, "manifest.missing", HasSubstr("components[0].sha256 is missing"),
-               [] { parse_manifest(edited([](auto& j) { j["components"][0].erase("sha256"); })); });
-  expect_error(ErrorKind::input, "manifest.type", HasSubstr("components[0].size is not a size"),
-               [] { parse_manifest(edited([](auto& j) { j["components"][0]["size"] = -1; })); });
+  expect_error(ErrorKind::input, "manifest.missing", HasSubstr("files[0].sha256 is missing"),
+               [] { parse_manifest(edited([](auto& j) { j["files"][0].erase("sha256"); })); });
+  expect_error(ErrorKind::input, "manifest.type", HasSubstr("files[0].size is not a size"),
+               [] { parse_manifest(edited([](auto& j) { j["files"][0]["size"] = -1; })); });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("fit[0].outcome is 'perhaps'"),
                [] { parse_manifest(edited([](auto& j) { j["fit"][0]["outcome"] = "perhaps"; })); });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("components[0].requires[0].value"), [] {
@@ -108,11 +116,34 @@ TEST(Manifest, NamesThePlaceOfAnError) {
 }
 
 TEST(Manifest, FileNamesStayInTheDirectory) {
-  for (const char* name : {"", ".", "..", "../x", "/etc/passwd", "a/b"}) {
-    expect_error(ErrorKind::input, "manifest.file", HasSubstr("components[0].file"), [&] {
-      parse_manifest(edited([&](auto& j) { j["components"][0]["file"] = name; }));
+  for (const char* name : {"", ".", "..", "../x", "/etc/passwd", "a/../../b", "a//b", "a/"}) {
+    expect_error(ErrorKind::input, "manifest.file", HasSubstr("files[0].name"), [&] {
+      parse_manifest(edited([&](auto& j) { j["files"][0]["name"] = name; }));
     });
   }
+}
+
+// Bundles that were written when a component had one file, and loading it was told in its summary.
+TEST(Manifest, OfVersionOneIsReadForEver) {
+  const Path bundles = Path(CRAFTBUNDLE_TEST_DATA) / "golden/bundles_v1";
+  const auto full = read_manifest(bundles / "full");
+  ASSERT_TRUE(full);
+  EXPECT_EQ(full->format_version, 1);
+  EXPECT_EQ(full->layout, "audiocraft");
+  EXPECT_EQ(full->layout_revision, 1);
+  EXPECT_EQ(full->producer, "bundlecraft 0.1.0");
+  ASSERT_EQ(full->files.size(), 2u);
+  EXPECT_EQ(full->files[0].name, "state_dict.bin");
+  EXPECT_EQ(full->files[0].roles, std::vector<std::string>{"lm"});
+  EXPECT_EQ(full->files[0].size, testing::read_file(bundles / "full/state_dict.bin").size());
+  ASSERT_EQ(full->components.size(), 2u);
+  EXPECT_EQ(full->components[0].load_with, "MusicGen.get_pretrained('{bundle}')");
+  for (const SummaryItem& item : full->components[0].summary) EXPECT_NE(item.name, "load with");
+  const auto reference = read_manifest(bundles / "reference");
+  ASSERT_TRUE(reference);
+  EXPECT_EQ(reference->components[1].source, "facebook/encodec_32khz");
+  // Written again, it is one of today's.
+  EXPECT_EQ(parse_manifest(to_json(*full)).files[1].sha256, full->files[1].sha256);
 }
 
 TEST(Manifest, IsReadFromADirectory) {

@@ -23,12 +23,32 @@ using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
 
+// The layouts of this build.
+const Host& host() {
+  static const Host host([] {
+    Host::Options options;
+    options.search = {{Path(CRAFTBUNDLE_PLUGINS)}, false, false, false};
+    return options;
+  }());
+  return host;
+}
+
+ExportReport write_component(const PreparedComponent& component, const Path& target,
+                             const PublishOptions& options) {
+  return craftbundle::write_component(component, {}, host(), target, options);
+}
+
+BundleReport write_bundle(const std::vector<PreparedComponent>& components, const Path& target,
+                          const BundleOptions& options) {
+  return craftbundle::write_bundle(components, {}, host(), target, options);
+}
+
 PreparedComponent component(std::string role, std::string text = "text") {
   ExporterInfo exporter;
   exporter.name = "by_hand";
   Component made;
   made.role = std::move(role);
-  made.package = Value(Value::Dict{{"pretrained", Value(std::move(text))}});
+  made.content = Reference{std::move(text), {}};
   return {std::move(made), exporter, "1.0.0", {}, {}, Source::of_pretrained("name", "name"), {}};
 }
 
@@ -73,8 +93,9 @@ TEST(WriteComponent, CreatesParentsAndReports) {
   const TemporaryDirectory directory;
   const Path target = directory / "a/b/x.bin";
   const ExportReport report = write_component(component("lm"), target, {});
-  EXPECT_EQ(report.file, target);
-  EXPECT_EQ(report.written.bytes, fs::file_size(target));
+  EXPECT_EQ(report.target, target);
+  ASSERT_EQ(report.files.size(), 1u);
+  EXPECT_EQ(report.files.front().written.bytes, fs::file_size(target));
   EXPECT_THAT(names_in(directory / "a/b"), ElementsAre("x.bin"));
 }
 
@@ -141,10 +162,11 @@ TEST(WriteComponent, NeverReplacesAFileItComputesFrom) {
     return elements_of(checkpoint->tensor((*state.entries().begin()).value));
   };
   PreparedComponent prepared = component("lm");
-  prepared.component.package = Value::Dict{
-      {"best_state",
-       Value::Dict{{"w", ComputedTensor{DType::float32, average({weight("a.bin"), weight("b.bin")}),
-                                        "w"}}}}};
+  Model model;
+  model.tensors = {
+      {"w",
+       ComputedTensor{DType::float32, average({weight("a.bin"), weight("b.bin")}), "w"}}};
+  prepared.component.content = std::move(model);
   const std::string before = read_file(directory / "b.bin");
   for (const char* target : {"a.bin", "b.bin"}) {
     expect_error(ErrorKind::usage, "target.is_source",
@@ -191,7 +213,11 @@ TEST(WriteBundle, HoldsComponentsAndManifest) {
               ElementsAre("bundle.json", "compression_state_dict.bin", "state_dict.bin"));
   ASSERT_EQ(report.manifest.components.size(), 2u);
   const ManifestComponent& lm = report.manifest.components[0];
-  EXPECT_EQ(lm.size, fs::file_size(directory / "new/my_model/state_dict.bin"));
+  ASSERT_NE(file_of(report.manifest, "lm"), nullptr);
+  EXPECT_EQ(file_of(report.manifest, "lm")->name, "state_dict.bin");
+  EXPECT_EQ(file_of(report.manifest, "lm")->size,
+            fs::file_size(directory / "new/my_model/state_dict.bin"));
+  EXPECT_EQ(report.manifest.layout, "audiocraft");
   EXPECT_EQ(lm.source, "name");
   EXPECT_EQ(lm.exporter, "by_hand");
   EXPECT_EQ(read_file(directory / "new/my_model/bundle.json"), to_json(report.manifest));

@@ -179,7 +179,7 @@ TEST_F(CheckpointTest, ReadsTensors) {
   EXPECT_EQ(t.storage.bytes, 32U);
   EXPECT_EQ(t.storage.elements, 8U);
   EXPECT_TRUE(t.storage.crc);
-  EXPECT_EQ(t.storage.checkpoint, checkpoint_);
+  EXPECT_EQ(t.storage.owner, checkpoint_);
   std::vector<std::byte> bytes(4);
   checkpoint_->read(t.storage, 8, bytes);
   EXPECT_THAT(bytes, ElementsAre(std::byte{8}, std::byte{9}, std::byte{10}, std::byte{11}));
@@ -187,7 +187,7 @@ TEST_F(CheckpointTest, ReadsTensors) {
   // The storage keeps the file open.
   const Storage storage = t.storage;
   checkpoint_.reset();
-  storage.checkpoint->read(storage, 0, bytes);
+  storage.owner->read(storage, 0, bytes);
 }
 
 TEST_F(CheckpointTest, ReadsAllForms) {

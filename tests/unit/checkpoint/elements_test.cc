@@ -211,7 +211,7 @@ TEST_F(AverageElements, AreTheMean) {
   EXPECT_EQ(mean->dtype(), DType::float32);
   EXPECT_THAT(numbers_of(*mean), ElementsAre(3, 3, 3, 2));
   EXPECT_EQ(mean->sources().size(), 3u);
-  EXPECT_NE(mean->sources()[0].checkpoint, mean->sources()[2].checkpoint);
+  EXPECT_NE(mean->sources()[0].owner, mean->sources()[2].owner);
 }
 
 // In float32 the sum would lose the 1, in float16 it would be infinite.

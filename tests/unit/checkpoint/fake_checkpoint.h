@@ -31,7 +31,7 @@ class FakeCheckpoint final : public Checkpoint {
   // The bytes [offset, offset + bytes) as a storage, with their right CRC-32.
   Storage storage(std::string key, DType dtype, std::uint64_t offset, std::uint64_t bytes) const {
     Storage result;
-    result.checkpoint = shared_from_this();
+    result.owner = shared_from_this();
     result.key = std::move(key);
     result.dtype = dtype;
     result.elements = bytes / item_size(dtype);

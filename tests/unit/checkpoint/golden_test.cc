@@ -24,7 +24,7 @@ std::vector<Path> golden_files() {
 // gives.
 std::size_t check_tensors(const Checkpoint& checkpoint) {
   std::size_t tensors = 0;
-  testing::for_each_object(checkpoint.root(), [&](Object object) {
+  for_each_reachable(checkpoint.root(), [&](Object object) {
     if (!Checkpoint::is_tensor(object)) return;
     const Storage storage = checkpoint.tensor(object).storage;
     std::vector<std::byte> bytes(storage.bytes);

@@ -398,7 +398,7 @@ TEST(UnpicklerTest, DepthCostsNothing) {
   for (std::size_t i = 0; i < kDepth; ++i) pickle += "\x85";
   const Pickle result = read_pickle(PickleInput(pickle + "."));
   std::size_t objects = 0;
-  testing::for_each_object(result.tree->root(), [&](Object) { ++objects; });
+  for_each_reachable(result.tree->root(), [&](Object) { ++objects; });
   EXPECT_EQ(objects, kDepth + 1);
   EXPECT_EQ(describe(result.tree->root()), "tuple of 1");
 }
@@ -471,8 +471,7 @@ TEST(UnpicklerTest, SurvivesEveryFlippedByteOfARealPickle) {
       damaged[i] = static_cast<char>(damaged[i] ^ mask);
       try {
         const Pickle result = read_pickle(PickleInput(damaged));
-        testing::for_each_object(result.tree->root(),
-                                 [](Object object) { (void)describe(object); });
+        for_each_reachable(result.tree->root(), [](Object object) { (void)describe(object); });
         (void)list_globals(*result.tree);
         ++read;
       } catch (const Error& error) {

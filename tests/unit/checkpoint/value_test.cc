@@ -171,7 +171,7 @@ TEST(Package, RoundTrip) {
     EXPECT_TRUE(after.storage == (*list)[i / 2 * 2].get_if<Tensor>()->storage);
     const std::size_t size = 6 * item_size(after.dtype);
     std::string bytes(size, '\0');
-    after.storage.checkpoint->read(after.storage, 0, std::as_writable_bytes(std::span(bytes)));
+    after.storage.owner->read(after.storage, 0, std::as_writable_bytes(std::span(bytes)));
     EXPECT_TRUE(bytes == source->file().read_text(64 + 4 * item_size(after.dtype), size))
         << name(after.dtype);
   }

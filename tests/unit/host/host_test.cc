@@ -75,7 +75,7 @@ TEST_F(Scanning, ListsWithoutMappingAnything) {
   const FoundPlugin& plugin = host.plugins().at(0);
   EXPECT_EQ(plugin.library, boost::filesystem::canonical(library));
   EXPECT_EQ(plugin.origin, "--plugin-dir");
-  EXPECT_EQ(plugin.info.exporters.at(0).options.at(3).choices,
+  EXPECT_EQ(plugin.info.offers<ExporterInfo>().at(0).options.at(3).choices,
             (std::vector<std::string>{"best", "last"}));
   EXPECT_FALSE(testing::is_mapped(library));
 }
@@ -186,7 +186,7 @@ TEST_F(Scanning, RefusesTheSecondOfTwoWithOneExporter) {
   EXPECT_EQ(host.plugins()[0].library, boost::filesystem::canonical(first));
   ASSERT_THAT(refusals(host), ElementsAre("fixture_codecs.so plugin.duplicate"));
   EXPECT_EQ(host.refused()[0].library, boost::filesystem::canonical(second));
-  EXPECT_EQ(host.refused()[0].reason, "offers exporter 'tone', which " +
+  EXPECT_EQ(host.refused()[0].reason, "offers the exporter 'tone', which " +
                                           host.plugins()[0].library.string() +
                                           " (--plugin-dir) offers already; remove one of the two");
 }
@@ -311,8 +311,15 @@ TEST_F(Probing, ListsPretrainedNames) {
 
 using Preparing = HostTest;
 
+std::string extra(const PreparedComponent& prepared, const std::string& key) {
+  for (const auto& [name, value] : prepared.component.model()->extra) {
+    if (name == key) return *value.get_if<std::string>();
+  }
+  return {};
+}
+
 std::string made_by(const PreparedComponent& prepared) {
-  return *prepared.component.package.find("made_by")->get_if<std::string>();
+  return extra(prepared, "made_by");
 }
 
 TEST_F(Preparing, TakesTheMostConfident) {
@@ -478,7 +485,7 @@ TEST_F(OptionsOfExporters, AreFilledInWithDefaults) {
   for (const OptionValue& option : prepared.options)
     values.push_back(option.name + "=" + option.value);
   EXPECT_THAT(values, ElementsAre("fast=true", "rate=16000", "gain=0.5", "state=best"));
-  EXPECT_EQ(*prepared.component.package.find("rate")->get_if<std::string>(), "16000");
+  EXPECT_EQ(extra(prepared, "rate"), "16000");
 }
 
 TEST_F(OptionsOfExporters, AreRefusedWhenUnknownOrWrong) {
@@ -644,7 +651,7 @@ TEST_F(Stages, AreOfferedOnce) {
   const Host host(only({directory_.path(), directory_ / "b"}));
   EXPECT_EQ(host.stage_kinds().size(), 4u);
   ASSERT_THAT(refusals(host), ElementsAre("fixture_stages.so plugin.duplicate"));
-  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the kind of stage 'join', which "));
+  EXPECT_THAT(host.refused()[0].reason, HasSubstr("offers the stage 'join', which "));
 }
 
 }  // namespace

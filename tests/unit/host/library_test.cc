@@ -34,7 +34,7 @@ TEST_P(BadLibrary, IsRefusedWithItsReason) {
 }
 
 std::string exporter_rule(const std::string& rule) {
-  return "the plugin offers exporter 'fixture', which " + rule;
+  return "the plugin offers the exporter 'fixture', which " + rule;
 }
 
 // Those that end or stop the process that loads them are in scan_test.cc.
@@ -53,18 +53,20 @@ const Refusal kRefusals[] = {
     {"null_version", "plugin.descriptor", "its version is null"},
     {"wordy_version", "plugin.descriptor", "its version is 'latest', expected one like '1.2.3'"},
     {"null_entry", "plugin.descriptor", "its entry function is null"},
-    {"entry_throws_int", "plugin.entry", "it threw something that is no std::exception"},
-    {"entry_throws_exception", "plugin.entry", "it threw raw entry went wrong"},
+    {"entry_throws_int", "plugin.entry",
+     "its entry function failed: an exception that is no std::exception"},
+    {"entry_throws_exception", "plugin.entry", "its entry function failed: raw entry went wrong"},
     {"entry_fails", "plugin.entry", "its entry function failed: no license was found"},
-    {"info_null", "plugin.entry", "its entry function failed: an exporter that is null was added"},
+    {"info_null", "plugin.entry", "its entry function failed: a null exporter was added"},
     {"no_entry", "plugin.no_entry", "it has no symbol 'craftbundle_plugin'"},
     {"undefined_symbol", "plugin.undefined_symbol",
      ": cannot be loaded: undefined symbol: function_that_nobody_has"},
     {"missing_dependency", "plugin.missing_dependency",
      ": cannot be loaded: libfixture_dependency.so: cannot open shared object file"},
-    {"info_empty", "plugin.info", "the plugin offers no exporter"},
+    {"info_empty", "plugin.info", "the plugin offers nothing"},
     {"info_same_name", "plugin.info", "the plugin offers two exporters 'fixture'"},
-    {"info_bad_name", "plugin.info", "the plugin offers an exporter 'Fixture\\x1B[2J'"},
+    {"info_bad_name", "plugin.info",
+     "the plugin offers the exporter 'Fixture\\x1B[2J', which has no lower-case name"},
     {"info_no_summary", "plugin.info", exporter_rule("gives no summary")},
     {"info_revision_zero", "plugin.info", exporter_rule("has revision 0, expected 1 or more")},
     {"info_no_source", "plugin.info", exporter_rule("accepts no source")},
@@ -79,7 +81,8 @@ const Refusal kRefusals[] = {
      exporter_rule("declares option 'rate', with the default 'fast': expected an integer")},
     {"info_bad_choice", "plugin.info",
      exporter_rule("declares option 'rate', with the choice 'two': expected an integer")},
-    {"info_info_throws", "plugin.info", "an exporter cannot describe itself: "},
+    {"info_info_throws", "plugin.info",
+     "its exporter 1 cannot describe itself: an exception that is no std::exception"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, BadLibrary, ::testing::ValuesIn(kRefusals),
@@ -90,11 +93,11 @@ TEST(PluginLibrary, LoadsAGoodOne) {
   EXPECT_EQ(library->info().name, "fixture_codecs");
   EXPECT_EQ(library->info().version, "1.2.3");
   EXPECT_EQ(library->info().interface_id, kInterfaceId);
-  ASSERT_EQ(library->info().exporters.size(), 2u);
-  ASSERT_EQ(library->exporters().size(), 2u);
-  EXPECT_EQ(library->info().exporters[0].name, "tone");
-  EXPECT_EQ(library->info().exporters[0].revision, 3);
-  EXPECT_EQ(library->info().exporters[1].name, "voice");
+  ASSERT_EQ(library->info().offers<ExporterInfo>().size(), 2u);
+  ASSERT_EQ(library->offers<Exporter>().size(), 2u);
+  EXPECT_EQ(library->info().offers<ExporterInfo>()[0].name, "tone");
+  EXPECT_EQ(library->info().offers<ExporterInfo>()[0].revision, 3);
+  EXPECT_EQ(library->info().offers<ExporterInfo>()[1].name, "voice");
 }
 
 TEST(PluginLibrary, RunsTheEntryOnce) {

@@ -56,8 +56,7 @@ class Puppet final : public Codec {
 };
 
 RemoteCodec remote(Puppet puppet) {
-  return {std::make_unique<detail::GuardedCodec>(std::make_unique<Puppet>(std::move(puppet))),
-          "x.so: codec 'puppet'"};
+  return {Guarded<Codec>(std::make_unique<Puppet>(std::move(puppet))), "x.so: codec 'puppet'"};
 }
 
 const Audio kAudio = {1, 2, 160, std::vector<float>(320)};
@@ -104,6 +103,11 @@ TEST(RemoteCodec, RefusesPropertiesThatNoCodecHas) {
   refuse("states frame_rate 0", [](CodecProperties& p) { p.frame_rate = 0; });
   refuse("states frame_rate nan", [](CodecProperties& p) { p.frame_rate = NAN; });
   refuse("states frame_rate inf", [](CodecProperties& p) { p.frame_rate = INFINITY; });
+}
+
+TEST(RemoteCodec, RefusesACodecThatIsNull) {
+  expect_blame("a codec that is null was made",
+               [] { RemoteCodec(Guarded<Codec>(nullptr), "x.so: codec 'puppet'"); });
 }
 
 TEST(RemoteCodec, RefusesCodesOfAnotherSize) {

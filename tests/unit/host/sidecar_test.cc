@@ -33,8 +33,16 @@ PluginInfo full_info() {
   stage.inputs = "files";
   stage.output = StageKindInfo::Output::directory;
   stage.options = {{"times", OptionSpec::Type::integer, "1", "How often.", {"1", "2"}}};
-  const CodecLoaderInfo codec = {"runner", "Runs: \"tones\".", {"tone", "true"}};
-  return {"plug", "1.2.3", "id-1", {exporter}, {stage}, {codec}};
+  const CodecLoaderInfo codec = {{"runner", "Runs: \"tones\".", 3, exporter.options},
+                                 {"tone", "true"}};
+  LayoutInfo layout;
+  layout.name = "flat";
+  layout.summary = "One file.";
+  layout.revision = 5;
+  layout.families = {"tone", "hum"};
+  layout.parts = {{"lm", "a/lm.bin"}, {"*", "*.bin"}};
+  layout.options = exporter.options;
+  return {"plug", "1.2.3", "id-1", {{exporter}, {stage}, {codec}, {layout}}};
 }
 
 // The smallest sidecar, with one line replaced.
@@ -74,8 +82,8 @@ TEST(Sidecar, ReadsPlainText) {
   const PluginInfo info = parse_sidecar(text_with("name: plug", "name: plug"), kFile);
   EXPECT_EQ(info.name, "plug");
   EXPECT_EQ(info.version, "1.0.0");
-  ASSERT_EQ(info.exporters.size(), 1u);
-  EXPECT_EQ(info.exporters[0].summary, "Tones.");
+  ASSERT_EQ(info.offers<ExporterInfo>().size(), 1u);
+  EXPECT_EQ(info.offers<ExporterInfo>()[0].summary, "Tones.");
 }
 
 TEST(Sidecar, DescribesKindsOfStage) {
@@ -83,9 +91,9 @@ TEST(Sidecar, DescribesKindsOfStage) {
       "format: 1\nname: plug\nversion: 1.0.0\ninterface: id-1\nstages:\n  - name: join\n"
       "    summary: Joins.\n    revision: 1\n    inputs: files\n    output: file\n";
   const PluginInfo info = parse_sidecar(text, kFile);
-  EXPECT_TRUE(info.exporters.empty());
-  ASSERT_EQ(info.stages.size(), 1u);
-  EXPECT_EQ(info.stages[0].output, StageKindInfo::Output::file);
+  EXPECT_TRUE(info.offers<ExporterInfo>().empty());
+  ASSERT_EQ(info.offers<StageKindInfo>().size(), 1u);
+  EXPECT_EQ(info.offers<StageKindInfo>()[0].output, StageKindInfo::Output::file);
   const auto with = [&](const std::string& line, const std::string& replacement) {
     std::string changed = text;
     return changed.replace(changed.find(line), line.size(), replacement);
@@ -95,7 +103,7 @@ TEST(Sidecar, DescribesKindsOfStage) {
   expect_refused(with("    inputs: files\n", ""), "6:5: key 'inputs' is missing");
   expect_refused(
       with("name: join", "name: needs"),
-      "1:1: the plugin offers a kind of stage 'needs', a name that scripts have already");
+      "1:1: the plugin offers the stage 'needs', which has a name that scripts have already");
 }
 
 TEST(Sidecar, DescribesLoadersOfCodecs) {
@@ -103,9 +111,10 @@ TEST(Sidecar, DescribesLoadersOfCodecs) {
       "format: 1\nname: plug\nversion: 1.0.0\ninterface: id-1\ncodecs:\n  - name: runner\n"
       "    summary: Runs.\n    exporters: [tone, hum]\n";
   const PluginInfo info = parse_sidecar(text, kFile);
-  EXPECT_TRUE(info.exporters.empty());
-  ASSERT_EQ(info.codecs.size(), 1u);
-  EXPECT_EQ(info.codecs[0], (CodecLoaderInfo{"runner", "Runs.", {"tone", "hum"}}));
+  EXPECT_TRUE(info.offers<ExporterInfo>().empty());
+  ASSERT_EQ(info.offers<CodecLoaderInfo>().size(), 1u);
+  EXPECT_EQ(info.offers<CodecLoaderInfo>()[0],
+            (CodecLoaderInfo{{"runner", "Runs."}, {"tone", "hum"}}));
   const auto with = [&](const std::string& line, const std::string& replacement) {
     std::string changed = text;
     return changed.replace(changed.find(line), line.size(), replacement);
@@ -119,20 +128,18 @@ TEST(Sidecar, DescribesLoadersOfCodecs) {
                         const std::string& message) {
     expect_refused(with(line, replacement), "1:1: the plugin offers " + message);
   };
-  rule("name: runner", "name: my codec",
-       "a loader of codecs 'my codec', expected a lower-case name");
-  rule("summary: Runs.", "summary: ''", "the loader of codecs 'runner', which gives no summary");
-  rule("[tone, hum]", "[]",
-       "the loader of codecs 'runner', which names no exporter whose components it runs");
+  rule("name: runner", "name: my codec", "the codec 'my codec', which has no lower-case name");
+  rule("summary: Runs.", "summary: ''", "the codec 'runner', which gives no summary");
+  rule("[tone, hum]", "[]", "the codec 'runner', which names no exporter whose components it runs");
   rule("[tone, hum]", "[tone, Hum]",
-       "the loader of codecs 'runner', which names the exporter 'Hum', expected a lower-case name");
+       "the codec 'runner', which names the exporter 'Hum', expected a lower-case name");
   const std::string one = text.substr(text.find("  - name"));
-  rule(one, one + one, "two loaders of codecs 'runner'");
+  rule(one, one + one, "two codecs 'runner'");
   std::string many;
   for (int i = 0; i < 65; ++i) {
     many += with("runner", "r" + std::to_string(i)).substr(text.find("  - name"));
   }
-  rule(one, many, "65 loaders of codecs, expected at most 64");
+  rule(one, many, "65 codecs, expected at most 64");
 }
 
 TEST(Sidecar, RefusesEveryCut) {
@@ -161,7 +168,7 @@ TEST(Sidecar, NamesThePlaceOfAMistake) {
   expect_refused(text_with("    revision: 1", "    revision: 99999999999"),
                  "8:15: '99999999999' is no number");
   expect_refused(text_with("      - kind: checkpoint", "      - kind: film"),
-                 "11:15: 'film' is none of 'checkpoint' and 'pretrained'");
+                 "11:15: 'film' is none of 'checkpoint', 'pretrained' and 'model'");
   expect_refused(text_with("name: plug", "name: [plug]"), "2:7: found a list, expected text");
   expect_refused(text_with("name: plug", "name:"), "2:1: key 'name' has no value");
   expect_refused(text_with("interface: id-1", "# nothing"), "1:1: key 'interface' is missing");
@@ -190,9 +197,9 @@ TEST(Sidecar, HoldsTheRulesOfPlugins) {
   expect_refused(text_with("version: 1.0.0", "version: latest"),
                  "1:1: the plugin has the version 'latest', expected one like '1.2.3'");
   expect_refused(text_with("    component: compression", "    component: ../x"),
-                 "1:1: the plugin offers exporter 'tone', which makes a component '../x'");
+                 "1:1: the plugin offers the exporter 'tone', which makes a component '../x'");
   expect_refused(text_with("    summary: Tones.", "    summary: \"a\\eb\""),
-                 "1:1: the plugin offers exporter 'tone', which gives 'a\\x1Bb' as summary");
+                 "1:1: the plugin offers the exporter 'tone', which gives 'a\\x1Bb' as summary");
 }
 
 }  // namespace

@@ -181,6 +181,31 @@ TEST(OutputFile, RefusedWriteIsReported) {
   EXPECT_TRUE(directory.names().empty());
 }
 
+TEST(OutputFile, RemovesWhatDeadWritersLeft) {
+  const TemporaryDirectory directory;
+  const std::string prefix(kTemporaryPrefix);
+  write_file(directory / (prefix + "0123456789ab"), "dead");
+  write_file(directory / (prefix + "0123456789a"), "another's");
+  write_file(directory / (prefix + "0123456789aX"), "another's");
+  boost::filesystem::create_directory(directory / (prefix + "abcdefabcdef"));
+  OutputFile living(directory.path(), Durability::no_sync, OutputFile::Temporary::hidden);
+  { const OutputFile next(directory.path(), Durability::no_sync); }
+  EXPECT_EQ(directory.names().size(), 4U);
+  EXPECT_FALSE(boost::filesystem::exists(directory / (prefix + "0123456789ab")));
+  living.publish(directory / "out", false);
+  EXPECT_TRUE(boost::filesystem::exists(directory / "out"));
+}
+
+TEST(OutputFile, NeverReplacesADirectory) {
+  const TemporaryDirectory directory;
+  boost::filesystem::create_directory(directory / "out");
+  write_file(directory / "out/x", "mine");
+  OutputFile file(directory.path(), Durability::sync);
+  expect_error(ErrorKind::system, "io.error", HasSubstr("Is a directory"),
+               [&] { file.publish(directory / "out", true); });
+  EXPECT_EQ(read_file(directory / "out/x"), "mine");
+}
+
 TEST(TemporaryName, IsRecognisable) {
   const Path name = temporary_name("/some/where");
   EXPECT_EQ(name.parent_path(), Path("/some/where"));

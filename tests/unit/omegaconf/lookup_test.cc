@@ -140,7 +140,7 @@ TEST(Config, NamesTheNearestKeyWhenOneIsMissing) {
   expect_error(ErrorKind::input, "config.missing", HasSubstr("'none' has no value"),
                [] { example().require_string("none"); });
   expect_error(ErrorKind::input, "config.missing", HasSubstr("'todo' has no value"),
-               [] { example().require_bool("todo"); });
+               [] { example().require_int("todo"); });
   EXPECT_EQ(example().require_int("channels"), 1);
 }
 

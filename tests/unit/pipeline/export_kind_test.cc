@@ -196,16 +196,17 @@ TEST_F(ExportAverage, IsNoOption) {
 TEST_F(ExportAverage, FailsWithWhatIsWrong) {
   expect_error(ErrorKind::system, "io.enoent", HasSubstr("none.th"),
                [&] { run("  m: {export: lm.th, average: none.th}\n"); });
-  expect_error(ErrorKind::input, "average.tensors", HasSubstr(" has no tensor "),
+  expect_error(ErrorKind::input, "package.family", HasSubstr("a codec, not a language model"),
                [&] { run("  m: {export: lm.th, average: codec.th}\n"); });
   fs::copy_file(directory / "lm.th", directory / "a,b.th");
   expect_error(ErrorKind::usage, "option.value",
                AllOf(HasSubstr("a,b.th has a comma in its path"), HasSubstr("separates files")),
                [&] { run("  m: {export: lm.th, average: 'a,b.th'}\n"); });
-  expect_error(ErrorKind::usage, "option.value",
-               Eq("this is a reference to a pretrained codec: it holds no weights to cast, fold or "
-                  "average"),
-               [&] { run("  m: {export: facebook/encodec_32khz, average: codec.th}\n"); });
+  expect_error(
+      ErrorKind::usage, "option.value",
+      Eq("this is a reference to 'facebook/encodec_32khz': it holds no weights to cast, fold "
+         "or average"),
+      [&] { run("  m: {export: facebook/encodec_32khz, average: codec.th}\n"); });
 }
 
 // ---- layout ----
@@ -257,13 +258,13 @@ TEST_F(ExportLayout, NeedsACodec) {
     static_cast<void>(stage(workflow, "p").forecast(host));
     ADD_FAILURE() << "nothing was thrown";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::usage);
-    EXPECT_EQ(error.code(), "codec.none");
-    EXPECT_EQ(error.message(), "no plugin runs components of exporter 'language_model'");
-    EXPECT_EQ(error.hint(), "leave 'layout' out");
+    EXPECT_EQ(error.kind(), ErrorKind::mismatch);
+    EXPECT_EQ(error.code(), "layout.role");
+    EXPECT_EQ(error.message(), "layout 'torchscript': it has no place for a component 'lm'");
+    EXPECT_EQ(error.hint(), "choose another layout; 'craftbundle plugins list' shows them");
   }
-  expect_error(ErrorKind::plugin, "codec.none",
-               Eq("no plugin runs components of exporter 'language_model'"), [&] { run(stages); });
+  expect_error(ErrorKind::mismatch, "layout.role", HasSubstr("no place for a component 'lm'"),
+               [&] { run(stages); });
   EXPECT_FALSE(fs::exists(directory / "lm.ts"));
 }
 

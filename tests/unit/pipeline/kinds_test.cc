@@ -71,8 +71,9 @@ class KindsTest : public ::testing::Test {
 TEST_F(KindsTest, ExportWritesTheComponent) {
   const StageResult result = run("  e: {export: encodec_train.th, to: a/b/c.bin}\n");
   EXPECT_EQ(result.bytes, fs::file_size(directory / "a/b/c.bin"));
-  ASSERT_EQ(result.tools.size(), 1u);
+  ASSERT_EQ(result.tools.size(), 2u);
   EXPECT_EQ(result.tools[0].name, "exporter encodec");
+  EXPECT_EQ(result.tools[1].name, "layout audiocraft");
   EXPECT_THAT(result.checks, Contains(HasSubstr("names and shapes that xp.cfg implies")));
   expect_error(ErrorKind::usage, "target.exists", HasSubstr("c.bin"),
                [&] { run("  e: {export: encodec_train.th, to: a/b/c.bin}\n"); });

@@ -127,8 +127,9 @@ stages:
   c: {checksum: "b-*", to: sums}
 )");
   EXPECT_THAT(messages, IsEmpty());
-  EXPECT_EQ(workflow.stages.at(*workflow.find("a-2")).left_out, "when: ${n} == 1");
-  EXPECT_EQ(workflow.stages.at(*workflow.find("b-2")).left_out, "needs a-2, which is left out");
+  EXPECT_EQ(to_text(*workflow.stages.at(*workflow.find("a-2")).left_out), "when: ${n} == 1");
+  EXPECT_EQ(to_text(*workflow.stages.at(*workflow.find("b-2")).left_out),
+            "needs a-2, which is left out");
   EXPECT_THAT(needs(workflow, "c"), ElementsAre("b-1"));
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dac/spec.h"
+#include "layouts/audiocraft/layout.h"
 #include "support/error_matchers.h"
 #include "unit/plugins/plugins_support.h"
 
@@ -102,7 +103,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(DacExporter, WritesAConfigurationFromTheMetadata) {
   const Component component = prepare(exporter, file_request(exporter, golden("dac_weights.pth")));
-  const auto& package = *component.package.get_if<Value::Dict>();
+  const Value whole = audiocraft::package_of(component);
+  const auto& package = *whole.get_if<Value::Dict>();
   ASSERT_EQ(package.size(), 4u);
   EXPECT_EQ(package[0].first, "best_state");
   EXPECT_EQ(package[0].second.get_if<Value::Dict>()->size(), 210u);
@@ -120,11 +122,11 @@ TEST(DacExporter, WritesAConfigurationFromTheMetadata) {
 TEST(DacExporter, TakesItsOwnPackages) {
   const testing::TemporaryDirectory directory;
   const Component first = prepare(exporter, file_request(exporter, golden("dac_weights.pth")));
-  testing::write_checkpoint(directory / "dac.bin", first.package);
+  testing::write_checkpoint(directory / "dac.bin", audiocraft::package_of(first));
   EXPECT_EQ(probe_file(exporter, directory / "dac.bin").confidence, 100);
   const Component again = prepare(exporter, file_request(exporter, directory / "dac.bin"));
-  EXPECT_EQ(*again.package.find("xp.cfg")->get_if<std::string>(), kConfig);
-  EXPECT_EQ(again.package.find("best_state")->get_if<Value::Dict>()->size(), 210u);
+  EXPECT_EQ(*audiocraft::package_of(again).find("xp.cfg")->get_if<std::string>(), kConfig);
+  EXPECT_EQ(audiocraft::package_of(again).find("best_state")->get_if<Value::Dict>()->size(), 210u);
 }
 
 TEST(DacExporter, ChecksTheTensorsAgainstTheMetadata) {
@@ -159,7 +161,7 @@ TEST(DacExporter, RefusesSettingsThatAreNoPlainValues) {
 
 TEST(DacExporter, RefersToTheNamesOfAudioCraft) {
   const Component large = prepare(exporter, name_request(exporter, "dac_44khz"));
-  EXPECT_EQ(*large.package.find("pretrained")->get_if<std::string>(), "dac_44khz");
+  EXPECT_EQ(*audiocraft::package_of(large).find("pretrained")->get_if<std::string>(), "dac_44khz");
   EXPECT_EQ(fact_value(large.provides, "codebooks"), "9");
   EXPECT_EQ(fact_value(large.provides, "cardinality"), "1024");
   EXPECT_EQ(fact_value(large.provides, "sample_rate"), "44100");
@@ -186,7 +188,7 @@ TEST(DacExporter, PassesReferencesThrough) {
   const Path path = golden("pretrained_dac_44khz.bin");
   EXPECT_EQ(probe_file(exporter, path).confidence, 100);
   const Component component = prepare(exporter, file_request(exporter, path));
-  EXPECT_EQ(*component.package.find("pretrained")->get_if<std::string>(), "dac_44khz");
+  EXPECT_EQ(*audiocraft::package_of(component).find("pretrained")->get_if<std::string>(), "dac_44khz");
   // Python's export stops at an assertion here.
   const Path other = testing::golden_error("compression_of_a_reference.th");
   EXPECT_EQ(probe_file(exporter, other).confidence, 100);

@@ -9,7 +9,7 @@
 namespace craftbundle {
 namespace {
 
-using audiocraft::Layout;
+using audiocraft::FileForm;
 using audiocraft::ModelKind;
 using testing::golden;
 using testing::golden_error;
@@ -20,17 +20,17 @@ audiocraft::FileKind kind_of(const Path& path) {
 }
 
 TEST(FileKind, TellsTheFilesOfAudioCraftApart) {
-  EXPECT_EQ(kind_of(golden("musicgen_train.th")).layout, Layout::training);
-  EXPECT_EQ(kind_of(golden("encodec_groupnorm_train.th")).layout, Layout::training);
-  EXPECT_EQ(kind_of(golden("musicgen_fsdp_rank1_train.th")).layout, Layout::training);
-  EXPECT_EQ(kind_of(golden("musicgen_exported.bin")).layout, Layout::exported);
-  EXPECT_EQ(kind_of(golden("pretrained_dac_44khz.bin")).layout, Layout::reference);
-  EXPECT_EQ(kind_of(golden("dac_weights.pth")).layout, Layout::weights);
+  EXPECT_EQ(kind_of(golden("musicgen_train.th")).form, FileForm::training);
+  EXPECT_EQ(kind_of(golden("encodec_groupnorm_train.th")).form, FileForm::training);
+  EXPECT_EQ(kind_of(golden("musicgen_fsdp_rank1_train.th")).form, FileForm::training);
+  EXPECT_EQ(kind_of(golden("musicgen_exported.bin")).form, FileForm::exported);
+  EXPECT_EQ(kind_of(golden("pretrained_dac_44khz.bin")).form, FileForm::reference);
+  EXPECT_EQ(kind_of(golden("dac_weights.pth")).form, FileForm::weights);
 }
 
 TEST(FileKind, SaysWhatOtherFilesAre) {
   const audiocraft::FileKind list = kind_of(golden_error("pkg_is_list.th"));
-  EXPECT_EQ(list.layout, Layout::other);
+  EXPECT_EQ(list.form, FileForm::other);
   EXPECT_THAT(list.words, HasSubstr("list"));
 
   const testing::TemporaryDirectory directory;

@@ -104,13 +104,6 @@ TEST(CheckState, UncheckedGroups) {
   });
 }
 
-TEST(State, CountsParameters) {
-  const State state = state_of({tensor("a", {1000, 1500}), tensor("b", {7}, DType::int64)});
-  EXPECT_EQ(audiocraft::parameter_count(state), "1.5 million");
-  EXPECT_EQ(audiocraft::element_types(state), "float32 and int64");
-  EXPECT_EQ(audiocraft::parameter_count(state_of({tensor("a", {12})})), "12");
-}
-
 // Files.
 
 State chosen(const Path& path, StateChoice choice) {

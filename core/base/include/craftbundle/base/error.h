@@ -8,6 +8,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace craftbundle {
 
@@ -30,6 +31,9 @@ std::string_view to_string(ErrorKind kind);
 //
 // Text that came from a file must pass through quoted() or printable() (base/text.h) before it
 // becomes part of a message.
+//
+// Messages are for people. Whoever decides by an Error asks kind(), code(), subject() and
+// contexts(), never the text.
 class Error : public std::exception {
  public:
   // `code` names the failed check, "<group>.<check>" in lower case, for example "zip.crc".
@@ -45,6 +49,19 @@ class Error : public std::exception {
   const std::string& message() const noexcept { return message_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
+  // The context, outermost first: "checkpoint.th", "record 'data/3'".
+  const std::vector<std::string>& contexts() const noexcept { return contexts_; }
+  // The message without any context: "CRC-32 is ...".
+  std::string bare_message() const;
+  // The message without the context `where` and what is outside of it; the whole message when there
+  // is no such context.
+  std::string message_within(std::string_view where) const;
+
+  // What in the request is the culprit, for callers who show where it was written:
+  // "option:NAME", "key:NAME" of a configuration; empty when nothing says so.
+  const std::string& subject() const noexcept { return subject_; }
+  Error& about(std::string_view subject);
+
   // Puts "`where`: " in front of the message. Called on the way up, outermost last.
   Error& add_context(std::string_view where);
 
@@ -53,6 +70,8 @@ class Error : public std::exception {
   std::string code_;
   std::string message_;
   std::string hint_;
+  std::string subject_;
+  std::vector<std::string> contexts_;
 };
 
 // Runs `action`; an Error that leaves it gains `where` as context. `where` is only evaluated on
@@ -71,8 +90,9 @@ decltype(auto) with_context(Where&& where, Action&& action) {
   }
 }
 
-// Error of kind system from errno: "<what>: <strerror text>". The code is "io.<errno name>" for the
-// errors a user can act on (io.enospc, io.eacces, io.enoent, ...), else "io.error".
+// Error of kind system from errno: "<what>: <strerror text>", `what` being context. The code is
+// "io.<errno name>" for the errors a user can act on (io.enospc, io.eacces, io.enoent, ...), else
+// "io.error".
 Error system_error(int error_number, std::string_view what, std::string hint = {});
 
 }  // namespace craftbundle

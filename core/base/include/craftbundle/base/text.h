@@ -32,8 +32,16 @@ std::string shape_text(std::span<const std::int64_t> shape);
 // "a, b and c" of quoted items; at most `limit` are shown ("... and 7 more").
 std::string list_text(std::span<const std::string> items, std::size_t limit = 8);
 
+// "a, b" for the separator ", ".
+std::string join(std::span<const std::string> items, std::string_view separator);
+
+// "1 tensor", "2 tensors".
+std::string counted(std::uint64_t count, std::string_view noun);
+
 // The candidate nearest to `name` by edit distance, if it is near enough to be meant.
 std::optional<std::string> nearest(std::string_view name, std::span<const std::string> candidates);
+// As a hint: "did you mean 'x'?"; empty when none is near enough.
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 
 // Lower-case hexadecimal of `bytes`.
 std::string hex(std::span<const std::uint8_t> bytes);

@@ -11,17 +11,6 @@
 
 namespace craftbundle {
 
-// A component file in a bundle directory.
-struct ComponentFile {
-  std::string role;
-  std::string file;
-};
-
-// The component files of a directory: those that `manifest` names, else those of the layout that
-// are there. Throws Error(input, "bundle.none") when there are none.
-std::vector<ComponentFile> component_files(const Path& directory,
-                                           const std::optional<Manifest>& manifest);
-
 // One thing that was looked at.
 struct Finding {
   enum class Outcome {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/checkpoint/tensor_file.h"
 #include "craftbundle/tensor/dtype.h"
 
 namespace craftbundle {
@@ -25,7 +25,7 @@ class Elements {
   virtual const std::vector<std::int64_t>& shape() const = 0;
   // Type in which all elements are exact, or nearly so.
   virtual DType dtype() const = 0;
-  // Elements [first, first + out.size()). Throws what Checkpoint::read throws. REQUIRES: in range.
+  // Elements [first, first + out.size()). Throws what TensorFile::read throws. REQUIRES: in range.
   virtual void read(std::uint64_t first, std::span<double> out) const = 0;
   // What is read, so that whoever reads all of it can check the bytes.
   virtual std::vector<Storage> sources() const = 0;
@@ -39,6 +39,9 @@ using ElementsPtr = std::shared_ptr<const Elements>;
 // part of the storage stays in memory from the first read() until one that reaches the end. Throws
 // Error(input, "tensor.elements") for types that are no numbers (is_convertible()).
 ElementsPtr elements_of(const Tensor& tensor);
+
+// The elements of the parts, one after the other. Throws as for a tensor.
+ElementsPtr elements_of(const JoinedTensor& tensor);
 
 // Mean of each element, computed in float64. All have the shape of the first; throws Error(input,
 // "tensor.shape") otherwise. REQUIRES: at least one.

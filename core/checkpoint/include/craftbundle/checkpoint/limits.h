@@ -21,6 +21,12 @@ inline constexpr std::uint64_t kObjectNodes = 32'000'000;
 inline constexpr std::uint64_t kIntegerDigits = 1'000;  // larger: only the size is kept
 inline constexpr std::size_t kTensorDimensions = 8;
 inline constexpr std::size_t kTensorNameBytes = 512;
+// The first is the reference implementation's.
+inline constexpr std::uint64_t kSafetensorsHeader = 100'000'000;
+inline constexpr std::uint64_t kSafetensorsIndex = 100'000'000;  // bytes, as above
+inline constexpr std::uint64_t kSafetensorsTensors = 1'000'000;  // a file; real: below 10 000
+inline constexpr std::size_t kSafetensorsShards = 1'000;         // all are open at once
+inline constexpr std::size_t kIndexDepth = 16;
 inline constexpr std::size_t kExportedDepth = 64;  // nesting of the exported part
 inline constexpr std::size_t kPrintedDepth = 32;
 

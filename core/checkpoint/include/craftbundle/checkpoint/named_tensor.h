@@ -6,17 +6,20 @@
 #include <variant>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/elements.h"
+#include "craftbundle/checkpoint/tensor_file.h"
 
 namespace craftbundle {
 
 struct NamedTensor {
   std::string name;
-  std::variant<Tensor, ComputedTensor> tensor;
+  std::variant<Tensor, ComputedTensor, JoinedTensor> tensor;
 
   DType dtype() const;
   const std::vector<std::int64_t>& shape() const;
 };
+
+// Its elements, rounded as they will be written. Throws as elements_of(const Tensor&).
+ElementsPtr elements_of(const NamedTensor& named);
 
 }  // namespace craftbundle

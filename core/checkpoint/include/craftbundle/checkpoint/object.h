@@ -11,6 +11,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace craftbundle {
@@ -173,5 +176,33 @@ GlobalReference::Verdict judge_global(std::string_view module, std::string_view 
 // A short, single-line, printable description for people: "dict of 6", "Tensor float32 [33, 32]",
 // "numpy.float64 1.5", "pathlib.PosixPath /a/b", "opaque my.module.Class".
 std::string describe(Object object);
+
+// Adds every object that `object` itself holds, in the order of the file: elements, keys and
+// values, what is called and its arguments, state, items given later, persistent ids.
+void append_held(Object object, std::vector<Object>& held);
+
+// Calls `visit(Object)` for `root` and every object that can be reached from it: once each, an
+// object before what it holds, in the order of the file. A `visit` that returns bool decides
+// whether what the object holds is visited too. Use this instead of recursion: objects of a file
+// may hold themselves, or be nested a million deep.
+template <typename Visit>
+void for_each_reachable(Object root, Visit&& visit) {
+  std::unordered_set<std::uint32_t> seen;
+  std::vector<Object> pending = {root};
+  std::vector<Object> held;
+  while (!pending.empty()) {
+    const Object object = pending.back();
+    pending.pop_back();
+    if (!seen.insert(object.id()).second) continue;
+    if constexpr (std::is_same_v<std::invoke_result_t<Visit&, Object>, bool>) {
+      if (!visit(object)) continue;
+    } else {
+      visit(object);
+    }
+    held.clear();
+    append_held(object, held);
+    pending.insert(pending.end(), held.rbegin(), held.rend());
+  }
+}
 
 }  // namespace craftbundle

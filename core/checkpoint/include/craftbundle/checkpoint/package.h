@@ -34,6 +34,7 @@ class Value {
   Value(Dict value) : data_(std::move(value)) {}
   Value(Tensor value) : data_(std::move(value)) {}
   Value(ComputedTensor value) : data_(std::move(value)) {}
+  Value(JoinedTensor value) : data_(std::move(value)) {}
   // NOLINTEND(google-explicit-constructor)
 
   bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
@@ -53,12 +54,12 @@ class Value {
 
  private:
   std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Dict, Tensor,
-               ComputedTensor>
+               ComputedTensor, JoinedTensor>
       data_;
 };
 
-// The elements of a Tensor or ComputedTensor, rounded as they will be written; nullptr for any
-// other value. Throws as elements_of().
+// The elements of a Tensor, ComputedTensor or JoinedTensor, rounded as they will be written;
+// nullptr for any other value. Throws as elements_of().
 ElementsPtr elements_of(const Value& value);
 
 // The inert object as a value. Throws Error(input, "package.*" or "tensor.*") naming the place when
@@ -99,6 +100,7 @@ std::uint64_t package_size(const Value& root);
 // * Foreign byte order is swapped; the result is little-endian.
 // * Computed tensors are computed piece by piece and written contiguous. What they are made from is
 //   checked as well.
+// * Joined tensors are written contiguous, part after part.
 // * Memory: below 16 MiB plus the pickle.
 // Throws Error(interrupted) on cancellation, and Error(input, "tensor.range") when a computed
 // element is too large for its type; `file` then holds a part and must be dropped.

@@ -16,11 +16,11 @@
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/plugin/codec.h"
 #include "craftbundle/plugin/exporter.h"
+#include "craftbundle/plugin/layout.h"
 #include "craftbundle/plugin/stage_kind.h"
 
 namespace craftbundle {
 
-class LineExporter;
 class PluginLibrary;
 
 // Where plugins are looked for, in this order; the first library that offers an exporter name wins
@@ -50,6 +50,13 @@ struct FoundPlugin {
   PluginInfo info;
 };
 
+// An offer of a plugin, by its description. Valid as long as the host.
+template <typename Info>
+struct FoundOffer {
+  const FoundPlugin* plugin;
+  const Info* info;
+};
+
 // A library that was found and will not be used.
 struct RefusedPlugin {
   Path library;
@@ -73,7 +80,7 @@ struct PreparedComponent {
   Path plugin_library;
   Probe probe;
   Source source;
-  std::vector<OptionValue> options;  // all declared ones with their values
+  std::vector<OptionValue> options;  // all declared ones, and further ones, with their values
 };
 
 // What the user asks for.
@@ -82,6 +89,15 @@ struct ComponentRequest {
   std::optional<std::string> component;  // role wanted; nullopt: any
   std::optional<std::string> exporter;   // --exporter
   std::vector<OptionValue> options;      // given by the user, unchecked
+  // Options that the caller understands itself, beside those of the exporter, which is not given
+  // them. An exporter's own option of the same name comes first.
+  std::vector<OptionSpec> further_options = {};
+};
+
+// A layout by its name, with what the user says of it.
+struct LayoutChoice {
+  std::string name = std::string(kDefaultLayout);
+  std::vector<OptionValue> options = {};  // unchecked
 };
 
 // Thread: scan once, then all const functions may be called concurrently.
@@ -105,6 +121,16 @@ class Host {
 
   const std::vector<FoundPlugin>& plugins() const { return found_; }
   const std::vector<RefusedPlugin>& refused() const { return refused_; }
+
+  // What plugins offer of one kind, in order of plugins(): offers<ExporterInfo>().
+  template <typename Info>
+  std::vector<FoundOffer<Info>> offers() const {
+    std::vector<FoundOffer<Info>> found;
+    for (const FoundPlugin& plugin : found_) {
+      for (const Info& info : plugin.info.offers<Info>()) found.push_back({&plugin, &info});
+    }
+    return found;
+  }
 
   // Every exporter that takes sources of this kind, with its answer, best first. Asks, and so maps,
   // only those whose declared names take a pretrained name. A library that cannot be loaded and an
@@ -134,41 +160,68 @@ class Host {
   StageOutcome run_stage(const std::string& kind, const StageRequest& request,
                          StageContext& context) const;
 
-  // Whether a plugin offers to run components of this exporter.
-  bool can_run(const std::string& exporter) const;
-  // The codec that `component` holds, ready to run; maps the library that runs it, which may take a
+  // Layouts that plugins offer, in order of plugins().
+  std::vector<LayoutInfo> layouts() const;
+  // Throws Error(usage, "layout.unknown") with the names there are.
+  const LayoutInfo& layout(const std::string& name) const;
+  // The files of a bundle of `components`, or of a single one. Throws Error: usage "layout.unknown"
+  // and as for options of exporters; mismatch "layout.role", "layout.family" for components that
+  // the layout has no place for, all in one; plugin "plugin.layout" for names that no bundle can
+  // have; and what the layout throws.
+  std::vector<BundleFile> lay_out(const LayoutChoice& choice,
+                                  const std::vector<PreparedComponent>& components) const;
+  // The layout that recognizes a directory of these files best; nullopt when none does.
+  std::optional<std::string> recognize(const std::vector<std::string>& files) const;
+  // As Layout::sources(). Throws Error(usage, "layout.unknown"), and what the layout throws.
+  std::vector<RoleSource> sources_in(const std::string& layout, const Path& place,
+                                     const std::vector<std::string>& roles) const;
+
+  // Whether a plugin offers to run models of this family.
+  bool can_run(const std::string& family) const;
+  // The codec that `component` is, ready to run; maps the library that runs it, which may take a
   // second. Errors of the codec itself leave its functions as they are; what it returns is held
-  // against its properties. Throws Error: plugin "codec.none" (no plugin runs components of this
-  // exporter), "plugin.codec" (properties that no codec has; also from functions of the codec) and
-  // as PluginLibrary::load, and whatever the loader throws. The codec may outlive the host.
-  std::unique_ptr<Codec> load_codec(const PreparedComponent& component,
+  // against its properties. Throws Error: input "codec.unsupported" (a reference, which
+  // has no weights); plugin "codec.none" (no plugin runs models of this family), "plugin.codec"
+  // (properties that no codec has; also from functions of the codec) and as PluginLibrary::load,
+  // and whatever the loader throws. The codec may outlive the host.
+  std::unique_ptr<Codec> load_codec(const Component& component,
                                     const CodecOptions& options = {}) const;
+
+  std::unique_ptr<Codec> load_codec(const PreparedComponent& prepared,
+                                    const CodecOptions& options = {}) const {
+    return load_codec(prepared.component, options);
+  }
 
   // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;
 
  private:
   class Context;
-  struct Entry;
+  class PlanContext;
   struct Answer;
+  using Entry = FoundOffer<ExporterInfo>;
 
   bool scan(const Path& library, const std::string& origin);  // whether it was accepted
   void add(FoundPlugin plugin);
   void refuse(const Path& library, const std::string& origin, const Error& error);
 
   const PluginLibrary& load(const FoundPlugin& plugin) const;
-  const LineExporter& exporter(const Entry& entry) const;
+  // The object behind a description; maps its library.
+  template <typename Offer>
+  const Guarded<Offer>& object(const FoundOffer<typename Offer::Info>& offer) const;
+  FoundOffer<LayoutInfo> find_layout(const std::string& name) const;
+  std::optional<FoundOffer<CodecLoaderInfo>> loader_of(const std::string& family) const;
+  FoundOffer<CodecLoaderInfo> require_codec(const Component& component) const;
   std::vector<Answer> ask(const Source& source) const;
   Probe ask(const Entry& entry, const Source& source) const;
-  const Entry& find(const std::string& name) const;
+  Entry find(const std::string& name) const;
   Answer choose(const ComponentRequest& request) const;
   Answer best_of(const std::vector<Answer>& answers, const ComponentRequest& request) const;
 
   Options options_;
   std::vector<FoundPlugin> found_;
   std::vector<RefusedPlugin> refused_;
-  std::vector<Entry> entries_;  // one for each exporter, in order of found_
-  mutable std::mutex mutex_;    // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   mutable std::map<std::string, std::shared_ptr<const PluginLibrary>> libraries_;
   mutable std::map<std::string, std::weak_ptr<const Checkpoint>> checkpoints_;
 };

@@ -10,7 +10,7 @@
 
 namespace craftbundle {
 
-// A loaded plugin library and the exporters it registered. The library stays mapped until the
+// A loaded plugin library and what it offers. The library stays mapped until the
 // process ends, so that nothing of it can dangle.
 class PluginLibrary {
  public:
@@ -25,15 +25,23 @@ class PluginLibrary {
   // both sides. REQUIRES: `library` is absolute.
   static std::shared_ptr<const PluginLibrary> load(const Path& library);
 
-  virtual ~PluginLibrary() = default;
-  virtual const Path& path() const = 0;
-  virtual const PluginInfo& info() const = 0;
-  // Same order as info().stages.
-  virtual const std::vector<std::unique_ptr<LineStageKind>>& stages() const = 0;
-  // Same order as info().codecs.
-  virtual const std::vector<std::unique_ptr<LineCodecLoader>>& codecs() const = 0;
-  // Same order as info().exporters.
-  virtual const std::vector<std::unique_ptr<LineExporter>>& exporters() const = 0;
+  // For load(): judges the descriptor of a mapped library and runs its entry.
+  PluginLibrary(Path path, const PluginDescriptor& descriptor);
+
+  const Path& path() const { return path_; }
+  const PluginInfo& info() const { return info_; }
+  const Offers& all() const { return offers_; }
+
+  // Those of one kind, in the order of their descriptions: offers<Exporter>().
+  template <typename Offer>
+  const OffersOfKind<Offer>& offers() const {
+    return std::get<OffersOfKind<Offer>>(offers_);
+  }
+
+ private:
+  Path path_;
+  PluginInfo info_;
+  Offers offers_;
 };
 
 // The part of load() that maps nothing: whether the file may be loaded at all; its path without

@@ -8,20 +8,32 @@
 #include <vector>
 
 #include "craftbundle/io/path.h"
-#include "craftbundle/plugin/codec.h"
-#include "craftbundle/plugin/exporter.h"
-#include "craftbundle/plugin/stage_kind.h"
+#include "craftbundle/plugin/plugin.h"
 
 namespace craftbundle {
+
+template <typename Offer>
+using InfosOfKind = std::vector<typename Offer::Info>;
+using OfferInfos = OfEachKind<InfosOfKind>;
 
 // What a library says of itself.
 struct PluginInfo {
   std::string name;
   std::string version;
   std::string interface_id;
-  std::vector<ExporterInfo> exporters;
-  std::vector<StageKindInfo> stages = {};
-  std::vector<CodecLoaderInfo> codecs = {};
+  OfferInfos all = {};
+
+  // Those of one kind: offers<ExporterInfo>().
+  template <typename Info>
+  const std::vector<Info>& offers() const {
+    return std::get<std::vector<Info>>(all);
+  }
+
+  // Calls `visit(infos)` for each kind, with the vector of its descriptions.
+  template <typename Visit>
+  void for_each_kind(Visit&& visit) const {
+    std::apply([&](const auto&... infos) { (visit(infos), ...); }, all);
+  }
 
   friend bool operator==(const PluginInfo&, const PluginInfo&) = default;
 };

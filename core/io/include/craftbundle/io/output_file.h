@@ -18,7 +18,8 @@ enum class Durability { sync, no_sync };
 
 // Writes a new file in the directory of its target. Until publish() the file has no name at all
 // (O_TMPFILE), so that even SIGKILL leaves nothing behind; file systems without unnamed files get a
-// hidden temporary name, which the destructor removes.
+// hidden temporary name, which the destructor removes. Temporary names that dead writers left in
+// the directory are removed when a file is created there; living ones hold a lock (flock).
 //
 // Thread: one thread at a time.
 class OutputFile {
@@ -60,22 +61,25 @@ class OutputFile {
   // Flushes (Durability::sync) and gives the file the name `target`, in the same file system as
   // `directory`; permissions are 0666 less the umask. An existing file is replaced atomically when
   // `replace`, else it is an error of kind usage ("target.exists"). With Durability::sync the
-  // directory is flushed too. On failure nothing has changed at `target`, with one exception: when
-  // only the flush of the directory fails, a replaced file stays replaced, by the complete new one.
-  // REQUIRES: not published before.
+  // directory is flushed too. On failure nothing has changed at `target`: an old file comes back
+  // when the directory cannot be flushed (file systems that cannot exchange names keep the new
+  // one). REQUIRES: not published before.
   void publish(const Path& target, bool replace);
 
  private:
+  friend class OutputDirectory;
   class Hasher;
   void create_unnamed();
   void create_hidden();
   std::uint64_t copy_in_kernel(const InputFile& source, std::uint64_t offset, std::uint64_t length);
   void start_write_back();
   void flush_contents();
-  void take_name(const Path& target, bool replace);
+  void take_temporary_name(const Path& directory);
+  bool take_name(const Path& target, bool replace);
+  void refuse_directory(const Path& target);
 
   Path directory_;
-  Path temporary_;  // empty when the file has no name
+  Path temporary_;  // to be removed: the file's name, or later that of the one it replaced
   Durability durability_;
   int fd_ = -1;
   std::uint64_t size_ = 0;
@@ -86,10 +90,10 @@ class OutputFile {
 // Flushes the entries of a directory to the disk. Throws system.
 void sync_directory(const Path& directory);
 
-// Begin of every temporary name that this library makes, beside the target it is for.
-inline constexpr std::string_view kTemporaryPrefix = ".craftbundle-";
+// Begin of the temporary names of files, beside the target they are for.
+inline constexpr std::string_view kTemporaryPrefix = ".craftbundle-part-";
 
-// A name in `directory` that does not exist: kTemporaryPrefix and random letters.
+// A name in `directory` that does not exist: kTemporaryPrefix and random digits.
 Path temporary_name(const Path& directory);
 
 }  // namespace craftbundle

@@ -3,6 +3,7 @@
 
 #include <boost/filesystem/path.hpp>
 #include <string>
+#include <string_view>
 
 #include "craftbundle/base/text.h"
 
@@ -15,5 +16,9 @@ inline std::string path_text(const Path& path) {
   constexpr std::size_t kLongestPath = 4096;
   return printable(path.string(), kLongestPath);
 }
+
+// Whether `name` names something below the directory it is relative to: parts between '/' are no
+// empty ones, "." or "..", and no byte is zero.
+bool is_relative_name(std::string_view name);
 
 }  // namespace craftbundle

@@ -33,6 +33,10 @@ struct ConfigNode;  // omegaconf/node.h: the tree itself, for code that walks it
 // throws Error(input, "config.resolver").
 class Config {
  public:
+  // An empty mapping.
+  Config();
+  // Whether `object` is a pickled DictConfig or ListConfig, sound or not.
+  static bool is_config(Object object);
   // A pickled omegaconf DictConfig or ListConfig (OmegaConf 2.0 to 2.4), a plain dict or list (as
   // OmegaConf.to_yaml accepts). Throws Error(input):
   //   config.type    something else is there; names the key and the class
@@ -76,7 +80,6 @@ class Config {
 
   // As above, but where those give nullopt, throw Error(input, "config.missing") naming the key and
   // the nearest existing one.
-  bool require_bool(std::string_view key) const;
   std::int64_t require_int(std::string_view key) const;
   double require_real(std::string_view key) const;
   std::string require_string(std::string_view key) const;

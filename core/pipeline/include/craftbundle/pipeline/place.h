@@ -5,7 +5,7 @@
 #include <functional>
 #include <string_view>
 
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/io/output_directory.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/pipeline/stage.h"
 
@@ -20,10 +20,8 @@ std::uint64_t publish_file(const Path& path, const StageRun& run,
                            const std::function<void(OutputFile&)>& write);
 std::uint64_t publish_text(std::string_view text, const Path& path, const StageRun& run);
 
-// Publishes a directory at `path` whose files `fill` makes in the staging directory it is given; it
-// appears complete or not at all, and what is there is replaced when the run may. What a killed run
-// left beside it is removed. Throws Error(system, "target.busy") while another run does the same.
-void publish_directory(const Path& path, const StageRun& run,
-                       const std::function<void(const Path& staged)>& fill);
+// Publishes a directory that a stage has filled; what is there is replaced, with all that is in it,
+// when the run may.
+void publish_directory(OutputDirectory& directory, const StageRun& run);
 
 }  // namespace craftbundle

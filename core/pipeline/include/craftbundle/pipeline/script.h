@@ -44,6 +44,10 @@ struct ScriptProblem {
   std::string hint;
 };
 
+ScriptProblem make_problem(const YamlNode& where, std::string_view code, std::string message,
+                           std::string hint = {});
+ScriptProblem make_problem(const YamlNode& where, const Error& error);
+
 // Collects what is wrong, so that all of it is told at once.
 class ScriptProblems {
  public:

@@ -38,8 +38,15 @@ struct StageOutput {
 
 // One of the things that decide what a stage makes.
 struct KeyPart {
+  enum class Kind {
+    setting,
+    contents,  // of an input: a digest, or "missing"
+    stage,     // that comes before: a digest of its key
+    place,     // of an output
+  };
   std::string name;  // for people: "option state"
   std::string value;
+  Kind kind = Kind::setting;
 
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };

@@ -16,6 +16,20 @@
 
 namespace craftbundle {
 
+// Why a stage is not part of the run.
+struct LeftOut {
+  enum class Cause {
+    condition,  // its `when` does not hold
+    need,       // it uses a stage that is left out
+    circle,     // it needs itself, which is a problem of the script
+  };
+  Cause cause;
+  std::string detail;  // the condition as written, or the stage that is needed
+};
+
+// For people: "when: ${n} == 1".
+std::string to_text(const LeftOut& left_out);
+
 struct WorkflowStage {
   std::string name;
   std::string group;  // as written; equal for the stages of a matrix
@@ -25,7 +39,7 @@ struct WorkflowStage {
   YamlNode main;                                      // the value of the kind's key, for messages
   std::map<std::string, YamlNode, std::less<>> keys;  // the others that its kind has read
   std::unique_ptr<const Stage> stage;                 // null: left out
-  std::string left_out;                               // why; empty when it is not
+  std::optional<LeftOut> left_out;
   std::vector<GraphNode::Need> needs;
   std::vector<StageInput> inputs;  // of the stage, with the stages that make them filled in
   int retries = 0;

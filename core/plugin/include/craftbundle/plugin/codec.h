@@ -1,7 +1,7 @@
 // What a plugin implements so that a codec can be run: audio to codes and back.
 //
 // Exporters describe what is written and never compute. A plugin that offers a CodecLoader builds
-// the network of a compression model from the same package and runs it. The host knows samples and
+// the network of a compression model and runs it. The host knows samples and
 // codes only, so whatever computes (LibTorch, ...) stays in the plugin's library.
 #pragma once
 
@@ -10,8 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/checkpoint/package.h"
 #include "craftbundle/io/output_file.h"
+#include "craftbundle/plugin/model.h"
+#include "craftbundle/plugin/offer.h"
 
 namespace craftbundle {
 
@@ -83,12 +84,15 @@ class Codec {
   virtual void save(OutputFile& file) const = 0;
 };
 
-// Everything the host must know before it runs any of it. Also the sidecar's content.
-struct CodecLoaderInfo {
-  std::string name;                    // "^[a-z][a-z0-9_-]*$", unique in a process
-  std::string summary;                 // one sentence
+struct CodecLoaderInfo : OfferInfo {
+  static constexpr std::string_view kKind = "codec";
+
   std::vector<std::string> exporters;  // whose components it runs; each has one loader
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"exporters", "runs"}, self.exporters);
+  }
   friend bool operator==(const CodecLoaderInfo&, const CodecLoaderInfo&) = default;
 };
 
@@ -100,12 +104,14 @@ struct CodecOptions {
 // Implemented by plugins, as Exporter. Thread: all functions may be called concurrently.
 class CodecLoader {
  public:
+  using Offer = CodecLoader;
+  using Info = CodecLoaderInfo;
   virtual ~CodecLoader() = default;
   virtual CodecLoaderInfo info() const = 0;
-  // Builds the network that `package` (Component::package of one of info().exporters) describes and
-  // reads its weights. Throws Error(input, "codec.unsupported") for what it cannot run, saying
+  // Builds the network that `model` (its family is one of info().exporters) describes and reads its
+  // weights. Throws Error(input, "codec.unsupported") for what it cannot run, saying
   // which setting; Error(usage, "codec.device").
-  virtual std::unique_ptr<Codec> load(const Value& package, const CodecOptions& options) const = 0;
+  virtual std::unique_ptr<Codec> load(const Model& model, const CodecOptions& options) const = 0;
 };
 
 }  // namespace craftbundle

@@ -15,6 +15,8 @@
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
+#include "craftbundle/plugin/model.h"
+#include "craftbundle/plugin/offer.h"
 
 namespace craftbundle {
 
@@ -22,30 +24,12 @@ namespace craftbundle {
 inline constexpr std::string_view kLanguageModelRole = "lm";
 inline constexpr std::string_view kCompressionRole = "compression";
 
-// An option an exporter accepts, declared so that the host can check and print it.
-struct OptionSpec {
-  enum class Type {
-    boolean,
-    integer,
-    real,
-    text,
-    files,  // paths of checkpoints, separated by commas; manifests keep their names only
-  };
-  std::string name;  // lower case, words joined by '-'
-  Type type = Type::text;
-  std::string default_value;         // as text; empty: no default
-  std::string doc;                   // one sentence
-  std::vector<std::string> choices;  // allowed values; empty: any
-
-  friend bool operator==(const OptionSpec&, const OptionSpec&) = default;
-};
-std::string_view to_string(OptionSpec::Type type);
-
 // Kinds of source an exporter takes; the host asks only exporters that take the kind at hand.
 struct AcceptedSource {
   enum class Kind {
     checkpoint,  // a file written by torch.save
     pretrained,  // a name that loaders resolve themselves, no file
+    model,       // a model that a layout read, not checked
   };
   Kind kind = Kind::checkpoint;
   std::string what;  // for people: "training checkpoint of a mu-law codec"
@@ -54,45 +38,57 @@ struct AcceptedSource {
   // (ORG/NAME).
   std::vector<std::string> names;
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"kind"}, self.kind);
+    field({"what"}, self.what);
+    field({"names"}, self.names);
+  }
   friend bool operator==(const AcceptedSource&, const AcceptedSource&) = default;
 };
 std::string_view to_string(AcceptedSource::Kind kind);
 
-// Everything the host must know of an exporter before it runs any of it. Also the sidecar's
-// content.
-struct ExporterInfo {
-  std::string name;       // "^[a-z][a-z0-9_-]*$", unique in a process
-  std::string summary;    // one sentence
-  int revision = 1;       // raised whenever the same source gives other bytes
+struct ExporterInfo : OfferInfo {
+  static constexpr std::string_view kKind = "exporter";
+
   std::string component;  // role of what it makes
   std::vector<AcceptedSource> accepts;
-  std::vector<OptionSpec> options;
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"component", "makes"}, self.component);
+    field({"accepts"}, self.accepts);
+  }
   friend bool operator==(const ExporterInfo&, const ExporterInfo&) = default;
 };
 
-// What is to be exported: an opened checkpoint, or a pretrained name. Immutable.
+// What is to be exported: an opened checkpoint, a pretrained name, or a model that a layout read.
+// Immutable; copies share what they hold.
 class Source {
  public:
   static Source of_checkpoint(std::string given, std::shared_ptr<const Checkpoint> checkpoint);
   static Source of_pretrained(std::string given, std::string name);
+  // A model without a family is shown to every exporter that takes models.
+  static Source of_model(std::string given, Model model);
 
-  AcceptedSource::Kind kind() const {
-    return checkpoint_ ? AcceptedSource::Kind::checkpoint : AcceptedSource::Kind::pretrained;
-  }
+  AcceptedSource::Kind kind() const { return kind_; }
   // As the user gave it ("//sig/9f2c"), for messages and the manifest.
   const std::string& given() const { return given_; }
   // REQUIRES: kind() == checkpoint.
   const Checkpoint& checkpoint() const { return *checkpoint_; }
-  const std::shared_ptr<const Checkpoint>& checkpoint_ptr() const { return checkpoint_; }
   // Pretrained name without the //pretrained/ prefix. REQUIRES: kind() == pretrained.
   const std::string& name() const { return name_; }
+  // REQUIRES: kind() == model.
+  const Model& model() const { return *model_; }
 
  private:
-  Source() = default;
+  explicit Source(AcceptedSource::Kind kind, std::string given)
+      : kind_(kind), given_(std::move(given)) {}
+  AcceptedSource::Kind kind_;
   std::string given_;
   std::string name_;
   std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<const Model> model_;
 };
 
 // How well an exporter understands a source, and why. The host takes the highest confidence; an
@@ -119,9 +115,7 @@ struct FitFact {
   std::string origin;
 };
 
-// A name and value for reports ("family": "mu-law", "levels": "256"). The name "load
-// with" is the line of code that loads the finished bundle; {bundle} in it stands for the
-// directory.
+// A name and value for reports ("family": "mu-law", "levels": "256").
 struct SummaryItem {
   std::string name;
   std::string value;
@@ -135,10 +129,10 @@ struct LoaderAnswer {
   std::string words;           // one clause: how, what is fetched, or why not
 };
 
-// A checked component, ready to be written.
+// A checked component, ready to be laid out.
 struct Component {
   std::string role;  // == ExporterInfo::component
-  Value package;     // what the file will hold
+  std::variant<Model, Reference> content;
   std::vector<FitFact> provides;
   std::vector<FitFact> requires_;    // `requires` is a C++ keyword
   std::vector<SummaryItem> summary;  // for inspect and reports, most important first
@@ -147,6 +141,12 @@ struct Component {
   std::vector<std::string>
       warnings;  // what the user should know ("loads only with network access")
   std::vector<LoaderAnswer> loaders = {};  // most important first; PyTorch itself is the host's
+  // The line of code that loads a finished bundle, in which {bundle} stands for its directory;
+  // empty for components that are loaded with another one.
+  std::string load_with = {};
+
+  // nullptr for a reference.
+  const Model* model() const { return std::get_if<Model>(&content); }
 };
 
 // An option with its value, as the host has checked it against OptionSpec (defaults filled in).
@@ -188,10 +188,11 @@ class ExportContext {
 // Implemented by plugins. Objects are created once, when the library is loaded, and live until the
 // process ends. Thread: all functions may be called concurrently.
 //
-// Errors: throw craftbundle::Error. The plugin's side of the line (plugin.h) turns every exception
-// into a value before it reaches the host.
+// Errors: throw craftbundle::Error. Whatever else is thrown becomes one of kind plugin (plugin.h).
 class Exporter {
  public:
+  using Offer = Exporter;
+  using Info = ExporterInfo;
   virtual ~Exporter() = default;
 
   virtual ExporterInfo info() const = 0;

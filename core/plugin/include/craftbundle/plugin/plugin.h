@@ -4,6 +4,9 @@
 // of type PluginDescriptor. The host judges that struct field by field before it calls anything.
 // Behind it the interface is C++, so host and plugin must agree on it exactly: kInterfaceId.
 //
+// The host calls objects of a plugin through Guarded only: nothing that they throw leaves the
+// plugin's code but as a value. Libraries are never unloaded, so no object outlives its library.
+//
 //   // plugin.cc, the whole file:
 //   #include "craftbundle/plugin/plugin.h"
 //   #include "my_exporter.h"
@@ -12,217 +15,120 @@
 //   }
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/plugin/codec.h"
 #include "craftbundle/plugin/exporter.h"
 #include "craftbundle/plugin/interface_id.h"
+#include "craftbundle/plugin/layout.h"
 #include "craftbundle/plugin/stage_kind.h"
 
 namespace craftbundle {
 
-// Outcome of a call across the line: plain values, no exceptions. Owned strings; both sides use the
-// same C++ runtime (part of kInterfaceId).
-struct LineFailure {
-  bool failed = false;
-  ErrorKind kind = ErrorKind::plugin;
-  std::string code;
-  std::string message;
-  std::string hint;
-
-  void set(const Error& error);
-  void set(std::string_view code, std::string_view message);
-  // Throws the Error this describes. REQUIRES: failed.
-  [[noreturn]] void raise() const;
-};
-
-// What the host sees of an exporter: every function is noexcept, failures come back as values.
-class LineExporter {
- public:
-  virtual ~LineExporter() = default;
-  virtual ExporterInfo info(LineFailure& failure) const noexcept = 0;
-  virtual Probe probe(const Source& source, LineFailure& failure) const noexcept = 0;
-  virtual Component prepare(const ExportRequest& request, ExportContext& context,
-                            LineFailure& failure) const noexcept = 0;
-};
-
-// The same of a kind of stage.
-class LineStageKind {
- public:
-  virtual ~LineStageKind() = default;
-  virtual StageKindInfo info(LineFailure& failure) const noexcept = 0;
-  virtual StageOutcome run(const StageRequest& request, StageContext& context,
-                           LineFailure& failure) const noexcept = 0;
-};
-
-// The same of a codec, and of what loads one.
-class LineCodec {
- public:
-  virtual ~LineCodec() = default;
-  virtual CodecProperties properties(LineFailure& failure) const noexcept = 0;
-  virtual Latent encode_latent(const Audio& audio, LineFailure& failure) const noexcept = 0;
-  virtual Codes encode(const Audio& audio, std::int64_t codebooks,
-                       LineFailure& failure) const noexcept = 0;
-  virtual Latent decode_latent(const Codes& codes, LineFailure& failure) const noexcept = 0;
-  virtual Audio decode(const Codes& codes, LineFailure& failure) const noexcept = 0;
-  virtual void save(OutputFile& file, LineFailure& failure) const noexcept = 0;
-};
-
-class LineCodecLoader {
- public:
-  virtual ~LineCodecLoader() = default;
-  virtual CodecLoaderInfo info(LineFailure& failure) const noexcept = 0;
-  virtual std::unique_ptr<LineCodec> load(const Value& package, const CodecOptions& options,
-                                          LineFailure& failure) const noexcept = 0;
-};
-
-// Given to the entry function; collects what the library offers. Implemented by the host.
-class LineRegistrar {
- public:
-  virtual ~LineRegistrar() = default;
-  virtual void add(std::unique_ptr<LineExporter> exporter) noexcept = 0;
-  virtual void add(std::unique_ptr<LineStageKind> kind) noexcept = 0;
-  virtual void add(std::unique_ptr<LineCodecLoader> loader) noexcept = 0;
-};
+// Every kind of offer, each with something of its own. Whatever is done for each kind (descriptions
+// and their rules, sidecars, lists, checks) walks such a tuple.
+template <template <typename> typename Of>
+using OfEachKind = std::tuple<Of<Exporter>, Of<StageKind>, Of<CodecLoader>, Of<Layout>>;
 
 namespace detail {
 
-// Calls `body`; whatever it throws becomes `failure`.
-template <typename Result, typename Body>
-Result guard(LineFailure& failure, Body&& body) noexcept {
+// Calls `body(state)` and returns what it threw.
+using Guard = std::optional<Error> (*)(void (*body)(void*), void* state) noexcept;
+
+// Every library has its own copy, so that what a plugin throws is caught by the plugin's code,
+// whatever its runtime and the visibility of its types.
+[[gnu::visibility("hidden")]] inline std::optional<Error> guard(void (*body)(void*),
+                                                                void* state) noexcept {
   try {
-    return body();
+    body(state);
+    return std::nullopt;
   } catch (const Error& error) {
-    failure.set(error);
+    return error;
   } catch (const std::bad_alloc&) {
-    failure.set("plugin.memory", "out of memory");
+    return Error(ErrorKind::plugin, "plugin.memory", "out of memory");
   } catch (const std::exception& error) {
-    failure.set("plugin.exception", error.what());
+    return Error(ErrorKind::plugin, "plugin.exception", error.what());
   } catch (...) {
-    failure.set("plugin.exception", "an exception that is no std::exception");
+    return Error(ErrorKind::plugin, "plugin.exception", "an exception that is no std::exception");
   }
-  return Result();
 }
 
-// The plugin's side of the line: compiled into the plugin, catches what its exporter throws.
-class GuardedExporter final : public LineExporter {
- public:
-  explicit GuardedExporter(std::unique_ptr<const Exporter> exporter)
-      : exporter_(std::move(exporter)) {}
-  ExporterInfo info(LineFailure& failure) const noexcept override {
-    return guard<ExporterInfo>(failure, [&] { return exporter_->info(); });
-  }
-  Probe probe(const Source& source, LineFailure& failure) const noexcept override {
-    return guard<Probe>(failure, [&] { return exporter_->probe(source); });
-  }
-  Component prepare(const ExportRequest& request, ExportContext& context,
-                    LineFailure& failure) const noexcept override {
-    return guard<Component>(failure, [&] { return exporter_->prepare(request, context); });
-  }
-
- private:
-  std::unique_ptr<const Exporter> exporter_;
-};
-
-class GuardedStageKind final : public LineStageKind {
- public:
-  explicit GuardedStageKind(std::unique_ptr<const StageKind> kind) : kind_(std::move(kind)) {}
-  StageKindInfo info(LineFailure& failure) const noexcept override {
-    return guard<StageKindInfo>(failure, [&] { return kind_->info(); });
-  }
-  StageOutcome run(const StageRequest& request, StageContext& context,
-                   LineFailure& failure) const noexcept override {
-    return guard<StageOutcome>(failure, [&] { return kind_->run(request, context); });
-  }
-
- private:
-  std::unique_ptr<const StageKind> kind_;
-};
-
-class GuardedCodec final : public LineCodec {
- public:
-  explicit GuardedCodec(std::unique_ptr<const Codec> codec) : codec_(std::move(codec)) {}
-  CodecProperties properties(LineFailure& failure) const noexcept override {
-    return guard<CodecProperties>(failure, [&] { return codec_->properties(); });
-  }
-  Latent encode_latent(const Audio& audio, LineFailure& failure) const noexcept override {
-    return guard<Latent>(failure, [&] { return codec_->encode_latent(audio); });
-  }
-  Codes encode(const Audio& audio, std::int64_t codebooks,
-               LineFailure& failure) const noexcept override {
-    return guard<Codes>(failure, [&] { return codec_->encode(audio, codebooks); });
-  }
-  Latent decode_latent(const Codes& codes, LineFailure& failure) const noexcept override {
-    return guard<Latent>(failure, [&] { return codec_->decode_latent(codes); });
-  }
-  Audio decode(const Codes& codes, LineFailure& failure) const noexcept override {
-    return guard<Audio>(failure, [&] { return codec_->decode(codes); });
-  }
-  void save(OutputFile& file, LineFailure& failure) const noexcept override {
-    guard<int>(failure, [&] {
-      codec_->save(file);
-      return 0;
-    });
-  }
-
- private:
-  std::unique_ptr<const Codec> codec_;
-};
-
-class GuardedCodecLoader final : public LineCodecLoader {
- public:
-  explicit GuardedCodecLoader(std::unique_ptr<const CodecLoader> loader)
-      : loader_(std::move(loader)) {}
-  CodecLoaderInfo info(LineFailure& failure) const noexcept override {
-    return guard<CodecLoaderInfo>(failure, [&] { return loader_->info(); });
-  }
-  std::unique_ptr<LineCodec> load(const Value& package, const CodecOptions& options,
-                                  LineFailure& failure) const noexcept override {
-    return guard<std::unique_ptr<LineCodec>>(failure, [&]() -> std::unique_ptr<LineCodec> {
-      std::unique_ptr<const Codec> codec = loader_->load(package, options);
-      if (!codec) throw Error(ErrorKind::plugin, "plugin.codec", "a codec that is null was made");
-      return std::make_unique<GuardedCodec>(std::move(codec));
-    });
-  }
-
- private:
-  std::unique_ptr<const CodecLoader> loader_;
-};
+template <typename Body>
+std::optional<Error> guarded(Guard guard, Body&& body) noexcept {
+  return guard([](void* state) { (*static_cast<std::remove_reference_t<Body>*>(state))(); }, &body);
+}
 
 }  // namespace detail
 
-// What a plugin's entry sees.
-class Registrar {
+// An object of a plugin, and the only way to call it.
+template <typename T>
+class Guarded {
  public:
-  explicit Registrar(LineRegistrar& line) : line_(line) {}
-  void add(std::unique_ptr<const Exporter> exporter) {
-    if (!exporter)
-      throw Error(ErrorKind::plugin, "plugin.entry", "an exporter that is null was added");
-    line_.add(std::make_unique<detail::GuardedExporter>(std::move(exporter)));
+  explicit Guarded(std::unique_ptr<const T> object, detail::Guard guard = &detail::guard)
+      : object_(std::move(object)), guard_(guard) {}
+
+  explicit operator bool() const { return object_ != nullptr; }
+
+  // Returns `body(object)`, by value. Throws Error: one that the object's code threw, or what
+  // became of another exception, of kind plugin ("plugin.exception", "plugin.memory"). REQUIRES:
+  // there is an object.
+  template <typename Body>
+  auto call(Body&& body) const {
+    std::optional<std::decay_t<std::invoke_result_t<Body&, const T&>>> result;
+    const std::optional<Error> failure =
+        detail::guarded(guard_, [&] { result.emplace(body(*object_)); });
+    if (failure) throw Error(*failure);
+    return *std::move(result);
   }
-  void add(std::unique_ptr<const StageKind> kind) {
-    if (!kind)
-      throw Error(ErrorKind::plugin, "plugin.entry", "a kind of stage that is null was added");
-    line_.add(std::make_unique<detail::GuardedStageKind>(std::move(kind)));
-  }
-  void add(std::unique_ptr<const CodecLoader> loader) {
-    if (!loader)
-      throw Error(ErrorKind::plugin, "plugin.entry", "a loader of codecs that is null was added");
-    line_.add(std::make_unique<detail::GuardedCodecLoader>(std::move(loader)));
+
+  // The same for an object that this one's library made.
+  template <typename Made>
+  Guarded<Made> adopt(std::unique_ptr<Made> made) const {
+    return Guarded<Made>(std::move(made), guard_);
   }
 
  private:
-  LineRegistrar& line_;
+  std::unique_ptr<const T> object_;
+  detail::Guard guard_;
+};
+
+template <typename Offer>
+using OffersOfKind = std::vector<Guarded<Offer>>;
+using Offers = OfEachKind<OffersOfKind>;
+
+// What a plugin's entry sees; collects what the library offers.
+class Registrar {
+ public:
+  // `object` is of a class derived from one of those that are offers.
+  template <typename T>
+  void add(std::unique_ptr<T> object) {
+    using Offer = typename T::Offer;
+    if (!object) {
+      throw Error(ErrorKind::plugin, "plugin.entry",
+                  "a null " + std::string(Offer::Info::kKind) + " was added");
+    }
+    std::get<OffersOfKind<Offer>>(offers_).emplace_back(std::move(object), &detail::guard);
+  }
+
+  // For the host.
+  Offers take() { return std::move(offers_); }
+
+ private:
+  Offers offers_;
 };
 
 // First field of the exported symbol. Never changes.
-inline constexpr char kPluginMagic[8] = {'C', 'R', 'F', 'T', 'B', 'N', 'D', 'L'};
+inline constexpr std::array<char, 8> kPluginMagic = {'C', 'R', 'F', 'T', 'B', 'N', 'D', 'L'};
 // Layout of PluginDescriptor. The first three fields keep their place in every version.
 inline constexpr std::uint32_t kPluginAbiVersion = 1;
 inline constexpr char kPluginSymbol[] = "craftbundle_plugin";
@@ -230,39 +136,36 @@ inline constexpr char kPluginSymbol[] = "craftbundle_plugin";
 // The exported symbol: plain data that can be read from any version. Strings are NUL-terminated,
 // owned by the library.
 struct PluginDescriptor {
-  char magic[8];
+  std::array<char, 8> magic;
   std::uint32_t abi_version;
   std::uint32_t struct_size;
   const char* interface_id;  // kInterfaceId of the headers the plugin was compiled with
   const char* name;          // "^[a-z][a-z0-9_-]*$"
   const char* version;       // of the plugin, "1.2.3"
-  // Registers exporters, kinds of stage and loaders of codecs. Never throws; on failure sets
-  // *failure and nothing it added is used. Called once, from one thread.
-  void (*entry)(LineRegistrar* registrar, LineFailure* failure);
+  // Registers what the library offers. Never throws; on failure sets *failure and nothing it added
+  // is used. Called once, from one thread.
+  void (*entry)(Registrar* registrar, std::optional<Error>* failure);
 };
 
 }  // namespace craftbundle
 
 // Defines the exported symbol. The body that follows has `registrar`, a Registrar&.
 // NOLINTBEGIN(bugprone-macro-parentheses): it is the name of a parameter.
-#define CRAFTBUNDLE_PLUGIN(plugin_name, plugin_version, registrar)              \
-  static void craftbundle_plugin_register(::craftbundle::Registrar& registrar); \
-  static void craftbundle_plugin_entry(::craftbundle::LineRegistrar* line,      \
-                                       ::craftbundle::LineFailure* failure) {   \
-    ::craftbundle::detail::guard<int>(*failure, [&] {                           \
-      ::craftbundle::Registrar for_author(*line);                               \
-      craftbundle_plugin_register(for_author);                                  \
-      return 0;                                                                 \
-    });                                                                         \
-  }                                                                             \
-  extern "C" __attribute__((visibility("default"), used))                       \
-  const ::craftbundle::PluginDescriptor craftbundle_plugin = {                  \
-      {'C', 'R', 'F', 'T', 'B', 'N', 'D', 'L'},                                 \
-      ::craftbundle::kPluginAbiVersion,                                         \
-      sizeof(::craftbundle::PluginDescriptor),                                  \
-      ::craftbundle::kInterfaceId,                                              \
-      plugin_name,                                                              \
-      plugin_version,                                                           \
-      &craftbundle_plugin_entry};                                               \
+#define CRAFTBUNDLE_PLUGIN(plugin_name, plugin_version, registrar)                            \
+  static void craftbundle_plugin_register(::craftbundle::Registrar& registrar);               \
+  static void craftbundle_plugin_entry(::craftbundle::Registrar* offers,                      \
+                                       std::optional<::craftbundle::Error>* failure) {        \
+    *failure = ::craftbundle::detail::guarded(&::craftbundle::detail::guard,                  \
+                                              [&] { craftbundle_plugin_register(*offers); }); \
+  }                                                                                           \
+  extern "C" __attribute__((visibility("default"), used))                                     \
+  const ::craftbundle::PluginDescriptor craftbundle_plugin = {                                \
+      ::craftbundle::kPluginMagic,                                                            \
+      ::craftbundle::kPluginAbiVersion,                                                       \
+      sizeof(::craftbundle::PluginDescriptor),                                                \
+      ::craftbundle::kInterfaceId,                                                            \
+      plugin_name,                                                                            \
+      plugin_version,                                                                         \
+      &craftbundle_plugin_entry};                                                             \
   static void craftbundle_plugin_register(::craftbundle::Registrar& registrar)
 // NOLINTEND(bugprone-macro-parentheses)

@@ -17,19 +17,19 @@
 
 namespace craftbundle {
 
-// Everything the host must know of a kind of stage before it runs any of it. Also the sidecar's
-// content.
-struct StageKindInfo {
+// The name is the key in a script, none of kReservedStageNames.
+struct StageKindInfo : OfferInfo {
+  static constexpr std::string_view kKind = "stage";
   enum class Output { none, file, directory };
 
-  // The key in a script: "^[a-z][a-z0-9_-]*$", unique in a process, none of kReservedStageNames.
-  std::string name;
-  std::string summary;  // one sentence
-  int revision = 1;     // raised whenever the same inputs give other bytes
-  std::string inputs;   // for people, what it reads: "an exported compression model"
   Output output = Output::file;
-  std::vector<OptionSpec> options;
+  std::string inputs;  // for people, what it reads: "an exported compression model"
 
+  template <typename Self, typename Visit>
+  static void visit(Self& self, Visit&& field) {
+    field({"output", "leaves"}, self.output);
+    field({"inputs", "reads"}, self.inputs);
+  }
   friend bool operator==(const StageKindInfo&, const StageKindInfo&) = default;
 };
 std::string_view to_string(StageKindInfo::Output output);
@@ -78,6 +78,8 @@ struct StageOutcome {
 // failed (exit code 4).
 class StageKind {
  public:
+  using Offer = StageKind;
+  using Info = StageKindInfo;
   virtual ~StageKind() = default;
   virtual StageKindInfo info() const = 0;
   virtual StageOutcome run(const StageRequest& request, StageContext& context) const = 0;

@@ -1,23 +1,20 @@
-#include "support/audiocraft/compute.h"
+#include "craftbundle/bundle/transform.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include "support/audiocraft/package.h"
 #include "support/error_matchers.h"
-#include "unit/plugins/plugins_support.h"
+#include "support/temporary_directory.h"
 
 namespace craftbundle {
 namespace {
 
-using audiocraft::State;
 using ::testing::ElementsAre;
 using ::testing::Eq;
 using testing::expect_error;
 using ::testing::HasSubstr;
-using testing::Options;
 
 using Shape = std::vector<std::int64_t>;
 
@@ -28,6 +25,30 @@ struct Given {
   std::vector<double> numbers;
   DType dtype = DType::float32;
 };
+
+// A model, and what was done to it.
+struct State : Model {
+  std::vector<std::string> notes = {};
+};
+
+void note(State& state, const std::vector<std::string>& notes) {
+  state.notes.insert(state.notes.end(), notes.begin(), notes.end());
+}
+
+void average(State& state, const std::vector<State>& others) {
+  note(state, craftbundle::average(state, {others.begin(), others.end()}));
+}
+
+void fold_weight_norm(State& state) { note(state, craftbundle::fold_weight_norm(state)); }
+
+struct Casts {
+  std::string dtype = "keep";
+  std::string dtype_of = {};
+};
+
+void cast(State& state, const Casts& casts) {
+  note(state, craftbundle::cast(state, casts.dtype, casts.dtype_of));
+}
 
 // Numbers as Elements, for files that are made on the spot.
 class Numbers final : public Elements {
@@ -62,21 +83,18 @@ class ComputeTest : public ::testing::Test {
       dict.emplace_back(given.name, value);
     }
     const Path path = directory_ / std::to_string(files_++);
-    testing::write_checkpoint(path, dict);
+    OutputFile file(path.parent_path(), Durability::no_sync);
+    write_package(dict, file, WriteOptions());
+    file.publish(path, true);
     checkpoints_.push_back(Checkpoint::open(path));
-    return audiocraft::read_state(checkpoints_.back()->root(), *checkpoints_.back(), "best_state");
-  }
-
-  static ExportRequest request(const Options& options) {
-    Options all;
-    for (const OptionSpec& spec : {audiocraft::dtype_option(), audiocraft::dtype_of_option(),
-                                   audiocraft::average_option(), audiocraft::fold_option()}) {
-      all.push_back({spec.name, spec.default_value});
-      for (const OptionValue& option : options) {
-        if (option.name == spec.name) all.back().value = option.value;
-      }
+    State state;
+    state.origin = "best_state";
+    state.keep_dtype = {"*._codebook.cluster_size"};
+    for (const DictView::Entry entry : checkpoints_.back()->root().entries()) {
+      state.tensors.push_back(
+          {std::string(entry.key.as_string()), checkpoints_.back()->tensor(entry.value)});
     }
-    return {Source::of_pretrained("x", "x"), all};
+    return state;
   }
 
   testing::TemporaryDirectory directory_;
@@ -162,8 +180,8 @@ TEST_F(Averaging, NeedsTheSameTensorsEverywhere) {
     State first = state({{"w", {2, 1}, {1, 2}}, {"b", {1}, {0}}});
     const State same = first;
     State another = state(other);
-    first.where = "best_state";
-    another.where = "b.th: best_state";
+    first.origin = "best_state";
+    another.origin = "b.th: best_state";
     try {
       average(first, {same, another});
       ADD_FAILURE() << message;
@@ -186,7 +204,8 @@ TEST_F(Averaging, NamesTheTensorThatCannotBeComputedWith) {
   Tensor complex;
   complex.dtype = DType::complex64;
   complex.layout = {{1}, {1}, 0};
-  State first = {"best_state", {{"w", complex}}, {}};
+  State first;
+  first.tensors = {{"w", complex}};
   const State other = first;
   expect_error(ErrorKind::input, "tensor.elements",
                Eq("'w': elements of type complex64 cannot be computed with"),
@@ -258,15 +277,17 @@ TEST_F(Folding, NamesTheWeightWhoseNormDoesNotFit) {
 
 using Ordering = ComputeTest;
 
-TEST_F(Ordering, IsThatOfTheConfiguration) {
-  audiocraft::ExpectedState expected;
-  expected.add("a", {1});
-  expected.add("b", {1});
-  expected.add("c", {1});
-  State shuffled = state(
-      {{"t5.2", {1}, {0}}, {"c", {1}, {0}}, {"a", {1}, {0}}, {"t5.1", {1}, {0}}, {"b", {1}, {0}}});
-  reorder(shuffled, expected);
-  EXPECT_THAT(names(shuffled), ElementsAre("a", "b", "c", "t5.2", "t5.1"));
+TEST_F(Ordering, OfFoldedWeightsIsThatOfTheConfiguration) {
+  State shuffled = state({{"t5.2", {1}, {0}},
+                          {"c", {1}, {0}},
+                          {"a.weight_g", {1, 1}, {1}},
+                          {"t5.1", {1}, {0}},
+                          {"a.weight_v", {1, 1}, {1}},
+                          {"b", {1}, {0}}});
+  shuffled.folded = {Config::from_yaml("norm: none\n"), {"a.weight", "b", "c"}};
+  fold_weight_norm(shuffled);
+  EXPECT_THAT(names(shuffled), ElementsAre("a.weight", "b", "c", "t5.2", "t5.1"));
+  EXPECT_EQ(shuffled.config.text(), "norm: none\n");
 }
 
 // ---- types ----
@@ -281,9 +302,9 @@ class Casting : public ComputeTest {
                   {"q._codebook.embed", {1}, {5}},
                   {"q._codebook.cluster_size", {1}, {1e5}}});
   }
-  State cast_to(const Options& options) {
+  State cast_to(const Casts& casts) {
     State result = weights();
-    cast(result, request(options));
+    cast(result, casts);
     return result;
   }
   static std::vector<std::string> types(const State& state) {
@@ -302,7 +323,7 @@ TEST_F(Casting, KeepsTypesUnlessAskedTo) {
 }
 
 TEST_F(Casting, RoundsWeightsAndLeavesCounters) {
-  const State half = cast_to({{"dtype", "float16"}});
+  const State half = cast_to({"float16"});
   EXPECT_THAT(types(half),
               ElementsAre("float16", "float16", "float16", "int64", "float16", "float32"));
   EXPECT_THAT(numbers(half, "enc.weight"), ElementsAre(0.333251953125));
@@ -314,14 +335,13 @@ TEST_F(Casting, RoundsWeightsAndLeavesCounters) {
 }
 
 TEST_F(Casting, TakesTheFirstRuleThatMatches) {
-  const State cast = cast_to(
-      {{"dtype", "bfloat16"}, {"dtype-of", "enc.*=float32,*.bias=float64,*cluster_size=float64"}});
+  const State cast = cast_to({"bfloat16", "enc.*=float32,*.bias=float64,*cluster_size=float64"});
   EXPECT_THAT(types(cast),
               ElementsAre("float32", "float32", "bfloat16", "int64", "bfloat16", "float64"));
 }
 
 TEST_F(Casting, TakesRulesAlone) {
-  const State cast = cast_to({{"dtype-of", "*.bias=float64"}});
+  const State cast = cast_to({"keep", "*.bias=float64"});
   EXPECT_THAT(types(cast),
               ElementsAre("float32", "float64", "float16", "int64", "float32", "float32"));
   EXPECT_THAT(cast.notes, ElementsAre("1 tensor is float64 as asked for"));
@@ -330,13 +350,13 @@ TEST_F(Casting, TakesRulesAlone) {
 TEST_F(Casting, RoundsAveragesOnce) {
   State mean = state({{"w", {1}, {1}, DType::float16}});
   average(mean, {state({{"w", {1}, {1 + 0.0009765625}, DType::float16}})});
-  cast(mean, request({{"dtype", "float32"}}));
+  cast(mean, Casts{"float32"});
   EXPECT_THAT(numbers(mean, "w"), ElementsAre(1 + 0.00048828125));
 }
 
 TEST_F(Casting, KeepsTiedWeightsTied) {
   State tied = state({{"a", {1}, {1}}, {"b", {1}, {1}}, {"c", {1}, {1}}}, {{"b", "a"}});
-  cast(tied, request({{"dtype", "float16"}}));
+  cast(tied, Casts{"float16"});
   EXPECT_EQ(elements(tied, "a"), elements(tied, "b"));
   EXPECT_NE(elements(tied, "a"), elements(tied, "c"));
 }
@@ -344,7 +364,7 @@ TEST_F(Casting, KeepsTiedWeightsTied) {
 TEST_F(Casting, RefusesRulesThatCannotBeRead) {
   const auto refuse = [&](const std::string& rules, const std::string& message) {
     try {
-      cast_to({{"dtype-of", rules}});
+      cast_to({"keep", rules});
       ADD_FAILURE() << rules;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::usage);
@@ -363,90 +383,6 @@ TEST_F(Casting, RefusesRulesThatCannotBeRead) {
   refuse("dec.*=float32", "'dec.*' matches no tensor of best_state");
   // Integers keep their type whatever is asked for.
   refuse("steps=float32", "'steps' matches no tensor of best_state");
-}
-
-// ---- what is asked for ----
-
-TEST(Computes, SaysWhetherOptionsAskForIt) {
-  const auto computes = [](const Options& changed) {
-    Options options = {{"dtype", "keep"}, {"dtype-of", ""}, {"average", ""}};
-    for (const OptionValue& option : changed) {
-      bool known = false;
-      for (OptionValue& value : options) {
-        if (value.name == option.name) value = option, known = true;
-      }
-      if (!known) options.push_back(option);
-    }
-    return audiocraft::computes({Source::of_pretrained("x", "x"), options});
-  };
-  // Exporters of language models have nothing to fold.
-  EXPECT_FALSE(computes({}));
-  EXPECT_FALSE(computes({{"fold-weight-norm", "false"}}));
-  EXPECT_TRUE(computes({{"fold-weight-norm", "true"}}));
-  EXPECT_TRUE(computes({{"dtype", "float16"}}));
-  EXPECT_TRUE(computes({{"dtype-of", "*=float16"}}));
-  EXPECT_TRUE(computes({{"average", "a.th"}}));
-}
-
-TEST(Computes, RefusesWhatHoldsNoWeights) {
-  const Options options = {{"dtype", "float16"}, {"dtype-of", ""}, {"average", ""}};
-  expect_error(ErrorKind::usage, "option.value",
-               Eq("this is a reference: it holds no weights to cast, fold or average"), [&] {
-                 audiocraft::require_nothing_computed({Source::of_pretrained("x", "x"), options},
-                                                      "a reference");
-               });
-  audiocraft::require_nothing_computed(
-      {Source::of_pretrained("x", "x"), {{"dtype", "keep"}, {"dtype-of", ""}, {"average", ""}}},
-      "a reference");
-}
-
-// ---- whole exporters are in tests of their own; averages of files here ----
-
-TEST(AverageOfFiles, CountsAFileOnceAndNamesIt) {
-  const testing::TemporaryDirectory directory;
-  const auto write = [&](const std::string& name, double number) {
-    const Given given{"w", {1}, {number}};
-    testing::write_checkpoint(
-        directory / name,
-        Value::Dict{{"w", ComputedTensor{DType::float32, std::make_shared<Numbers>(given), "w"}}});
-    return directory / name;
-  };
-  class Context final : public ExportContext {
-   public:
-    Sink& sink() override { return Sink::none(); }
-    const Cancellation& cancellation() const override { return Cancellation::never(); }
-    // Shared, as the host does.
-    std::shared_ptr<const Checkpoint> open(const Path& path) override {
-      std::shared_ptr<const Checkpoint>& known = checkpoints_[path.string()];
-      if (!known) known = Checkpoint::open(path);
-      return known;
-    }
-
-   private:
-    std::map<std::string, std::shared_ptr<const Checkpoint>> checkpoints_;
-  } context;
-  const Path a = write("a.th", 1);
-  const Path b = write("b.th", 4);
-  const auto read = [](const ExportRequest& request) {
-    const Checkpoint& checkpoint = request.source.checkpoint();
-    return audiocraft::read_state(checkpoint.root(), checkpoint, "best_state");
-  };
-  const auto mean = [&](const std::string& files) {
-    const ExportRequest request{Source::of_checkpoint("a.th", context.open(a)),
-                                {{"average", files}}};
-    State state = read(request);
-    average_with(state, request, context, read);
-    return state;
-  };
-  EXPECT_THAT(numbers(mean(b.string()), "w"), ElementsAre(2.5));
-  EXPECT_THAT(numbers(mean(b.string() + "," + a.string() + "," + b.string()), "w"),
-              ElementsAre(2.5));
-  EXPECT_THAT(numbers(mean(""), "w"), ElementsAre(1));
-  EXPECT_TRUE(mean(a.string()).notes.empty());
-
-  testing::write_checkpoint(directory / "odd.th", Value::Dict{{"w", std::int64_t{3}}});
-  expect_error(ErrorKind::input, "state.value", HasSubstr("odd.th: "),
-               [&] { mean((directory / "odd.th").string()); });
 }
 
 }  // namespace

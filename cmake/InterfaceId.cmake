@@ -1,0 +1,27 @@
+# craftbundle_hash_headers(<result> <core> <layer>...)
+#
+# Hash of the public headers of these layers as the compiler sees them: comments, blank lines and the
+# space at the end of lines do not count. CMake runs again when a header changes.
+function(craftbundle_hash_headers result core)
+  set(hashes "")
+  foreach(layer IN LISTS ARGN)
+    file(GLOB_RECURSE headers RELATIVE "${core}/${layer}/include" "${core}/${layer}/include/*.h")
+    list(SORT headers)
+    foreach(header IN LISTS headers)
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${core}/${layer}/include/${header}")
+      file(READ "${core}/${layer}/include/${header}" text)
+      # First line comments: "/*" in one begins nothing. One begins the line or follows space: "//" in a text is none.
+      string(REGEX REPLACE "(^|[ \t\n])//[^\n]*" "\\1" text "${text}")
+      string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" text "${text}")
+      string(REGEX REPLACE "[ \t]*\n[ \t\n]*" "\n" text "\n${text}\n")
+      string(SHA256 hash "${text}")
+      string(APPEND hashes "${header} ${hash}\n")
+    endforeach()
+  endforeach()
+  if(hashes STREQUAL "")
+    message(FATAL_ERROR "craftbundle_hash_headers: ${core} has no headers of ${ARGN}")
+  endif()
+  string(SHA256 hash "${hashes}")
+  string(SUBSTRING "${hash}" 0 16 hash)
+  set(${result} "${hash}" PARENT_SCOPE)
+endfunction()

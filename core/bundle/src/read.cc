@@ -1,0 +1,105 @@
+#include "craftbundle/bundle/read.h"
+
+#include <algorithm>
+#include <boost/filesystem.hpp>
+
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+
+namespace craftbundle {
+namespace {
+
+namespace fs = boost::filesystem;
+
+// What a training leaves; people give its directory where they mean a bundle.
+constexpr const char* kTrainingFile = "checkpoint.th";
+
+bool is_there(const Path& path) {
+  boost::system::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// Regular files of the directory and of those in it, by their relative names, sorted.
+std::vector<std::string> files_in(const Path& directory) {
+  constexpr std::size_t kMostFiles = 10'000;
+  std::vector<std::string> files;
+  boost::system::error_code error;
+  fs::recursive_directory_iterator entry(directory, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry.depth() > 1) entry.disable_recursion_pending();
+    boost::system::error_code ignored;
+    if (!fs::is_regular_file(entry->path(), ignored)) continue;
+    files.push_back(entry->path().lexically_relative(directory).string());
+    if (files.size() == kMostFiles) break;
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+Error no_bundle(const Path& directory, const Host& host) {
+  if (is_there(directory / kTrainingFile)) {
+    return Error(ErrorKind::input, "bundle.none",
+                 path_text(directory) + ": holds " + kTrainingFile + ", which is no bundle yet",
+                 "make one of it with 'craftbundle bundle', or name the file");
+  }
+  std::string names;
+  for (const LayoutInfo& layout : host.layouts()) {
+    if (layout.name != kDefaultLayout) continue;
+    for (const LayoutInfo::Part& part : layout.parts) {
+      if (part.role != "*") names += " nor " + part.file;
+    }
+  }
+  return Error(ErrorKind::input, "bundle.none",
+               path_text(directory) + ": no bundle: neither " + std::string(kManifestFile) + names +
+                   " nor " + kTrainingFile + " is there",
+               "name the directory of a bundle, or a checkpoint file");
+}
+
+}  // namespace
+
+bool BundleListing::has(const std::string& role) const {
+  return std::ranges::count(entries, role, &Entry::role) != 0;
+}
+
+BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifest,
+                          const Host& host) {
+  BundleListing bundle{directory, std::move(manifest), {}, {}};
+  if (bundle.manifest) {
+    bundle.layout = host.layout(bundle.manifest->layout);
+    for (const ManifestComponent& component : bundle.manifest->components) {
+      const ManifestFile* file = file_of(*bundle.manifest, component.role);
+      const std::string usual = bundle.layout.file_for(component.role).value_or("");
+      bundle.entries.push_back({component.role, file == nullptr ? usual : file->name, true});
+    }
+  } else if (const auto layout = host.recognize(files_in(directory))) {
+    bundle.layout = host.layout(*layout);
+  }
+  for (const LayoutInfo::Part& part : bundle.layout.parts) {
+    if (part.role == "*" || bundle.has(part.role) || !is_there(directory / part.file)) continue;
+    bundle.entries.push_back({part.role, part.file, false});
+  }
+  if (bundle.entries.empty() && !bundle.manifest) throw no_bundle(directory, host);
+  return bundle;
+}
+
+RoleSource find_source(const BundleListing& bundle, const std::string& role, const Host& host) {
+  std::vector<RoleSource> found = host.sources_in(bundle.layout.name, bundle.directory, {role});
+  for (RoleSource& source : found) {
+    if (source.role == role) return std::move(source);
+  }
+  throw Error(ErrorKind::input, "manifest.missing",
+              path_text(bundle.directory) + " has no component " + quoted(role),
+              "get the bundle again from where it was made");
+}
+
+std::vector<PreparedComponent> components_of(const Path& directory, const Host& host) {
+  const BundleListing bundle = list_bundle(directory, read_manifest(directory), host);
+  std::vector<PreparedComponent> components;
+  for (const BundleListing::Entry& entry : bundle.entries) {
+    const RoleSource source = find_source(bundle, entry.role, host);
+    components.push_back(prepare_component({source.source, entry.role, {}, {}, {}}, host));
+  }
+  return components;
+}
+
+}  // namespace craftbundle

@@ -1,0 +1,150 @@
+// Layouts: planning and reading bundles.
+#include <algorithm>
+#include <set>
+
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+#include "craftbundle/host/host.h"
+#include "craftbundle/host/library.h"
+#include "offers.h"
+
+namespace craftbundle {
+namespace {
+
+// The file beside all others in which the host says what a bundle holds.
+constexpr std::string_view kManifestName = "bundle.json";
+
+std::string lower_case(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+bool takes_family(const LayoutInfo& layout, const std::string& family) {
+  return std::ranges::any_of(layout.families, [&](const std::string& taken) {
+    return taken == "*" || taken == family;
+  });
+}
+
+// Everything that `layout` has no place for.
+void check_places(const LayoutInfo& layout, const std::vector<PreparedComponent>& components) {
+  std::vector<std::string> problems;
+  std::string code;
+  for (const PreparedComponent& prepared : components) {
+    const Component& component = prepared.component;
+    const Model* model = component.model();
+    if (!layout.file_for(component.role)) {
+      code = "layout.role";
+      problems.push_back("it has no place for a component " + quoted(component.role));
+    } else if (model != nullptr && !takes_family(layout, model->family)) {
+      code = "layout.family";
+      problems.push_back(component.role + " is a model of " + quoted(model->family) +
+                         ", it takes " + list_text(layout.families));
+    }
+  }
+  if (problems.empty()) return;
+  std::string text;
+  for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
+  throw Error(ErrorKind::mismatch, code, "layout " + quoted(layout.name) + ": " + text,
+              "choose another layout; 'craftbundle plugins list' shows them");
+}
+
+}  // namespace
+
+std::optional<std::string> find_problem(const std::vector<BundleFile>& files) {
+  if (files.empty()) return "planned no file";
+  std::set<std::string> seen = {std::string(kManifestName)};
+  for (const BundleFile& file : files) {
+    if (!is_relative_name(file.name)) return "planned a file " + quoted(file.name);
+    if (!seen.insert(lower_case(file.name)).second) {
+      return "planned two files " + quoted(file.name) + ", or one of the manifest's name";
+    }
+    if (file.content == nullptr) return "planned nothing for the file " + quoted(file.name);
+  }
+  return std::nullopt;
+}
+
+// What a layout may use of the host while it plans and reads.
+class Host::PlanContext final : public LayoutContext {
+ public:
+  explicit PlanContext(const Host& host) : host_(host) {}
+  Sink& sink() override { return *host_.options_.sink; }
+  const Cancellation& cancellation() const override { return *host_.options_.cancellation; }
+  std::shared_ptr<const Checkpoint> open(const Path& path) override { return host_.open(path); }
+  FileContentPtr program(const Component& component) override {
+    host_.require_codec(component);
+    return written_by(
+        [&host = host_, component](OutputFile& file) { host.load_codec(component)->save(file); });
+  }
+
+ private:
+  const Host& host_;
+};
+
+std::vector<LayoutInfo> Host::layouts() const {
+  std::vector<LayoutInfo> layouts;
+  for (const auto& offer : offers<LayoutInfo>()) layouts.push_back(*offer.info);
+  return layouts;
+}
+
+FoundOffer<LayoutInfo> Host::find_layout(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const auto& offer : offers<LayoutInfo>()) {
+    if (offer.info->name == name) return offer;
+    names.push_back(offer.info->name);
+  }
+  throw Error(ErrorKind::usage, "layout.unknown",
+              "there is no layout " + quoted(name) +
+                  (names.empty() ? "; no plugin offers one" : "; there is " + list_text(names, 32)),
+              did_you_mean(name, names));
+}
+
+const LayoutInfo& Host::layout(const std::string& name) const { return *find_layout(name).info; }
+
+std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
+                                      const std::vector<PreparedComponent>& prepared) const {
+  const FoundOffer<LayoutInfo> offer = find_layout(choice.name);
+  const LayoutInfo& info = *offer.info;
+  const std::vector<OptionValue> options =
+      check_options("layout " + quoted(info.name), info.options, choice.options);
+  check_places(info, prepared);
+  std::vector<Component> components;
+  for (const PreparedComponent& one : prepared) components.push_back(one.component);
+  PlanContext context(*this);
+  std::vector<BundleFile> files =
+      call(object<Layout>(offer), culprit(offer),
+           [&](const Layout& layout) { return layout.plan(components, options, context); });
+  if (const auto problem = find_problem(files)) {
+    throw Error(ErrorKind::plugin, "plugin.layout", culprit(offer) + " " + *problem);
+  }
+  return files;
+}
+
+std::optional<std::string> Host::recognize(const std::vector<std::string>& files) const {
+  std::optional<std::string> best;
+  int confidence = 0;
+  for (const auto& offer : offers<LayoutInfo>()) {
+    // A layout whose files are not there need not be asked, nor its library mapped.
+    const bool possible = std::ranges::any_of(offer.info->parts, [&](const LayoutInfo::Part& part) {
+      return std::ranges::count(files, part.file) != 0;
+    });
+    if (!possible) continue;
+    const Probe probe = call(object<Layout>(offer), culprit(offer),
+                             [&](const Layout& layout) { return layout.recognize(files); });
+    if (probe.confidence <= confidence) continue;
+    best = offer.info->name;
+    confidence = probe.confidence;
+  }
+  return best;
+}
+
+std::vector<RoleSource> Host::sources_in(const std::string& name, const Path& place,
+                                         const std::vector<std::string>& roles) const {
+  const FoundOffer<LayoutInfo> offer = find_layout(name);
+  PlanContext context(*this);
+  return call(object<Layout>(offer), culprit(offer),
+              [&](const Layout& layout) { return layout.sources(place, roles, context); });
+}
+
+}  // namespace craftbundle

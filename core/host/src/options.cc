@@ -1,0 +1,49 @@
+// What a user says of an offer, against what it declares.
+#include <algorithm>
+#include <set>
+
+#include "craftbundle/base/error.h"
+#include "offers.h"
+#include "plugin_info.h"
+
+namespace craftbundle {
+
+std::vector<OptionValue> check_options(const std::string& what,
+                                       const std::vector<OptionSpec>& declared,
+                                       const std::vector<OptionValue>& given) {
+  std::vector<OptionValue> values;
+  std::vector<std::string> names;
+  for (const OptionSpec& spec : declared) {
+    values.push_back({spec.name, spec.default_value});
+    names.push_back(spec.name);
+  }
+  std::set<std::string> seen;
+  for (const OptionValue& option : given) {
+    const auto place = std::find(names.begin(), names.end(), option.name);
+    if (place == names.end()) {
+      throw Error(ErrorKind::usage, "option.unknown",
+                  what + " has no option " + quoted(option.name) +
+                      (names.empty() ? "; it has none" : "; it has " + list_text(names, 32)),
+                  did_you_mean(option.name, names))
+          .about("option:" + option.name);
+    }
+    if (!seen.insert(option.name).second) {
+      throw Error(ErrorKind::usage, "option.duplicate",
+                  "option " + quoted(option.name) + " is given twice", "give it once")
+          .about("option:" + option.name);
+    }
+    const auto index = static_cast<std::size_t>(place - names.begin());
+    const OptionSpec& spec = declared[index];
+    if (const std::optional<std::string> problem = find_problem(spec, option.value)) {
+      throw Error(ErrorKind::usage, "option.value",
+                  "option " + quoted(option.name) + " of " + what + " cannot be " +
+                      quoted(option.value) + ": " + *problem,
+                  did_you_mean(option.value, spec.choices))
+          .about("option:" + option.name);
+    }
+    values[index].value = option.value;
+  }
+  return values;
+}
+
+}  // namespace craftbundle

@@ -1,0 +1,75 @@
+// Names of files and directories that are published: giving and exchanging them, and telling what a
+// dead writer left from what somebody is writing.
+#pragma once
+
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "craftbundle/io/path.h"
+
+namespace craftbundle {
+
+// Owns a file descriptor; -1: none.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  explicit operator bool() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// A directory held open to be flushed. Throws system.
+class OpenDirectory {
+ public:
+  explicit OpenDirectory(const Path& path);
+  void flush() const;
+
+ private:
+  Path path_;
+  Descriptor fd_;
+};
+
+// These return false with errno set on failure. The first two never replace anything.
+bool link_unnamed(int fd, const Path& name);
+bool rename_without_replacing(const Path& from, const Path& to);
+bool exchange_names(const Path& one, const Path& other);
+// Whether exchange_names() failed because the file system cannot do it.
+bool cannot_exchange(int error);
+
+enum class LockOutcome {
+  taken,       // until the descriptor is closed
+  busy,        // somebody else has it
+  gone,        // what was locked has lost its name meanwhile
+  impossible,  // the file system has no locks
+};
+
+// Takes an exclusive lock (flock) on `fd`, which was opened as `path`.
+LockOutcome lock_named(int fd, const Path& path);
+
+// Opens and locks a file or directory of this user that nobody holds a lock on; none for others.
+// What it gives was left by a dead writer, and is nobody else's to remove until it is closed.
+Descriptor take_abandoned(const Path& path, int flags);
+
+// `length` random hexadecimal digits.
+std::string random_digits(std::size_t length);
+
+// What `directory` holds under names of `prefix` and random digits; nothing when it cannot be read.
+std::vector<Path> find_random_names(const Path& directory, std::string_view prefix,
+                                    std::size_t length);
+
+}  // namespace craftbundle

@@ -1,0 +1,23 @@
+// Matrices of a run script: lists of values a stage is made for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "craftbundle/pipeline/script.h"
+
+namespace craftbundle {
+
+// The value an axis of a matrix has for one stage.
+struct AxisValue {
+  std::string axis;
+  YamlNode value;
+};
+using Combination = std::vector<AxisValue>;
+
+// The combinations that `matrix` (interpolated) stands for; hardly more than `limit` of them. What
+// is wrong with it goes to `problems`.
+std::vector<Combination> combine(const YamlNode& matrix, std::size_t limit,
+                                 ScriptProblems& problems);
+
+}  // namespace craftbundle

@@ -1,0 +1,28 @@
+#   cmake -DCXX=... -DINCLUDES=... -DSOURCE=must_not_compile.cc -P must_not_compile.cmake
+list(REMOVE_DUPLICATES INCLUDES)
+list(REMOVE_ITEM INCLUDES "")
+list(TRANSFORM INCLUDES PREPEND -I)
+function(compile misuse)
+  execute_process(COMMAND "${CXX}" -std=c++20 -fsyntax-only ${INCLUDES} -DMISUSE=${misuse} "${SOURCE}"
+    RESULT_VARIABLE result ERROR_VARIABLE errors)
+  set(result "${result}" PARENT_SCOPE)
+  set(errors "${errors}" PARENT_SCOPE)
+endfunction()
+
+compile(0)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "the right use does not compile:\n${errors}")
+endif()
+# What both g++ and clang say, so that it does not fail for another reason.
+set(reason_1 "deleted")
+set(reason_2 "deleted")
+set(reason_3 "no matching")
+set(reason_4 "no matching")
+set(reason_5 "no matching")
+set(reason_6 "no matching")
+foreach(misuse RANGE 1 6)
+  compile(${misuse})
+  if(result EQUAL 0 OR NOT errors MATCHES "${reason_${misuse}}")
+    message(FATAL_ERROR "misuse ${misuse} should be refused ('${reason_${misuse}}'), result ${result}:\n${errors}")
+  endif()
+endforeach()
