@@ -268,5 +268,12 @@ TEST_F(ExportLayout, NeedsACodec) {
   EXPECT_FALSE(fs::exists(directory / "lm.ts"));
 }
 
+TEST_F(ExportLayout, OfSeveralFilesIsADirectory) {
+  const StageResult result = run("  p: {export: codec.th, layout: safetensors, to: out/codec}\n");
+  EXPECT_TRUE(fs::exists(directory / "out/codec/compression.safetensors"));
+  EXPECT_TRUE(fs::exists(directory / "out/codec/compression.yaml"));
+  EXPECT_GT(result.bytes, fs::file_size(directory / "out/codec/compression.safetensors"));
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -1,0 +1,7 @@
+#include "craftbundle/plugin/plugin.h"
+
+#include "layout.h"
+
+CRAFTBUNDLE_PLUGIN("safetensors", "1.0.0", registrar) {
+  registrar.add(std::make_unique<craftbundle::safetensors::SafetensorsLayout>());
+}
