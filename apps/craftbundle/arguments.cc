@@ -4,6 +4,7 @@
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/transform.h"
 
 namespace craftbundle::app {
 
@@ -25,8 +26,8 @@ void LayoutArguments::declare(CLI::App& command) {
       ->allow_extra_args(false);
 }
 
-LayoutChoice LayoutArguments::choice(Session& session) const {
-  LayoutChoice choice{session.host().layout(name).name, {}};
+LayoutChoice LayoutArguments::choice() const {
+  LayoutChoice choice{name, {}};
   for (const std::string& option : options) choice.options.push_back(parse_option(option));
   return choice;
 }
@@ -67,12 +68,16 @@ void SourceArguments::declare_weights(CLI::App& command) {
                    "Replace weight_g and weight_v of a weight norm by the weight they make");
 }
 
-std::string SourceArguments::average_files() const {
+SourceOptions SourceArguments::lookup() const {
   SourceOptions options;
   if (!xps.empty()) options.xps = Path(xps);
+  return options;
+}
+
+std::string SourceArguments::average_files() const {
   std::vector<Path> files;
   for (const std::string& given : average) {
-    const std::optional<Path> file = source_file(given, options);
+    const std::optional<Path> file = source_file(given, lookup());
     boost::system::error_code ignored;
     if (!file || !boost::filesystem::exists(*file, ignored)) {
       throw Error(ErrorKind::input, "source.not_found",
@@ -85,9 +90,7 @@ std::string SourceArguments::average_files() const {
 }
 
 Source SourceArguments::resolve(const std::string& given, Session& session) const {
-  SourceOptions options;
-  if (!xps.empty()) options.xps = Path(xps);
-  return resolve_source(given, options, session.host());
+  return resolve_source(given, lookup(), session.host());
 }
 
 void TargetArguments::declare(CLI::App& command, const std::string& what) {
@@ -97,33 +100,32 @@ void TargetArguments::declare(CLI::App& command, const std::string& what) {
   command.add_flag("--json", json, "Print the report as JSON");
 }
 
-void TargetArguments::fill(PublishOptions& options, Session& session) const {
-  options.force = force;
-  options.durability = no_sync ? Durability::no_sync : Durability::sync;
-  options.sink = &session.console();
-  options.cancellation = &session.cancellation();
+PublishOptions TargetArguments::publish(Session& session) const {
+  return {.force = force,
+          .durability = no_sync ? Durability::no_sync : Durability::sync,
+          .sink = &session.console(),
+          .cancellation = &session.cancellation()};
 }
 
-PreparedComponent prepare(const std::string& given, const SourceArguments& source,
-                          const std::optional<std::string>& component, const std::string& exporter,
-                          const std::vector<std::string>& options, Session& session) {
-  ComponentRequest request{source.resolve(given, session), component, {}, {}, {}};
-  if (!exporter.empty()) request.exporter = exporter;
-  for (const std::string& option : options) request.options.push_back(parse_option(option));
-  const bool has_weights = request.source.kind() != AcceptedSource::Kind::pretrained;
+ComponentChoice choose(const std::string& given, const SourceArguments& source,
+                       const std::string& role, const std::string& exporter,
+                       const std::vector<std::string>& options) {
+  ComponentChoice choice{role, given, exporter, {}, source.lookup()};
+  for (const std::string& option : options) choice.options.push_back(parse_option(option));
+  // The name of a pretrained model has none.
+  const bool has_weights = source_file(given, choice.lookup).has_value();
   const auto add = [&](std::string_view name, const std::string& value) {
     if (value.empty() || (source.several && !has_weights)) return;
     // Of several components, what one is told itself counts more than what all are told.
-    if (source.several && std::ranges::count(request.options, name, &OptionValue::name) != 0)
-      return;
-    request.options.push_back({std::string(name), value});
+    if (source.several && std::ranges::count(choice.options, name, &OptionValue::name) != 0) return;
+    choice.options.push_back({std::string(name), value});
   };
   if (has_weights) add("state", source.state);
   add(kDtypeOption, source.dtype);
   add(kDtypeOfOption, source.dtype_of);
   add(kAverageOption, source.average_files());
   add(kFoldOption, source.fold_weight_norm ? "true" : "");
-  return prepare_component(request, session.host());
+  return choice;
 }
 
 }  // namespace craftbundle::app

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/craftbundle.h"
 #include "session.h"
 
 namespace craftbundle::app {
@@ -27,6 +26,7 @@ struct SourceArguments {
   void declare_dtype(CLI::App& command);
   // --average and --fold-weight-norm, for one component.
   void declare_weights(CLI::App& command);
+  SourceOptions lookup() const;
   Source resolve(const std::string& given, Session& session) const;
   // As a value of the option `average`.
   std::string average_files() const;
@@ -37,8 +37,8 @@ struct LayoutArguments {
   std::vector<std::string> options;  // "name=value"
 
   void declare(CLI::App& command);
-  // Throws Error(usage), also for a layout that nobody offers.
-  LayoutChoice choice(Session& session) const;
+  // Throws Error(usage, "option.syntax").
+  LayoutChoice choice() const;
 };
 
 struct TargetArguments {
@@ -48,17 +48,16 @@ struct TargetArguments {
   bool json = false;
 
   void declare(CLI::App& command, const std::string& what);
-  void fill(PublishOptions& options, Session& session) const;
+  PublishOptions publish(Session& session) const;
 };
 
 // "name=value". Throws Error(usage, "option.syntax").
 OptionValue parse_option(const std::string& given);
 
 // One component as the user asks for it: "name=value" options, which win over those of
-// SourceArguments; these count only for sources that hold weights. `component` is the role wanted,
-// if any.
-PreparedComponent prepare(const std::string& given, const SourceArguments& source,
-                          const std::optional<std::string>& component, const std::string& exporter,
-                          const std::vector<std::string>& options, Session& session);
+// SourceArguments; these count only for sources that hold weights. `role` may be empty.
+ComponentChoice choose(const std::string& given, const SourceArguments& source,
+                       const std::string& role, const std::string& exporter,
+                       const std::vector<std::string>& options);
 
 }  // namespace craftbundle::app

@@ -1,6 +1,4 @@
 // craftbundle bundle: all components of a model as a directory.
-#include "craftbundle/bundle/bundle.h"
-
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -104,35 +102,28 @@ void check_roles_of(const Arguments& arguments,
   }
 }
 
-std::vector<PreparedComponent> prepare_all(const Arguments& arguments, Session& session) {
+std::vector<ComponentChoice> choices(const Arguments& arguments) {
   std::vector<std::pair<std::string, Half>> halves = all_halves(arguments);
   if (halves.empty()) {
     throw Error(ErrorKind::usage, "bundle.empty", "no component was given",
                 "name sources with --lm and --compression");
   }
   check_roles_of(arguments, halves);
-  std::vector<PreparedComponent> components;
+  std::vector<ComponentChoice> components;
   for (auto& [role, half] : halves) {
     take_own(arguments, role, half);
-    components.push_back(
-        prepare(half.source, arguments.how, role, half.exporter, half.options, session));
+    components.push_back(choose(half.source, arguments.how, role, half.exporter, half.options));
   }
   return components;
 }
 
 int run(const Arguments& arguments, Session& session) {
-  const LayoutChoice layout = arguments.layout.choice(session);
-  const std::vector<PreparedComponent> components = prepare_all(arguments, session);
-  BundleOptions options;
-  arguments.target.fill(options, session);
-  options.allow_mismatch = arguments.allow_mismatch;
-  const BundleReport report =
-      write_bundle(components, layout, session.host(), arguments.target.output, options);
-  if (arguments.target.json) {
-    session.print(dump_pretty(bundle_json(report)));
-  } else if (!session.quiet()) {
-    session.print(bundle_text(report));
-  }
+  const BundleJob job = {.components = choices(arguments),
+                         .output = arguments.target.output,
+                         .layout = arguments.layout.choice(),
+                         .allow_mismatch = arguments.allow_mismatch,
+                         .publish = arguments.target.publish(session)};
+  print_bundle(bundle(session.host(), job), arguments.target.json, session);
   return kExitDone;
 }
 

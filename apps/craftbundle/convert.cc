@@ -3,8 +3,6 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/read.h"
 #include "report.h"
 
 namespace craftbundle::app {
@@ -26,18 +24,12 @@ struct Arguments {
 };
 
 int run(const Arguments& arguments, Session& session) {
-  const LayoutChoice layout = arguments.layout.choice(session);
-  const std::vector<PreparedComponent> components = components_of(arguments.source, session.host());
-  BundleOptions options;
-  arguments.target.fill(options, session);
-  options.allow_mismatch = arguments.allow_mismatch;
-  const BundleReport report =
-      write_bundle(components, layout, session.host(), arguments.target.output, options);
-  if (arguments.target.json) {
-    session.print(dump_pretty(bundle_json(report)));
-  } else if (!session.quiet()) {
-    session.print(bundle_text(report));
-  }
+  const ConvertJob job = {.bundle = arguments.source,
+                          .output = arguments.target.output,
+                          .layout = arguments.layout.choice(),
+                          .allow_mismatch = arguments.allow_mismatch,
+                          .publish = arguments.target.publish(session)};
+  print_bundle(convert(session.host(), job), arguments.target.json, session);
   return kExitDone;
 }
 

@@ -3,7 +3,6 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/bundle/bundle.h"
 #include "report.h"
 
 namespace craftbundle::app {
@@ -30,20 +29,16 @@ struct Arguments {
 };
 
 int run(const Arguments& arguments, Session& session) {
-  const LayoutChoice layout = arguments.layout.choice(session);
-  const PreparedComponent component = prepare(arguments.source, arguments.how, std::nullopt,
-                                              arguments.exporter, arguments.options, session);
-  PublishOptions options;
-  arguments.target.fill(options, session);
-  const ExportReport report =
-      write_component(component, layout, session.host(), arguments.target.output, options);
-  const ManifestComponent described = describe_component(component);
+  const ExportJob job = {.component = choose(arguments.source, arguments.how, {},
+                                             arguments.exporter, arguments.options),
+                         .output = arguments.target.output,
+                         .layout = arguments.layout.choice(),
+                         .publish = arguments.target.publish(session)};
+  const ExportReport report = export_component(session.host(), job);
   if (arguments.target.json) {
-    Json json = export_json(described, report);
-    json["layout"] = layout.name;
-    session.print(dump_pretty(json));
+    session.print(dump_pretty(export_json(report, job.layout.name)));
   } else if (!session.quiet()) {
-    session.print(export_text(described, report, layout.name));
+    session.print(export_text(report, job.layout.name));
   }
   return kExitDone;
 }

@@ -3,6 +3,7 @@
 
 #include "contents.h"
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/transform.h"
 #include "craftbundle/omegaconf/config.h"
 #include "inspect.h"
 #include "report.h"

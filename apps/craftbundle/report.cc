@@ -102,8 +102,8 @@ std::string next_command(const ManifestComponent& component, const std::string& 
   return "craftbundle bundle --component " + component.role + "=" + source + " -o my_model";
 }
 
-std::string export_text(const ManifestComponent& component, const ExportReport& report,
-                        const std::string& layout) {
+std::string export_text(const ExportReport& report, const std::string& layout) {
+  const ManifestComponent& component = report.component;
   const std::string target = path_text(report.target);
   const WrittenFile& first = report.files.front();
   const std::string checked = list("checked", clauses({component}, &ManifestComponent::checks));
@@ -126,21 +126,24 @@ std::string export_text(const ManifestComponent& component, const ExportReport& 
          "next\n  craftbundle verify " + shell_word(report.target.string()) + "\n";
 }
 
-Json export_json(const ManifestComponent& component, const ExportReport& report) {
-  const bool single = report.files.size() == 1;
-  Json json = component_json(component);
+Json export_json(const ExportReport& report, const std::string& layout) {
+  Json json = component_json(report.component);
   json["file"] = report.target.string();
   json["size"] = bytes_of(report.files);
   std::uint64_t tensors = 0;
   for (const WrittenFile& file : report.files) tensors += file.written.tensors;
   json["tensors"] = tensors;
-  if (single) return json;
-  json["files"] = Json::array();
-  for (const WrittenFile& file : report.files) {
-    json["files"].push_back({{"name", file.name}, {"size", file.written.bytes}});
+  if (report.files.size() > 1) {
+    json["files"] = Json::array();
+    for (const WrittenFile& file : report.files) {
+      json["files"].push_back({{"name", file.name}, {"size", file.written.bytes}});
+    }
   }
+  json["layout"] = layout;
   return json;
 }
+
+namespace {
 
 std::string bundle_text(const BundleReport& report) {
   const auto& components = report.manifest.components;
@@ -173,6 +176,16 @@ Json bundle_json(const BundleReport& report) {
   json["directory"] = report.directory.string();
   json["manifest"] = manifest_json(report.manifest);
   return json;
+}
+
+}  // namespace
+
+void print_bundle(const BundleReport& report, bool json, Session& session) {
+  if (json) {
+    session.print(dump_pretty(bundle_json(report)));
+  } else if (!session.quiet()) {
+    session.print(bundle_text(report));
+  }
 }
 
 }  // namespace craftbundle::app

@@ -6,15 +6,15 @@
 
 #include "craftbundle/bundle/bundle.h"
 #include "json.h"
+#include "session.h"
 
 namespace craftbundle::app {
 
-std::string export_text(const ManifestComponent& component, const ExportReport& report,
-                        const std::string& layout);
-Json export_json(const ManifestComponent& component, const ExportReport& report);
+std::string export_text(const ExportReport& report, const std::string& layout);
+Json export_json(const ExportReport& report, const std::string& layout);
 
-std::string bundle_text(const BundleReport& report);
-Json bundle_json(const BundleReport& report);
+// Prints it, as JSON or for people.
+void print_bundle(const BundleReport& report, bool json, Session& session);
 
 // "  family  X" lines.
 std::string summary_text(const std::vector<SummaryItem>& summary);

@@ -1,8 +1,6 @@
 // craftbundle run and craftbundle explain: the stages of a run script.
 #include <algorithm>
 #include <boost/filesystem.hpp>
-#include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <thread>
 
@@ -10,9 +8,9 @@
 #include "commands.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/pipeline/emit.h"
-#include "craftbundle/pipeline/plan.h"
 #include "craftbundle/pipeline/report.h"
 #include "craftbundle/pipeline/schema.h"
+#include "craftbundle/pipeline/script_run.h"
 #include "inspect_stage.h"
 #include "live_view.h"
 #include "table.h"
@@ -56,72 +54,42 @@ StageReaders readers(const Host& host) {
   return all;
 }
 
-std::optional<std::string> read_environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+// Tells all problems of a script at once.
+void refuse_problems(const ScriptRun& loaded, Session& session) {
+  const ScriptSources& sources = loaded.script().sources;
+  for (const ScriptProblem& problem : loaded.problems().sorted()) {
+    if (session.console().is_json()) {
+      session.console().event({{"event", "problem"},
+                               {"file", sources.name(problem.mark.source)},
+                               {"line", problem.mark.line},
+                               {"column", problem.mark.column},
+                               {"code", problem.code},
+                               {"message", problem.message},
+                               {"hint", problem.hint}});
+    } else {
+      std::string text = to_text(problem, sources);
+      text.pop_back();
+      session.console().problem(text);
+    }
+  }
+  loaded.require_sound();
 }
 
-// A script that was read, with everything that deciding about it needs.
-class Loaded {
- public:
+// A script without problems.
+struct Loaded : ScriptRun {
   Loaded(const Arguments& arguments, Session& session)
-      : script_(read_script(arguments.script, arguments.settings, problems_)),
-        journal_(state_directory(arguments)),
-        contents_(journal_.known_files(), session.cancellation()) {
-    workflow_ = make_workflow(script_, readers(session.host()), read_environment, problems_);
-    refuse_problems(arguments, session);
+      : ScriptRun(session.host(), readers(session.host()),
+                  {arguments.script, arguments.settings, arguments.state_directory,
+                   &session.cancellation()}) {
+    refuse_problems(*this, session);
   }
-
-  Plan plan(const Arguments& arguments, Session& session) {
-    YamlNode command_line;
-    command_line.mark.source = script_.sources.add("command line", {});
-    Plan plan = make_plan(context(session), arguments.plan, command_line, problems_);
-    refuse_problems(arguments, session);
-    return plan;
-  }
-
-  PlanContext context(Session& session) { return {workflow_, session.host(), journal_, contents_}; }
-  const Script& script() const { return script_; }
-  const Workflow& workflow() const { return workflow_; }
-  Journal& journal() { return journal_; }
-
- private:
-  Path state_directory(const Arguments& arguments) const {
-    if (!arguments.state_directory.empty()) return fs::absolute(arguments.state_directory);
-    return script_.directory / ".craftbundle" / script_.file.filename();
-  }
-
-  // Tells all problems at once.
-  void refuse_problems(const Arguments& arguments, Session& session) const {
-    if (problems_.empty()) return;
-    const std::vector<ScriptProblem> problems = problems_.sorted();
-    for (const ScriptProblem& problem : problems) {
-      if (session.console().is_json()) {
-        session.console().event({{"event", "problem"},
-                                 {"file", script_.sources.name(problem.mark.source)},
-                                 {"line", problem.mark.line},
-                                 {"column", problem.mark.column},
-                                 {"code", problem.code},
-                                 {"message", problem.message},
-                                 {"hint", problem.hint}});
-      } else {
-        std::string text = to_text(problem, script_.sources);
-        text.pop_back();
-        session.console().problem(text);
-      }
-    }
-    throw Error(ErrorKind::usage, "run.script",
-                path_text(arguments.script) + " has " +
-                    (problems.size() == 1 ? "a problem" : counted(problems.size(), "problem")) +
-                    ", nothing was run");
-  }
-
-  ScriptProblems problems_;
-  Script script_;
-  Journal journal_;
-  Contents contents_;
-  Workflow workflow_;
 };
+
+Plan plan_of(ScriptRun& loaded, const Arguments& arguments, Session& session) {
+  Plan plan = loaded.plan(arguments.plan);
+  refuse_problems(loaded, session);
+  return plan;
+}
 
 // Plans
 // ---------------------------------------------------------------------------------------------
@@ -133,7 +101,7 @@ std::string shown_path(const Path& path, const Path& directory) {
 
 std::string bytes_text(std::uint64_t bytes) { return bytes == 0 ? "-" : human_bytes(bytes); }
 
-std::string plan_text(const Loaded& loaded, const Plan& plan) {
+std::string plan_text(const ScriptRun& loaded, const Plan& plan) {
   Table table({"stage", "decision", "what", "to", "bytes", "why"});
   std::size_t run = 0;
   std::size_t maybe = 0;
@@ -156,7 +124,7 @@ std::string plan_text(const Loaded& loaded, const Plan& plan) {
   return text + ", " + human_bytes(plan.bytes()) + " to write as far as is known\n";
 }
 
-Json plan_json(const Loaded& loaded, const Plan& plan) {
+Json plan_json(const ScriptRun& loaded, const Plan& plan) {
   Json json = Json::array();
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const WorkflowStage& stage = loaded.workflow().stages[i];
@@ -185,7 +153,7 @@ Json plan_json(const Loaded& loaded, const Plan& plan) {
   return {{"script", loaded.script().file.string()}, {"stages", json}};
 }
 
-std::string explain_text(const Loaded& loaded, const Plan& plan, std::size_t index) {
+std::string explain_text(const ScriptRun& loaded, const Plan& plan, std::size_t index) {
   const WorkflowStage& stage = loaded.workflow().stages[index];
   const PlannedStage& planned = plan.stages[index];
   const Path& directory = loaded.script().directory;
@@ -237,7 +205,7 @@ int explain(const Arguments& arguments, Session& session) {
                 "there is no stage " + craftbundle::quoted(arguments.explain),
                 near.empty() ? "there is " + list_text(names, 32) : near);
   }
-  const Plan plan = loaded.plan(arguments, session);
+  const Plan plan = plan_of(loaded, arguments, session);
   session.print(explain_text(loaded, plan, *index));
   return kExitDone;
 }
@@ -283,14 +251,6 @@ int emit(const Arguments& arguments, Session& session) {
 
 // Running
 // -------------------------------------------------------------------------------------------
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm time{};
-  ::gmtime_r(&now, &time);
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &time));
-}
 
 std::string seconds_text(double seconds) {
   if (seconds >= 100) return clock_text(seconds);
@@ -363,7 +323,8 @@ int jobs(const Arguments& arguments) {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-RunReport execute(Loaded& loaded, const Plan& plan, const Arguments& arguments, Session& session) {
+RunReport execute(ScriptRun& loaded, const Plan& plan, const Arguments& arguments,
+                  Session& session) {
   RunOptions options;
   options.runner.jobs = jobs(arguments);
   options.runner.keep_going = arguments.keep_going;
@@ -378,18 +339,8 @@ RunReport execute(Loaded& loaded, const Plan& plan, const Arguments& arguments, 
     const Decision decision = plan.stages[i].decision;
     to_do += decision == Decision::run || decision == Decision::maybe ? 1 : 0;
   }
-  RunReport report;
-  report.script = arguments.script;
-  report.producer = "craftbundle " CRAFTBUNDLE_VERSION;
-  report.started = utc_now();
-  report.jobs = options.runner.jobs;
-  const auto begin = std::chrono::steady_clock::now();
-  {
-    LiveView view(session.console(), names, to_do);
-    report.stages = run_plan(loaded.context(session), plan, options, view);
-  }
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return report;
+  LiveView view(session.console(), names, to_do);
+  return loaded.run(plan, options, view);
 }
 
 int run(const Arguments& arguments, Session& session) {
@@ -407,7 +358,7 @@ int run(const Arguments& arguments, Session& session) {
     loaded.journal().lock(arguments.stage_of_engine);
     if (arguments.stage_of_engine) loaded.journal().lock_stage(arguments.plan.only.front());
   }
-  const Plan plan = loaded.plan(arguments, session);
+  const Plan plan = plan_of(loaded, arguments, session);
   if (arguments.dry_run) {
     session.print(arguments.json ? dump_pretty(plan_json(loaded, plan)) : plan_text(loaded, plan));
     return kExitDone;

@@ -1,6 +1,4 @@
 // craftbundle verify: whether a bundle is sound, what loads it, and whether its codec works.
-#include "craftbundle/bundle/verify.h"
-
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cmath>
@@ -12,6 +10,7 @@
 #include "audio.h"
 #include "commands.h"
 #include "craftbundle/base/text.h"
+#include "craftbundle/craftbundle.h"
 #include "report.h"
 #include "table.h"
 
@@ -301,11 +300,11 @@ void settle_source(Arguments& arguments) {
 
 int run(Arguments arguments, Session& session) {
   settle_source(arguments);
-  VerifyOptions options;
-  if (!arguments.against.empty()) options.against = Path(arguments.against);
-  options.sink = &session.console();
-  options.cancellation = &session.cancellation();
-  const Verification found = verify(arguments.source, session.host(), options);
+  VerifyJob job = {.source = arguments.source,
+                   .sink = &session.console(),
+                   .cancellation = &session.cancellation()};
+  if (!arguments.against.empty()) job.against = arguments.against;
+  const Verification found = verify(session.host(), job);
   const bool sound = found.count(Finding::Outcome::fails) == 0;
   std::optional<CodecReport> codec;
   // Weights that are not what they should be are not computed with.

@@ -127,7 +127,8 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
   std::vector<WrittenFile> written;
   for (std::size_t i = 0; i < planned.size(); ++i) {
     const BundleFile& file = planned[i];
-    written.push_back({file.name, file.roles, write(file, *files[i], file.name, options), file.use});
+    written.push_back(
+        {file.name, file.roles, write(file, *files[i], file.name, options), file.use});
     manifest.files.push_back({file.name, files[i]->size(), files[i]->sha256(), file.roles});
   }
   manifest_file.write(to_json(manifest));
@@ -258,11 +259,14 @@ ExportReport write_component(const PreparedComponent& component, const LayoutCho
     state_layout(layout, host, manifest);
     BundleOptions all;
     static_cast<PublishOptions&>(all) = options;
-    return {target, publish_directory(planned, {component}, manifest, host, target, all)};
+    std::vector<WrittenFile> files =
+        publish_directory(planned, {component}, manifest, host, target, all);
+    return {target, std::move(files), std::move(manifest.components.front())};
   }
   const WriteSummary written = publish_file(planned.front(), component, target, options);
   return {target,
-          {{target.filename().string(), planned.front().roles, written, planned.front().use}}};
+          {{target.filename().string(), planned.front().roles, written, planned.front().use}},
+          describe_component(component)};
 }
 
 BundleReport write_bundle(const std::vector<PreparedComponent>& components,

@@ -28,6 +28,7 @@ struct WrittenFile {
 struct ExportReport {
   Path target;                     // the file, or the directory of a layout with several files
   std::vector<WrittenFile> files;  // at least one
+  ManifestComponent component;     // what was written
 };
 
 // Writes one component in a layout. A layout that gives it one file writes that as `target`;

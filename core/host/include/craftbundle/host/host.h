@@ -26,10 +26,10 @@ class PluginLibrary;
 // Where plugins are looked for, in this order; the first library that offers an exporter name wins
 // and the others are refused with both paths.
 struct PluginSearch {
-  std::vector<Path> directories;  // given by the caller (--plugin-dir)
-  bool environment = true;        // CRAFTBUNDLE_PLUGIN_PATH, ':' separated, absolute only
-  bool user = true;               // $XDG_DATA_HOME/craftbundle/plugins, ~/.local/share/...
-  bool installed = true;          // beside the executable, then <prefix>/lib/craftbundle/plugins
+  std::vector<Path> directories = {};  // given by the caller (--plugin-dir)
+  bool environment = true;             // CRAFTBUNDLE_PLUGIN_PATH, ':' separated, absolute only
+  bool user = true;                    // $XDG_DATA_HOME/craftbundle/plugins, ~/.local/share/...
+  bool installed = true;  // beside the executable, then <prefix>/lib/craftbundle/plugins
 };
 
 // The directories of `search` in order, existing or not, each once, with where it comes from.
@@ -104,10 +104,10 @@ struct LayoutChoice {
 class Host {
  public:
   struct Options {
-    PluginSearch search;
+    PluginSearch search = {};
     Sink* sink = &Sink::none();
     const Cancellation* cancellation = &Cancellation::never();
-    Path scanner;  // empty: the craftbundle-scan that belongs to this library
+    Path scanner = {};  // empty: the craftbundle-scan that belongs to this library
     std::chrono::milliseconds scan_limit{10'000};
   };
 
@@ -115,6 +115,7 @@ class Host {
   // child process (time limit `scan_limit`), so that a crash or hang is a refusal and nothing more.
   // Throws Error(interrupted) on cancellation; whatever is wrong with a library is in refused().
   explicit Host(Options options);
+  Host() : Host(Options()) {}
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
   ~Host();

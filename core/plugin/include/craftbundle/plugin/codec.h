@@ -21,7 +21,7 @@ struct Audio {
   std::int64_t batch = 1;
   std::int64_t channels = 1;
   std::int64_t samples = 0;
-  std::vector<float> data;
+  std::vector<float> data = {};
 };
 
 // Indices into the codebooks: [batch, codebooks, frames], row-major.
@@ -29,9 +29,9 @@ struct Codes {
   std::int64_t batch = 1;
   std::int64_t codebooks = 0;
   std::int64_t frames = 0;
-  std::vector<std::int64_t> data;
+  std::vector<std::int64_t> data = {};
   // [batch]: what a codec divided its input by and decoding multiplies with; empty for most codecs.
-  std::vector<float> scale;
+  std::vector<float> scale = {};
 };
 
 // Vectors between encoder and quantizer, or between quantizer and decoder: [batch, dimension,
@@ -40,7 +40,7 @@ struct Latent {
   std::int64_t batch = 1;
   std::int64_t dimension = 0;
   std::int64_t frames = 0;
-  std::vector<float> data;
+  std::vector<float> data = {};
 };
 
 struct CodecProperties {

@@ -8,7 +8,7 @@
 // plugin's code but as a value. Libraries are never unloaded, so no object outlives its library.
 //
 //   // plugin.cc, the whole file:
-//   #include "craftbundle/plugin/plugin.h"
+//   #include "craftbundle/plugin.h"
 //   #include "my_exporter.h"
 //   CRAFTBUNDLE_PLUGIN("my_codec", "1.0.0", registrar) {
 //     registrar.add(std::make_unique<MyExporter>());

@@ -1,0 +1,114 @@
+// Craftbundle as a library: what the program does, one call each. Start here.
+//
+//   const craftbundle::Host host;  // finds the plugins
+//   const craftbundle::BundleReport report = craftbundle::bundle(
+//       host, {.components = {{.role = "lm", .source = "xps/9f2c/checkpoint.th"},
+//                             {.role = "compression", .source = "xps/77aa/checkpoint.th"}},
+//              .output = "my_model"});
+//
+// Every call throws Error (error.h) and nothing else, prints nothing, and leaves nothing behind
+// when it fails. What a call is told lies in a struct whose members can be named, as above; the
+// ones left out have defaults. `publish` and the like carry the sink for progress and warnings, and
+// the cancellation.
+//
+// Thread: one host may serve any number of calls at the same time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/verify.h"
+#include "craftbundle/error.h"
+#include "craftbundle/host/host.h"
+#include "craftbundle/pipeline/report.h"
+
+namespace craftbundle {
+
+// A component as one asks for it.
+struct ComponentChoice {
+  std::string role = {};      // "lm", "compression", a third party's word; empty: whatever it is
+  std::string source = {};    // a path, //sig/9f2c, or the name of a pretrained model
+  std::string exporter = {};  // empty: the one that understands the source best
+  // Options of the exporter, and dtype, dtype-of, average and fold-weight-norm, which every model
+  // with weights takes.
+  std::vector<OptionValue> options = {};
+  SourceOptions lookup = {};  // where relative paths and signatures are looked for
+};
+
+// Has the exporter of a source check it, and returns the component: a model, of which no tensor was
+// read, or a name. Ready to be looked at, to be run (Host::load_codec()) or to be written
+// (write_component(), write_bundle()). Throws as resolve_source(), Host::prepare() and transforms.
+PreparedComponent open(const Host& host, const ComponentChoice& choice);
+
+// The components of a bundle in any layout that can be read, each checked as open() does. Throws
+// Error(input, "bundle.none") for a directory that is no bundle, "manifest.*", and as open().
+std::vector<PreparedComponent> open_bundle(const Host& host, const Path& directory);
+
+struct ExportJob {
+  ComponentChoice component = {};
+  Path output = {};  // the file; the directory of a layout that has several for a component
+  LayoutChoice layout = {};
+  PublishOptions publish = {};
+};
+
+// Writes one component. Throws as open() and write_component().
+ExportReport export_component(const Host& host, const ExportJob& job);
+
+struct BundleJob {
+  std::vector<ComponentChoice> components = {};  // each of another role
+  Path output = {};                              // the directory
+  LayoutChoice layout = {};
+  bool allow_mismatch = false;  // write components that do not fit; the manifest says so
+  PublishOptions publish = {};
+};
+
+// Writes a bundle, once its components are checked and fit. Throws as open() and write_bundle().
+BundleReport bundle(const Host& host, const BundleJob& job);
+
+struct ConvertJob {
+  Path bundle = {};  // in any layout that can be read
+  Path output = {};
+  LayoutChoice layout = {};
+  bool allow_mismatch = false;
+  PublishOptions publish = {};
+};
+
+// Writes a bundle again in another layout. Throws as open_bundle() and write_bundle().
+BundleReport convert(const Host& host, const ConvertJob& job);
+
+struct VerifyJob {
+  Path source = {};                  // the directory of a bundle, or an exported file
+  std::optional<Path> against = {};  // a file or directory to compare the tensors with
+  Sink* sink = &Sink::none();
+  const Cancellation* cancellation = &Cancellation::never();
+};
+
+// Reads every byte of a bundle or exported file and says what holds. That something does not is no
+// error but a finding. Throws as verify() with a path.
+Verification verify(const Host& host, const VerifyJob& job);
+
+struct RunJob {
+  Path script = {};
+  std::vector<std::string> settings = {};  // "a.b=VALUE", for variables of the script
+  Path state_directory = {};               // empty: .craftbundle/SCRIPT beside the script
+  // Names or patterns. `only`: these stages and nothing else; `until`: these and what they need.
+  std::vector<std::string> only = {};
+  std::vector<std::string> until = {};
+  bool rerun = false;       // also stages that are up to date
+  bool force = false;       // replace outputs that this script has not made
+  bool keep_going = false;  // after a failure go on with what does not need it
+  int jobs = 1;             // stages at the same time
+  Durability durability = Durability::sync;
+  Sink* sink = &Sink::none();  // log lines begin with the stage
+  const Cancellation* cancellation = &Cancellation::never();
+};
+
+// Runs the stages of a script that have to be, and says what became of each; failure(report) is
+// what went wrong, if anything. Throws Error(usage, "run.script") with everything that is wrong
+// with the script, before a stage has begun; Error(system), among them "run.busy" when another run
+// of the script is under way.
+RunReport run(const Host& host, const RunJob& job);
+
+}  // namespace craftbundle

@@ -1,0 +1,18 @@
+// What a plugin is made of: exporters, layouts, codecs and kinds of stage, and what they are made
+// with (docs/writing_an_exporter.md).
+//
+//   class MyExporter final : public craftbundle::Exporter { ... };
+//
+//   CRAFTBUNDLE_PLUGIN("my_codec", "1.0.0", registrar) {
+//     registrar.add(std::make_unique<MyExporter>());
+//   }
+#pragma once
+
+#include "craftbundle/base/text.h"
+#include "craftbundle/checkpoint.h"
+#include "craftbundle/error.h"
+#include "craftbundle/plugin/codec.h"
+#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/plugin/layout.h"
+#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/plugin/stage_kind.h"

@@ -1,0 +1,65 @@
+#include "craftbundle/craftbundle.h"
+
+#include <utility>
+
+#include "craftbundle/bundle/read.h"
+#include "craftbundle/bundle/transform.h"
+
+namespace craftbundle {
+namespace {
+
+std::optional<std::string> if_any(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+// Of what bundle() and convert() are told alike.
+template <typename Job>
+BundleReport write(const std::vector<PreparedComponent>& components, const Host& host,
+                   const Job& job) {
+  BundleOptions options;
+  static_cast<PublishOptions&>(options) = job.publish;
+  options.allow_mismatch = job.allow_mismatch;
+  return write_bundle(components, job.layout, host, job.output, options);
+}
+
+}  // namespace
+
+PreparedComponent open(const Host& host, const ComponentChoice& choice) {
+  return prepare_component({resolve_source(choice.source, choice.lookup, host),
+                            if_any(choice.role),
+                            if_any(choice.exporter),
+                            choice.options,
+                            {}},
+                           host);
+}
+
+std::vector<PreparedComponent> open_bundle(const Host& host, const Path& directory) {
+  return components_of(directory, host);
+}
+
+ExportReport export_component(const Host& host, const ExportJob& job) {
+  host.layout(job.layout.name);  // before anything is opened
+  return write_component(open(host, job.component), job.layout, host, job.output, job.publish);
+}
+
+BundleReport bundle(const Host& host, const BundleJob& job) {
+  host.layout(job.layout.name);
+  std::vector<PreparedComponent> components;
+  for (const ComponentChoice& choice : job.components) components.push_back(open(host, choice));
+  return write(components, host, job);
+}
+
+BundleReport convert(const Host& host, const ConvertJob& job) {
+  host.layout(job.layout.name);
+  return write(open_bundle(host, job.bundle), host, job);
+}
+
+Verification verify(const Host& host, const VerifyJob& job) {
+  VerifyOptions options;
+  options.against = job.against;
+  options.sink = job.sink;
+  options.cancellation = job.cancellation;
+  return verify(job.source, host, options);
+}
+
+}  // namespace craftbundle

@@ -1,0 +1,79 @@
+#include "craftbundle/pipeline/script_run.h"
+
+#include <boost/filesystem/operations.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+
+#include "craftbundle/base/error.h"
+#include "craftbundle/base/text.h"
+
+namespace craftbundle {
+namespace {
+
+std::optional<std::string> read_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+Path journal_directory(const ScriptRun::Options& options, const Script& script) {
+  if (!options.state_directory.empty()) {
+    return boost::filesystem::absolute(options.state_directory);
+  }
+  return script.directory / ".craftbundle" / script.file.filename();
+}
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm time{};
+  ::gmtime_r(&now, &time);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &time));
+}
+
+}  // namespace
+
+ScriptRun::ScriptRun(const Host& host, const StageReaders& kinds, const Options& options)
+    : host_(host),
+      given_(options.script),
+      script_(read_script(options.script, options.settings, problems_)),
+      journal_(journal_directory(options, script_)),
+      contents_(journal_.known_files(), *options.cancellation),
+      workflow_(make_workflow(script_, kinds, read_environment, problems_)) {}
+
+void ScriptRun::require_sound() const {
+  if (problems_.empty()) return;
+  const std::size_t count = problems_.sorted().size();
+  throw Error(ErrorKind::usage, "run.script",
+              path_text(given_) + " has " + (count == 1 ? "a problem" : counted(count, "problem")) +
+                  ", nothing was run");
+}
+
+Error ScriptRun::all_problems() const {
+  std::string text = path_text(given_) + " cannot be run:";
+  for (const ScriptProblem& problem : problems_.sorted()) {
+    text += "\n" + to_text(problem, script_.sources);
+    text.pop_back();
+  }
+  return Error(ErrorKind::usage, "run.script", text);
+}
+
+Plan ScriptRun::plan(const PlanOptions& options) {
+  YamlNode command_line;
+  command_line.mark.source = script_.sources.add("command line", {});
+  return make_plan(context(), options, command_line, problems_);
+}
+
+RunReport ScriptRun::run(const Plan& plan, const RunOptions& options, RunObserver& observer) {
+  RunReport report;
+  report.script = given_.string();
+  report.producer = "craftbundle " CRAFTBUNDLE_VERSION;
+  report.started = utc_now();
+  report.jobs = options.runner.jobs;
+  const auto begin = std::chrono::steady_clock::now();
+  report.stages = run_plan(context(), plan, options, observer);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return report;
+}
+
+}  // namespace craftbundle
