@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "dac/spec.h"
-#include "support/audiocraft/package.h"
 
 namespace craftbundle::dac {
 namespace {

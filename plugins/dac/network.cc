@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/error.h"
 #include "dac/spec.h"
-#include "support/audiocraft/package.h"
 #include "support/torch/network.h"
 
 namespace craftbundle::dac {

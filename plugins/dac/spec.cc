@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "support/audiocraft/config.h"
 
 namespace craftbundle::dac {
 namespace {

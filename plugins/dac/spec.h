@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/facts.h"
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/checkpoint/object.h"
 #include "craftbundle/omegaconf/config.h"
-#include "support/audiocraft/facts.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::dac {
 

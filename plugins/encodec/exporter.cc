@@ -3,11 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "encodec/pretrained.h"
 #include "encodec/spec.h"
-#include "support/audiocraft/package.h"
 
 namespace craftbundle::encodec {
 namespace {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "encodec/spec.h"
-#include "support/audiocraft/package.h"
 #include "support/torch/network.h"
 
 namespace craftbundle::encodec {

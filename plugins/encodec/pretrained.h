@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "support/audiocraft/facts.h"
+#include "craftbundle/audiocraft_rules/facts.h"
 
 namespace craftbundle::encodec {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/plugin/exporter.h"
-#include "support/audiocraft/config.h"
 
 namespace craftbundle::encodec {
 namespace {

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/base/text.h"
-#include "support/audiocraft/config.h"
 
 namespace craftbundle::encodec {
 namespace {

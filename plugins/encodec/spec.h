@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/facts.h"
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/omegaconf/config.h"
 #include "encodec/seanet.h"
-#include "support/audiocraft/facts.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::encodec {
 

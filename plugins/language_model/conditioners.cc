@@ -6,9 +6,9 @@
 #include <string_view>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/base/text.h"
 #include "language_model/transformer.h"
-#include "support/audiocraft/config.h"
 
 namespace craftbundle::language_model {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/omegaconf/config.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::language_model {
 

@@ -3,11 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/facts.h"
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "language_model/spec.h"
-#include "support/audiocraft/facts.h"
-#include "support/audiocraft/package.h"
 
 namespace craftbundle::language_model {
 namespace {

@@ -6,11 +6,11 @@
 #include <string_view>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "language_model/conditioners.h"
 #include "language_model/transformer.h"
-#include "support/audiocraft/facts.h"
 
 namespace craftbundle::language_model {
 namespace {

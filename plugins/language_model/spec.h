@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/config.h"
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/omegaconf/config.h"
 #include "craftbundle/plugin/exporter.h"
-#include "support/audiocraft/config.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::language_model {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "support/audiocraft/config.h"
-#include "support/audiocraft/state.h"
+#include "craftbundle/audiocraft_rules/config.h"
+#include "craftbundle/audiocraft_rules/state.h"
 
 namespace craftbundle::language_model {
 

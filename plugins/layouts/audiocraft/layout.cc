@@ -4,8 +4,8 @@
 #include <boost/filesystem/operations.hpp>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/base/text.h"
-#include "support/audiocraft/package.h"
 
 namespace craftbundle::audiocraft {
 namespace {

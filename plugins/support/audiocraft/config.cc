@@ -1,4 +1,4 @@
-#include "support/audiocraft/config.h"
+#include "craftbundle/audiocraft_rules/config.h"
 
 #include <algorithm>
 #include <array>
@@ -80,7 +80,7 @@ std::string Section::path(std::string_view key) const {
     const std::string special = overriding_ + "." + std::string(key);
     if (config_.contains(special)) return special;
   }
-  return base_ + "." + std::string(key);
+  return base_.empty() ? std::string(key) : base_ + "." + std::string(key);
 }
 
 bool Section::has(std::string_view key) const { return config_.contains(path(key)); }

@@ -1,4 +1,4 @@
-#include "support/audiocraft/facts.h"
+#include "craftbundle/audiocraft_rules/facts.h"
 
 #include <utility>
 

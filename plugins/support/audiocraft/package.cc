@@ -1,12 +1,12 @@
-#include "support/audiocraft/package.h"
+#include "craftbundle/audiocraft_rules/package.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
-#include "support/audiocraft/facts.h"
 
 namespace craftbundle::audiocraft {
 namespace {

@@ -1,4 +1,4 @@
-#include "support/audiocraft/state.h"
+#include "craftbundle/audiocraft_rules/state.h"
 
 #include <algorithm>
 #include <array>
@@ -460,9 +460,10 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
                  mismatch_hint(state));
   }
 
-  std::vector<std::string> checks = {tensors_text(expected.tensors().size()) + " of " +
-                                     state.where +
-                                     " have the names and shapes that xp.cfg implies"};
+  const bool one = expected.tensors().size() == 1;
+  std::vector<std::string> checks = {
+      tensors_text(expected.tensors().size()) + " of " + state.where +
+      (one ? " has the name and shape" : " have the names and shapes") + " that xp.cfg implies"};
   for (std::size_t i = 0; i < group_sizes.size(); ++i) {
     if (group_sizes[i] == 0) continue;
     checks.push_back(tensors_text(group_sizes[i]) + " of " + expected.unchecked()[i].what +

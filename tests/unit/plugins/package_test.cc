@@ -1,4 +1,4 @@
-#include "support/audiocraft/package.h"
+#include "craftbundle/audiocraft_rules/package.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/plugin/exporter.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::testing {
 

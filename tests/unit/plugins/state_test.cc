@@ -1,4 +1,4 @@
-#include "support/audiocraft/state.h"
+#include "craftbundle/audiocraft_rules/state.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,14 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/config.h"
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/omegaconf/config.h"
 #include "craftbundle/plugin/exporter.h"
-#include "support/audiocraft/config.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::audiocraft {
 

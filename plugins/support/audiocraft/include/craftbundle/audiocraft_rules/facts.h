@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/plugin/codec.h"
 #include "craftbundle/plugin/exporter.h"
-#include "support/audiocraft/state.h"
 
 namespace craftbundle::audiocraft {
 
@@ -33,14 +33,14 @@ FitFact fact(std::string_view name, FactValue value, std::string origin);
 
 // Figures of a codec. Those that are not known are not stated.
 struct CodecFigures {
-  std::optional<std::int64_t> codebooks;
-  std::optional<std::int64_t> cardinality;
+  std::optional<std::int64_t> codebooks = {};
+  std::optional<std::int64_t> cardinality = {};
   std::int64_t sample_rate = 0;  // Hz
   double frame_rate = 0;         // frames per second
   std::int64_t channels = 1;
   std::int64_t latent_dimension = 0;
   bool renormalize = false;
-  std::string_view codec_class;
+  std::string_view codec_class = {};
 };
 
 // All of `figures`, found in `origin` ("figures of facebook/encodec_32khz").

@@ -36,9 +36,9 @@ struct Range {
   std::int64_t max = 1;
 };
 
-// A mapping of a configuration. With `overriding`, keys found there win, as AudioCraft merges
-// seanet.decoder into seanet. A key that is null counts as absent, and a default of AudioCraft's
-// code takes its place.
+// A mapping of a configuration; the whole of it when `base` is empty. With `overriding`, keys found
+// there win, as AudioCraft merges seanet.decoder into seanet. A key that is null counts as absent,
+// and a default of AudioCraft's code takes its place.
 //
 // Throws Error(input): "config.missing" for a required key, "config.type", and "config.value" for a
 // number outside its range or a word that is none of the choices.
