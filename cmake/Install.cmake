@@ -3,19 +3,26 @@ include(CMakePackageConfigHelpers)
 
 set(CRAFTBUNDLE_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/craftbundle")
 
-install(TARGETS craftbundle craftbundle_audiocraft_api EXPORT craftbundle-targets
+install(TARGETS craftbundle craftbundle_audiocraft_api craftbundle_audiocraft_rules EXPORT craftbundle-targets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS craftbundle_scan EXPORT craftbundle-targets
         RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/craftbundle")
 install(TARGETS craftbundle_app RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 
+# The headers that users include, and what these include in turn. No others are installed.
+include(Headers)
+set(front_door checkpoint codec craftbundle error plugin audiocraft audiocraft_rules)
+list(TRANSFORM front_door REPLACE "(.+)" "craftbundle/\\1.h")
+set(directories "${PROJECT_BINARY_DIR}/core/plugin/include")
 get_property(layers GLOBAL PROPERTY CRAFTBUNDLE_LAYERS)
-foreach(layer IN LISTS layers)
-  install(DIRECTORY "${PROJECT_SOURCE_DIR}/core/${layer}/include/craftbundle" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-          FILES_MATCHING PATTERN "*.h")
+foreach(folder IN LISTS layers ITEMS ../plugins/support/audiocraft ../plugins/support/audiocraft_api)
+  list(APPEND directories "${PROJECT_SOURCE_DIR}/core/${folder}/include")
 endforeach()
-install(FILES "${PROJECT_BINARY_DIR}/core/plugin/include/craftbundle/plugin/interface_id.h"
-        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/craftbundle/plugin")
+craftbundle_reached_headers(headers "${directories}" ${front_door})
+foreach(header file IN ZIP_LISTS headers headers_FILES)
+  get_filename_component(folder "${header}" DIRECTORY)
+  install(FILES "${file}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
+endforeach()
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs")
 

@@ -17,7 +17,7 @@
 namespace craftbundle {
 
 struct AudiocraftExportOptions {
-  PluginSearch search;
+  PluginSearch search = {};
   Durability durability = Durability::sync;
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
