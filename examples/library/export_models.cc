@@ -6,7 +6,7 @@
 #include <string>
 
 #include "craftbundle/audiocraft.h"
-#include "craftbundle/base/error.h"
+#include "craftbundle/error.h"
 
 int main(int argc, char** argv) {
   if (argc != 4) {

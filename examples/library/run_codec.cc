@@ -4,9 +4,8 @@
 #include <iostream>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/bundle/codec_run.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/codec.h"
+#include "craftbundle/craftbundle.h"
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -14,18 +13,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const craftbundle::Host host{craftbundle::Host::Options{}};
+    const craftbundle::Host host;
     const craftbundle::PreparedComponent component =
-        host.prepare({craftbundle::resolve_source(argv[1], {}, host),
-                      std::string(craftbundle::kCompressionRole),
-                      std::nullopt,
-                      {}});
+        craftbundle::open(host, {.role = "compression", .source = argv[1]});
     const std::unique_ptr<craftbundle::Codec> codec = host.load_codec(component);
     const craftbundle::CodecProperties& properties = codec->properties();
 
-    // A batch of two, coded at once.
-    craftbundle::Audio audio{2, properties.channels, properties.sample_rate, {}};
-    audio.data.resize(static_cast<std::size_t>(2 * properties.channels * properties.sample_rate));
+    // A second of silence, twice, coded at once.
+    craftbundle::Audio audio = {
+        .batch = 2, .channels = properties.channels, .samples = properties.sample_rate};
+    audio.data.resize(static_cast<std::size_t>(audio.batch * audio.channels * audio.samples));
     const craftbundle::Codes codes = codec->encode(audio);
     const craftbundle::Audio decoded = codec->decode(codes);
     std::cout << "a second of " << properties.sample_rate << " Hz: " << codes.codebooks << " x "

@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/omegaconf/config.h"
-
 namespace mulaw {
 
 using craftbundle::Audio;

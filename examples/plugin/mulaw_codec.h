@@ -2,7 +2,7 @@
 // code its level again. One frame a sample, one codebook.
 #pragma once
 
-#include "craftbundle/plugin/codec.h"
+#include "craftbundle/plugin.h"
 
 namespace mulaw {
 

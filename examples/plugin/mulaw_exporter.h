@@ -3,10 +3,11 @@
 // Its training script saves
 //   torch.save({'mulaw': {'levels': FloatTensor[N]}, 'sample_rate': 16000, 'channels': 1},
 //   'mulaw.pt')
-// and its exported file, which is taken as well, has the keys AudioCraft's packages have.
+// and its exported file, which is taken as well, has the keys AudioCraft's packages have. So the
+// rules of those (craftbundle/audiocraft_rules.h) do most of the work.
 #pragma once
 
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/plugin.h"
 
 namespace mulaw {
 

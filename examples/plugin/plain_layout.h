@@ -2,7 +2,7 @@
 // model.state_dict()) leaves it, and its configuration. For training code that knows nothing else.
 #pragma once
 
-#include "craftbundle/plugin/layout.h"
+#include "craftbundle/plugin.h"
 
 namespace mulaw {
 

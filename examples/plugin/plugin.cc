@@ -1,6 +1,6 @@
 #include <memory>
 
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/plugin.h"
 #include "mulaw_codec.h"
 #include "mulaw_exporter.h"
 #include "plain_layout.h"

@@ -4,8 +4,6 @@
 #include <string>
 #include <unordered_map>
 
-#include "craftbundle/base/text.h"
-
 namespace mulaw {
 namespace {
 

@@ -5,7 +5,7 @@
 //     table: {tensor-table: models/state_dict.bin, to: tensors.csv, options: {separator: ";"}}
 #pragma once
 
-#include "craftbundle/plugin/stage_kind.h"
+#include "craftbundle/plugin.h"
 
 namespace mulaw {
 
