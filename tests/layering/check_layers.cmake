@@ -147,6 +147,16 @@ if(NOT "error.message().starts_with(prefix)" MATCHES "${reads}" OR NOT "error.wh
   message(FATAL_ERROR "the check of error texts finds nothing any more")
 endif()
 
+# 7. What public headers declare is exported.
+file(GLOB_RECURSE files "${SOURCE_DIR}/core/*/include/*.h")
+list(FILTER files INCLUDE REGEX "/core/[a-z]+/include/")
+foreach(file IN LISTS files)
+  file(STRINGS "${file}" opened REGEX "^namespace craftbundle {")
+  if(opened)
+    list(APPEND problems "${file}: opens the namespace without CRAFTBUNDLE_API")
+  endif()
+endforeach()
+
 if(checked LESS 50)
   message(FATAL_ERROR "only ${checked} includes were checked: the check looks in the wrong place")
 endif()

@@ -87,6 +87,8 @@ Error& Error::about(std::string_view subject) {
   return *this;
 }
 
+const char* Error::what() const noexcept { return message_.c_str(); }
+
 std::string Error::bare_message() const {
   std::size_t length = 0;
   for (const std::string& context : contexts_) length += context.size() + 2;

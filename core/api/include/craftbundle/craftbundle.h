@@ -18,13 +18,14 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/bundle.h"
 #include "craftbundle/bundle/verify.h"
 #include "craftbundle/error.h"
 #include "craftbundle/host/host.h"
 #include "craftbundle/pipeline/report.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A component as one asks for it.
 struct ComponentChoice {

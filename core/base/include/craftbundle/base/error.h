@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // What the caller can do about an error. The values are not persisted.
 enum class ErrorKind {
@@ -47,7 +49,8 @@ class Error : public std::exception {
 
   // The message with all context in front: "checkpoint.th: record 'data/3': CRC-32 is ...".
   const std::string& message() const noexcept { return message_; }
-  const char* what() const noexcept override { return message_.c_str(); }
+  // Defined in libcraftbundle, so that the type is one and the same in all libraries.
+  const char* what() const noexcept override;
 
   // The context, outermost first: "checkpoint.th", "record 'data/3'".
   const std::vector<std::string>& contexts() const noexcept { return contexts_; }

@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 enum class LogLevel { debug, info, warning };
 

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Longest piece of file-controlled text that a message shows, in characters.
 inline constexpr std::size_t kShownTextLimit = 200;

@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/manifest.h"
 #include "craftbundle/host/host.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct PublishOptions {
   bool force = false;  // replace what is at the target

@@ -6,10 +6,11 @@
 #include <memory>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/plugin/codec.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Audio that comes in pieces. One thread at a time.
 class AudioReader {

@@ -8,10 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/fit.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 inline constexpr std::string_view kManifestFile = "bundle.json";
 // Raised when readers of the old version could misread the new one.

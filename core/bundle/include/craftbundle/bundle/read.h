@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/manifest.h"
 #include "craftbundle/bundle/transform.h"
 #include "craftbundle/host/host.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // What a directory says it holds, before any component is opened.
 struct BundleListing {

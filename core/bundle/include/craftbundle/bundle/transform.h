@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/host/host.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 inline constexpr std::string_view kDtypeOption = "dtype";
 inline constexpr std::string_view kDtypeOfOption = "dtype-of";

@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/manifest.h"
 #include "craftbundle/host/host.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // One thing that was looked at.
 struct Finding {

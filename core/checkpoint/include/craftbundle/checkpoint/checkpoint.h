@@ -7,11 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/object.h"
 #include "craftbundle/checkpoint/tensor_file.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // What the file is, for reports.
 struct CheckpointFormat {

@@ -6,10 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/io/input_file.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A digest of what `file` holds, made of the name, size and CRC-32 of every record: equal for files
 // with equal contents, however old, and found without reading the contents. nullopt when the file

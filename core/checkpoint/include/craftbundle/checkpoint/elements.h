@@ -11,10 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/tensor_file.h"
 #include "craftbundle/tensor/dtype.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The elements of a tensor as numbers, in row-major order. Immutable; keeps its files open.
 //

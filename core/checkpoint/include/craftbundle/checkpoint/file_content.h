@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/checkpoint/safetensors.h"
 #include "craftbundle/io/output_file.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Immutable; keeps the files open that it is made from. Thread: all functions may be called
 // concurrently.

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Why torch.load(file, weights_only=True), the default since PyTorch 2.6, refuses the file: one
 // clause each, empty when it loads. Names outside of its list, and pickle protocols that it does

@@ -6,10 +6,11 @@
 #include <variant>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/elements.h"
 #include "craftbundle/checkpoint/tensor_file.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct NamedTensor {
   std::string name;

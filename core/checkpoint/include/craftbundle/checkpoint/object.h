@@ -16,7 +16,9 @@
 #include <utility>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 enum class Kind : std::uint8_t {
   none,

@@ -9,12 +9,13 @@
 #include <variant>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/elements.h"
 #include "craftbundle/io/output_file.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // What a package can hold: exactly what PyTorch's weights_only loader and LibTorch both read.
 // A value type; copying copies text and tensor descriptions, never tensor data.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/named_tensor.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/checkpoint/tensor_file.h"
@@ -15,7 +16,7 @@
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The free text of a file, "__metadata__" in its header.
 using SafetensorsMetadata = std::map<std::string, std::string>;

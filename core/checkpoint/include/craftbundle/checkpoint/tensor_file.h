@@ -9,11 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/input_file.h"
 #include "craftbundle/tensor/dtype.h"
 #include "craftbundle/tensor/layout.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct Storage;
 

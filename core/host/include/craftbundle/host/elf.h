@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Judges whether the dynamic linker can map the file: ELF header of this machine, a shared library
 // that is no program, every segment inside the file (a segment that is cut off would end the

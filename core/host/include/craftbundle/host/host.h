@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/host/sidecar.h"
 #include "craftbundle/io/output_file.h"
@@ -19,7 +20,7 @@
 #include "craftbundle/plugin/layout.h"
 #include "craftbundle/plugin/stage_kind.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 class PluginLibrary;
 

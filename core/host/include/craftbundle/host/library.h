@@ -4,11 +4,12 @@
 #include <memory>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/host/sidecar.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/plugin/plugin.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A loaded plugin library and what it offers. The library stays mapped until the
 // process ends, so that nothing of it can dangle.

@@ -10,11 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/host/sidecar.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct ScanOptions {
   Path scanner;  // empty: the one that belongs to this library (../libexec/craftbundle)

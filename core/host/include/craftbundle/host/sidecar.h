@@ -7,10 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/plugin/plugin.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 template <typename Offer>
 using InfosOfKind = std::vector<typename Offer::Info>;

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <span>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // CRC-32 of the bytes so far (`crc`, 0 at the start) followed by `bytes`.
 std::uint32_t crc32(std::uint32_t crc, std::span<const std::byte> bytes);

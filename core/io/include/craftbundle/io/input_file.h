@@ -6,9 +6,10 @@
 #include <span>
 #include <string>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A regular file opened for reading. The file is not mapped: a file that shrinks while it is read
 // gives an Error, not a SIGBUS.

@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/io/place.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Writes a directory of new files and gives it its place when all of them are complete. Files are
 // gathered without names beside the place (see OutputFile), then in a hidden directory that takes

@@ -8,10 +8,11 @@
 #include <string>
 #include <string_view>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/input_file.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Whether published files are flushed to the disk (fsync of file and directory) before they count.
 enum class Durability { sync, no_sync };

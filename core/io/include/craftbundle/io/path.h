@@ -5,9 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/text.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 using Path = boost::filesystem::path;
 

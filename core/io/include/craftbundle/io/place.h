@@ -5,11 +5,12 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/input_file.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Hidden names beside a target are ".<name>.craftbundle-kept-XXXXXXXX" at most; this is what they
 // leave of the 255 bytes a name can have.

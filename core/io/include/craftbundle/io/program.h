@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct ProgramCall {
   std::vector<std::string> arguments;  // the first one is the program; no shell reads them

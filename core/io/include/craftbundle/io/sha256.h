@@ -6,10 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/io/input_file.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 std::string sha256_of_text(std::string_view text);
 

@@ -9,9 +9,10 @@
 #include <variant>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/object.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Bounds for configuration text and trees (docs/checkpoint_safety.md). Real texts are below 200 KB;
 // parsing a hostile one takes 250 times its size.

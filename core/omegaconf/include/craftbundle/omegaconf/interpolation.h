@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/omegaconf/node.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Answers calls like ${oc.env:HOME,/root}: name "oc.env", arguments {"HOME", "/root"}, interpolated
 // and without the blanks around them. Throws Error for a name it does not know.

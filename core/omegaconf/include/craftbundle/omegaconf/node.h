@@ -10,7 +10,9 @@
 #include <variant>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // An integer that does not fit 64 bits, as Python prints it.
 struct ConfigBigInteger {

@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/pipeline/journal.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Thread: all functions may be called concurrently.
 class Contents {

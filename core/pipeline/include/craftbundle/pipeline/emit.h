@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A stage as an engine sees it: a command, and what comes before it.
 struct EmittedStage {

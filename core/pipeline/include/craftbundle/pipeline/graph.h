@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct GraphNode {
   struct Need {

@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/report.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A file as the file system describes it. Times are only ever compared for being equal.
 struct FileState {

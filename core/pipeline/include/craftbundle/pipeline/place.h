@@ -5,11 +5,12 @@
 #include <functional>
 #include <string_view>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/output_directory.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/pipeline/stage.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Creates the missing directories above `path`. Throws Error(system).
 void create_parents(const Path& path);

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/contents.h"
 #include "craftbundle/pipeline/journal.h"
 #include "craftbundle/pipeline/runner.h"
 #include "craftbundle/pipeline/workflow.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct PlanOptions {
   // Patterns of stage names. `only`: these and nothing else; `until`: these and what they need.

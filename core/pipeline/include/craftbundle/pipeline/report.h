@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/stage.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 enum class StageState {
   done,        // it ran

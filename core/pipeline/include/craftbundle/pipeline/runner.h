@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/pipeline/graph.h"
 #include "craftbundle/pipeline/report.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Told what happens. Thread: called from any thread, never two calls at the same time, but for
 // progress(), which comes concurrently with everything. Must not throw.

@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/stage.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // JSON Schema (draft 2020-12) of scripts whose stages `readers` read.
 std::string script_schema(const StageReaders& readers);

@@ -7,10 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/yaml/yaml.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The texts a script is made of, for messages.
 class ScriptSources {

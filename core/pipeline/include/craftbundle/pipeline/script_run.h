@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/plan.h"
 #include "craftbundle/pipeline/script.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 class ScriptRun {
  public:

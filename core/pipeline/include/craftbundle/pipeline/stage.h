@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/bundle/manifest.h"
 #include "craftbundle/host/host.h"
@@ -18,7 +19,7 @@
 #include "craftbundle/io/path.h"
 #include "craftbundle/yaml/yaml.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A file or directory that a stage reads.
 struct StageInput {

@@ -10,11 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/pipeline/graph.h"
 #include "craftbundle/pipeline/script.h"
 #include "craftbundle/pipeline/stage.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Why a stage is not part of the run.
 struct LeftOut {

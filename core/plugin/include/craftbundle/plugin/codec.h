@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/plugin/model.h"
 #include "craftbundle/plugin/offer.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Samples, nominally within -1 and 1: [batch, channels, samples], row-major.
 struct Audio {

@@ -12,13 +12,14 @@
 #include <variant>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/plugin/model.h"
 #include "craftbundle/plugin/offer.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Roles of components in a bundle. A role is only a word: a third party may add its own.
 inline constexpr std::string_view kLanguageModelRole = "lm";

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/file_content.h"
 #include "craftbundle/plugin/exporter.h"
 #include "craftbundle/plugin/offer.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The one that is taken when nobody names one.
 inline constexpr std::string_view kDefaultLayout = "audiocraft";

@@ -5,11 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/checkpoint/named_tensor.h"
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/omegaconf/config.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A configuration and the tensors that it describes. Has no file form: layouts give it one. Value
 // type; copies share configuration and files, tensor bytes stay in the files they lie in.

@@ -7,7 +7,9 @@
 #include <type_traits>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A field of a description, for whatever writes, reads and shows descriptions without knowing them.
 struct Field {

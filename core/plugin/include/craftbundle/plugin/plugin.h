@@ -27,13 +27,14 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 #include "craftbundle/plugin/codec.h"
 #include "craftbundle/plugin/exporter.h"
 #include "craftbundle/plugin/interface_id.h"
 #include "craftbundle/plugin/layout.h"
 #include "craftbundle/plugin/stage_kind.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Every kind of offer, each with something of its own. Whatever is done for each kind (descriptions
 // and their rules, sidecars, lists, checks) walks such a tuple.

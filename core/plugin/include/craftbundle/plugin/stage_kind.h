@@ -10,12 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/plugin/exporter.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The name is the key in a script, none of kReservedStageNames.
 struct StageKindInfo : OfferInfo {

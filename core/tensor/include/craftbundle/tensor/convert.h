@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <span>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/tensor/dtype.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Whether decode() and encode() know the type: float64, float32, float16, bfloat16, the integers of
 // up to 64 bits, and bool.

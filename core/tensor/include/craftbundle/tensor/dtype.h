@@ -6,7 +6,9 @@
 #include <optional>
 #include <string_view>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Element types that a package can carry. Quantized types (qint8, quint4x2, ...) are recognised
 // when read, and refused by name, but are no DType.

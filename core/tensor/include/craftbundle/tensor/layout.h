@@ -5,7 +5,9 @@
 #include <optional>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Shape, strides and offset as PyTorch means them, all counted in elements. A scalar has no
 // dimensions. Strides are never negative.

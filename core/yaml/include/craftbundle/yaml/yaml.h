@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // A place in a text; line and column (of characters) count from 1.
 struct YamlMark {

@@ -9,12 +9,13 @@
 
 #include <string>
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
 #include "craftbundle/host/host.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/io/path.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 struct AudiocraftExportOptions {
   PluginSearch search = {};
