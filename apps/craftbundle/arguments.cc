@@ -77,7 +77,7 @@ SourceOptions SourceArguments::lookup() const {
 std::string SourceArguments::average_files() const {
   std::vector<Path> files;
   for (const std::string& given : average) {
-    const std::optional<Path> file = source_file(given, lookup());
+    const std::optional<Path> file = source_path(given, lookup());
     boost::system::error_code ignored;
     if (!file || !boost::filesystem::exists(*file, ignored)) {
       throw Error(ErrorKind::input, "source.not_found",
@@ -113,7 +113,7 @@ ComponentChoice choose(const std::string& given, const SourceArguments& source,
   ComponentChoice choice{role, given, exporter, {}, source.lookup()};
   for (const std::string& option : options) choice.options.push_back(parse_option(option));
   // The name of a pretrained model has none.
-  const bool has_weights = source_file(given, choice.lookup).has_value();
+  const bool has_weights = source_path(given, choice.lookup).has_value();
   const auto add = [&](std::string_view name, const std::string& value) {
     if (value.empty() || (source.several && !has_weights)) return;
     // Of several components, what one is told itself counts more than what all are told.

@@ -9,8 +9,9 @@ namespace craftbundle::app {
 namespace {
 
 constexpr const char* kFooter = R"(
-SOURCE is a checkpoint of a training, an exported file, a directory that holds checkpoint.th,
-a Dora signature (//sig/9f2c with --xps), or the name of a pretrained model.
+SOURCE is a checkpoint of a training, an exported file, a directory that holds checkpoint.th or
+the files that an exporter takes, a Dora signature (//sig/9f2c with --xps), or the name of a
+pretrained model.
 
 Examples:
   craftbundle export xps/77aa/checkpoint.th -o out/compression_state_dict.bin

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "craftbundle/bundle/read.h"
 
 namespace craftbundle::app {
 namespace {
@@ -18,15 +19,15 @@ Examples:
   craftbundle inspect my_model
   craftbundle inspect --config xps/9f2c/checkpoint.th > config.yaml)";
 
-bool is_bundle_directory(const std::string& given) {
+bool is_bundle_directory(const std::string& given, const Host& host) {
   boost::system::error_code ignored;
-  return boost::filesystem::is_directory(given, ignored) &&
-         !boost::filesystem::exists(Path(given) / "checkpoint.th", ignored);
+  return boost::filesystem::is_directory(given, ignored) && !is_source_directory(given, host);
 }
 
 int run(const InspectArguments& arguments, Session& session) {
   if (arguments.config) return inspect_config(arguments, session);
-  if (is_bundle_directory(arguments.source)) return inspect_bundle(arguments, session);
+  if (is_bundle_directory(arguments.source, session.host()))
+    return inspect_bundle(arguments, session);
   return inspect_source(arguments, session);
 }
 

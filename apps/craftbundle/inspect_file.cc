@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <boost/filesystem/operations.hpp>
 #include <optional>
 
 #include "contents.h"
@@ -132,9 +133,27 @@ std::string component_text(const Findings& findings) {
   }
   const ManifestComponent& component = *findings.component;
   std::string text = component.role + "\n" + summary_text(component.summary);
+  std::vector<std::string> read;
+  for (const ManifestRead& file : component.files_read) read.push_back(file.name);
+  if (!read.empty()) text += "  read: " + list_text(read, 32) + "\n";
   for (const std::string& check : component.checks) text += "  checked: " + check + "\n";
   for (const std::string& warning : component.warnings) text += "  warning: " + warning + "\n";
   return text + "next\n  " + next_command(component, findings.source.given()) + "\n";
+}
+
+std::uint64_t size_in(const SourceDirectory& directory, const std::string& name) {
+  boost::system::error_code ignored;
+  return boost::filesystem::file_size(directory.path() / name, ignored);
+}
+
+std::string files_text(const SourceDirectory& directory) {
+  const std::size_t count = directory.files().size();
+  Table table({"file", "size"});
+  for (const std::string& name : directory.files()) {
+    table.add({printable(name), human_bytes(size_in(directory, name))});
+  }
+  return path_text(directory.path()) + ": directory of " + std::to_string(count) +
+         (count == 1 ? " file\n" : " files\n") + table.text();
 }
 
 std::string to_text(const Findings& findings) {
@@ -143,6 +162,8 @@ std::string to_text(const Findings& findings) {
     const Checkpoint& checkpoint = findings.source.checkpoint();
     text = format_line(checkpoint) + keys_text(checkpoint, *findings.contents) +
            states_text(findings.contents->state_dicts) + globals_text(checkpoint.globals());
+  } else if (findings.source.kind() == AcceptedSource::Kind::directory) {
+    text = files_text(findings.source.directory());
   } else {
     text = printable(findings.source.name()) + ": name of a pretrained model, no file\n";
   }
@@ -185,12 +206,25 @@ Json checkpoint_json(const Checkpoint& checkpoint, const Contents& contents) {
   return json;
 }
 
+Json directory_json(const SourceDirectory& directory) {
+  Json json;
+  json["path"] = directory.path().string();
+  json["files"] = Json::array();
+  for (const std::string& name : directory.files()) {
+    json["files"].push_back({{"name", printable(name)}, {"size", size_in(directory, name)}});
+  }
+  return json;
+}
+
 Json to_json(const Findings& findings) {
   Json json;
   json["source"] = findings.source.given();
   json["source_kind"] = to_string(findings.source.kind());
   if (findings.contents) {
     json["checkpoint"] = checkpoint_json(findings.source.checkpoint(), *findings.contents);
+  }
+  if (findings.source.kind() == AcceptedSource::Kind::directory) {
+    json["directory"] = directory_json(findings.source.directory());
   }
   json["exporters"] = Json::array();
   for (const Candidate& candidate : findings.candidates) {
@@ -238,9 +272,19 @@ std::string config_text(const Checkpoint& checkpoint) {
 
 int inspect_config(const InspectArguments& arguments, Session& session) {
   const Source source = arguments.how.resolve(arguments.source, session);
+  std::string name;
+  if (source.kind() == AcceptedSource::Kind::pretrained) name = source.name();
+  if (source.kind() == AcceptedSource::Kind::directory) {
+    const PreparedComponent prepared = prepare_component({source, {}, {}, {}, {}}, session.host());
+    if (const Model* model = prepared.component.model()) {
+      session.print(model->config.text());
+      return kExitDone;
+    }
+    name = std::get<Reference>(prepared.component.content).name;
+  }
   if (source.kind() != AcceptedSource::Kind::checkpoint) {
     throw Error(ErrorKind::input, "config.none",
-                craftbundle::quoted(source.name()) +
+                craftbundle::quoted(name) +
                     " is the name of a pretrained model, its configuration is "
                     "in no file here");
   }

@@ -3,6 +3,7 @@
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/read.h"
 #include "craftbundle/pipeline/place.h"
 #include "inspect.h"
 
@@ -25,12 +26,12 @@ class InspectStage final : public Stage {
 
   StageResult run(StageRun& run) const override {
     boost::system::error_code ignored;
-    const bool is_bundle = boost::filesystem::is_directory(input_.path, ignored);
+    const bool is_bundle = boost::filesystem::is_directory(input_.path, ignored) &&
+                           !is_source_directory(input_.path, run.host);
     const Json findings =
-        is_bundle ? bundle_findings(input_.path, run.host)
-                  : source_findings(
-                        Source::of_checkpoint(input_.path.string(), run.host.open(input_.path)),
-                        run.host);
+        is_bundle
+            ? bundle_findings(input_.path, run.host)
+            : source_findings(source_at(input_.path.string(), input_.path, run.host), run.host);
     StageResult result;
     result.bytes = publish_text(dump_pretty(findings), to_, run);
     return result;

@@ -218,6 +218,7 @@ Probe DacExporter::probe(const Source& source) const {
     case AcceptedSource::Kind::model:
       return probe_model(audiocraft::glance(source.model()));
     case AcceptedSource::Kind::pretrained:
+    case AcceptedSource::Kind::directory:  // takes none
       break;
   }
   return probe_name(source.name());

@@ -200,6 +200,7 @@ Probe EncodecExporter::probe(const Source& source) const {
     case AcceptedSource::Kind::model:
       return probe_model(audiocraft::glance(source.model()));
     case AcceptedSource::Kind::pretrained:
+    case AcceptedSource::Kind::directory:  // takes none
       break;
   }
   const NameVerdict verdict = judge_name(source.name());

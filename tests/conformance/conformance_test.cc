@@ -93,6 +93,21 @@ TEST(Conformance, GoodFixturesPass) {
   EXPECT_THAT(failures(good("fixture_runners"), {directory / "hum.th"}), IsEmpty());
 }
 
+// Directories are made up for every exporter that takes some, by the names it declares.
+TEST(Conformance, ExportersOfDirectoriesAreAskedAboutOddOnes) {
+  const Path fixtures = CRAFTBUNDLE_FIXTURES;
+  TemporaryDirectory directory;
+  testing::write_file(directory / "config.json", "{\"model_type\": \"chime\"}");
+  testing::write_file(directory / "model.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10));
+  EXPECT_THAT(failures(fixtures / "directories/fixture_directories.so", {directory.path()}),
+              IsEmpty());
+  const std::vector<std::string> careless = failures(fixtures / "careless/fixture_careless.so");
+  ASSERT_EQ(careless.size(), 1u);
+  EXPECT_THAT(careless[0],
+              ::testing::AllOf(HasSubstr("probe: exporter 'chime', source '"),
+                               HasSubstr("/directory_"), HasSubstr("probe() threw: ")));
+}
+
 TEST(Conformance, LeakedSymbolsFail) {
   EXPECT_THAT(failures(bad("many_symbols")),
               Contains("one-symbol: it exports 'craftbundle_plugin' and 'helper_that_leaked'"));

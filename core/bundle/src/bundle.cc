@@ -1,12 +1,14 @@
 #include "craftbundle/bundle/bundle.h"
 
 #include <algorithm>
+#include <boost/filesystem/operations.hpp>
 #include <memory>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/bundle/transform.h"
 #include "craftbundle/io/output_directory.h"
+#include "craftbundle/io/sha256.h"
 #include "target.h"
 
 namespace craftbundle {
@@ -25,6 +27,7 @@ SourceFiles sources_of(const std::vector<BundleFile>& planned,
     if (source.kind() == AcceptedSource::Kind::checkpoint) {
       add_source(&source.checkpoint().file(), files);
     }
+    for (const ReadFile& read : prepared.read) add_source(read.file.get(), files);
   }
   for (const BundleFile& file : planned) {
     for (const InputFile* source : file.content->sources()) add_source(source, files);
@@ -99,7 +102,23 @@ std::vector<std::string> known_files(const Host& host, const std::vector<std::st
   return known;
 }
 
-// Publishes `planned` and a manifest as the directory `target`. Fills in the manifest's files.
+// Fills in the digests of what the components were made from.
+void hash_files_read(const std::vector<PreparedComponent>& components, Manifest& manifest,
+                     const PublishOptions& options) {
+  for (std::size_t i = 0; i < components.size(); ++i) {
+    const std::vector<ReadFile>& read = components[i].read;
+    for (std::size_t j = 0; j < read.size(); ++j) {
+      const InputFile& file = *read[j].file;
+      manifest.components[i].files_read[j].sha256 =
+          sha256_of_file(file, *options.cancellation, [&](std::uint64_t done) {
+            options.sink->progress({"SHA-256 of " + read[j].name, done, file.size()});
+          });
+    }
+  }
+}
+
+// Publishes `planned` and a manifest as the directory `target`. Fills in the manifest's files and
+// digests.
 std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planned,
                                            const std::vector<PreparedComponent>& components,
                                            Manifest& manifest, const Host& host, const Path& target,
@@ -115,6 +134,7 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
                       [&](const Path& directory) { return files_of_bundle(directory, known); });
   // Once more: only with the lock is what lies there what will be replaced.
   const bool replace = check_target();
+  hash_files_read(components, manifest, options);
 
   // The manifest is written last, but named first: it says which files are the bundle's.
   OutputFile& manifest_file = out.create(std::string(kManifestFile));
@@ -195,6 +215,15 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
 
 namespace {
 
+// The last part of a path that may end in '/' or be ".".
+std::string name_of_directory(const Path& path) {
+  Path name = boost::filesystem::absolute(path).lexically_normal();
+  while (name.has_parent_path() && (name.filename() == "." || name.filename().empty())) {
+    name = name.parent_path();
+  }
+  return name.filename().string();
+}
+
 // Never where a source lies.
 std::string source_name(const Source& source) {
   switch (source.kind()) {
@@ -202,6 +231,8 @@ std::string source_name(const Source& source) {
       return source.checkpoint().file().path().filename().string();
     case AcceptedSource::Kind::model:
       return Path(source.given()).filename().string();
+    case AcceptedSource::Kind::directory:
+      return name_of_directory(source.directory().path());
     case AcceptedSource::Kind::pretrained:
       break;
   }
@@ -217,6 +248,9 @@ ManifestComponent describe_component(const PreparedComponent& prepared) {
   entry.role = component.role;
   entry.source = source_name(source);
   entry.source_kind = to_string(source.kind());
+  for (const ReadFile& read : prepared.read) {
+    entry.files_read.push_back({read.name, read.file->size(), {}});
+  }
   entry.exporter = prepared.exporter.name;
   entry.exporter_revision = prepared.exporter.revision;
   entry.exporter_version = prepared.plugin_version;

@@ -40,11 +40,18 @@ Json named_json(const Item& item) {
   return {{"name", item.name}, {"value", item.value}};
 }
 
+Json read_json(const ManifestRead& file) {
+  Json json = {{"name", file.name}, {"size", file.size}};
+  if (!file.sha256.empty()) json["sha256"] = file.sha256;
+  return json;
+}
+
 Json component_json(const ManifestComponent& component) {
   Json json;
   json["role"] = component.role;
   json["source"] = component.source;
   json["source_kind"] = component.source_kind;
+  json["files_read"] = array_json(component.files_read, read_json);
   json["exporter"] = component.exporter;
   json["exporter_revision"] = component.exporter_revision;
   json["exporter_version"] = component.exporter_version;
@@ -89,6 +96,9 @@ class Reader {
 
   std::string text(const char* key) const {
     return member(key, &Json::is_string, "text").get<std::string>();
+  }
+  std::string text_if_there(const char* key) const {
+    return json_.contains(key) ? text(key) : std::string();
   }
   std::uint64_t size(const char* key) const {
     return member(key, &Json::is_number_unsigned, "a size").get<std::uint64_t>();
@@ -196,9 +206,14 @@ ManifestComponent component_from(const Reader& reader) {
   return component;
 }
 
+ManifestRead read_from(const Reader& reader) {
+  return {reader.text("name"), reader.size("size"), reader.text_if_there("sha256")};
+}
+
 ManifestComponent component_of_2(const Reader& reader) {
   ManifestComponent component = component_from(reader);
   component.load_with = reader.text("load_with");
+  component.files_read = reader.list("files_read", read_from);
   return component;
 }
 

@@ -92,6 +92,14 @@ RoleSource find_source(const BundleListing& bundle, const std::string& role, con
               "get the bundle again from where it was made");
 }
 
+bool is_source_directory(const Path& path, const Host& host) {
+  boost::system::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return false;
+  if (is_there(path / kTrainingFile)) return true;
+  return !is_there(path / std::string(kManifestFile)) && !host.recognize(files_in(path)) &&
+         host.takes_directory(SourceDirectory(path).files());
+}
+
 std::vector<PreparedComponent> components_of(const Path& directory, const Host& host) {
   const BundleListing bundle = list_bundle(directory, read_manifest(directory), host);
   std::vector<PreparedComponent> components;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/filesystem/operations.hpp>
 #include <charconv>
 #include <map>
 #include <memory>
@@ -41,12 +42,8 @@ class Sharing {
       return with_context(quoted(named.name), [&] { return elements_of(*joined); });
     }
     const Tensor& stored = std::get<Tensor>(named.tensor);
-    const Key key{stored.storage.owner.get(),
-                  stored.storage.key,
-                  stored.dtype,
-                  stored.layout.offset,
-                  stored.layout.shape,
-                  stored.layout.strides};
+    const Key key{stored.storage.owner.get(), stored.storage.key,  stored.dtype,
+                  stored.layout.offset,       stored.layout.shape, stored.layout.strides};
     ElementsPtr& known = known_[key];
     if (!known) {
       known = with_context(quoted(named.name), [&] { return elements_of(stored); });
@@ -172,35 +169,58 @@ Transforms transforms_of(const PreparedComponent& prepared) {
   return transforms;
 }
 
-// Models of further checkpoints, as the exporter of `prepared` reads them.
-std::vector<Model> further_models(const PreparedComponent& prepared, const std::vector<Path>& files,
-                                  const Host& host, std::vector<std::string>& warnings) {
-  const Source& first = prepared.source;
-  std::set<const Checkpoint*> seen;
-  if (first.kind() == AcceptedSource::Kind::checkpoint) seen.insert(&first.checkpoint());
+// The host shares what it opens, so a file that is named twice is one checkpoint.
+bool is_same(const Source& a, const Source& b) {
+  if (a.kind() != b.kind()) return false;
+  if (a.kind() == AcceptedSource::Kind::checkpoint) return &a.checkpoint() == &b.checkpoint();
+  boost::system::error_code ignored;
+  return a.kind() == AcceptedSource::Kind::directory &&
+         boost::filesystem::equivalent(a.directory().path(), b.directory().path(), ignored);
+}
+
+// Models of further sources, as the exporter of `prepared` reads them. What is read for them is
+// added to what it has read.
+std::vector<Model> further_models(PreparedComponent& prepared, const std::vector<Path>& paths,
+                                  const Host& host) {
+  std::vector<Source> seen = {prepared.source};
   std::vector<OptionValue> options;
   for (const OptionValue& option : prepared.options) {
     if (!is_transform(prepared, option)) options.push_back(option);
   }
   std::vector<Model> models;
-  std::vector<std::shared_ptr<const Checkpoint>> open;  // an address must not be used twice
-  for (const Path& file : files) {
-    open.push_back(host.open(file));
-    if (!seen.insert(open.back().get()).second) continue;
-    const std::string given = path_text(file.filename());
-    PreparedComponent further = host.prepare({Source::of_checkpoint(given, open.back()),
-                                              prepared.component.role,
-                                              prepared.exporter.name,
-                                              options,
-                                              {}});
+  for (const Path& path : paths) {
+    const std::string given = path_text(path.filename());
+    boost::system::error_code ignored;
+    const Source source = boost::filesystem::is_directory(path, ignored)
+                              ? source_at(given, path, host)
+                              : Source::of_checkpoint(given, host.open(path));
+    if (std::ranges::any_of(seen, [&](const Source& other) { return is_same(source, other); })) {
+      continue;
+    }
+    seen.push_back(source);
+    PreparedComponent further =
+        host.prepare({source, prepared.component.role, prepared.exporter.name, options, {}});
+    // The checkpoint in a directory is not what was named.
+    if (source.kind() == AcceptedSource::Kind::checkpoint) {
+      const InputFile& file = source.checkpoint().file();
+      if (file.path() != path) {
+        further.read.push_back({file.path().filename().string(),
+                                false,
+                                {source.checkpoint().shared_from_this(), &file}});
+      }
+    }
+    for (ReadFile& read : further.read) {
+      read.is_below = false;
+      prepared.read.push_back(std::move(read));
+    }
     auto* model = std::get_if<Model>(&further.component.content);
     if (model == nullptr) {
       throw Error(ErrorKind::input, "average.tensors", given + " holds no weights to average with",
                   "average checkpoints of the same training");
     }
     if (model->config.text() != prepared.component.model()->config.text()) {
-      warnings.push_back("the configuration of " + printable(given) +
-                         " is another: that of the first checkpoint is written");
+      prepared.component.warnings.push_back("the configuration of " + printable(given) +
+                                            " is another: that of the first checkpoint is written");
     }
     model->origin = given + ": " + model->origin;
     models.push_back(std::move(*model));
@@ -259,8 +279,7 @@ PreparedComponent prepare_component(const ComponentRequest& request, const Host&
     return with_context([&] { return printable(prepared.source.given()); }, action);
   };
   if (!transforms.average.empty()) {
-    const std::vector<Model> others =
-        further_models(prepared, transforms.average, host, component.warnings);
+    const std::vector<Model> others = further_models(prepared, transforms.average, host);
     done(named([&] { return average(*model, others); }));
   }
   if (transforms.fold) done(named([&] { return fold_weight_norm(*model); }));

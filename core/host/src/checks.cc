@@ -9,24 +9,27 @@
 #include "craftbundle/checkpoint/package.h"
 #include "craftbundle/host/elf.h"
 #include "craftbundle/host/library.h"
+#include "craftbundle/host/reading.h"
 #include "offers.h"
+#include "plugin_info.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
 
 namespace craftbundle {
 namespace {
 
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 using Kind = AcceptedSource::Kind;
 
-class CheckContext final : public ExportContext {
+// A context that opens files from `directory` on and remembers nothing for long.
+template <typename Context>
+class CheckContext : public ReadingContext<Context> {
  public:
-  Sink& sink() override { return Sink::none(); }
-  const Cancellation& cancellation() const override { return Cancellation::never(); }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override {
-    return Checkpoint::open(path);
-  }
+  explicit CheckContext(std::optional<Path> directory)
+      : ReadingContext<Context>(std::move(directory), &Checkpoint::open, Sink::none(),
+                                Cancellation::never()) {}
 };
 
 const std::vector<std::string>& odd_names() {
@@ -85,8 +88,8 @@ std::vector<Value> odd_values() {
   };
 }
 
-// Every source that this exporter's kinds allow: made-up names, its own names, and the files that
-// can be opened.
+// Every source that this exporter's kinds allow: made-up names, its own names, the files that can
+// be opened, and the directories whose files it names.
 std::vector<Source> sources_for(const ExporterInfo& info, const std::vector<std::string>& files) {
   std::vector<Source> result;
   for (const AcceptedSource& accepted : info.accepts) {
@@ -100,6 +103,14 @@ std::vector<Source> sources_for(const ExporterInfo& info, const std::vector<std:
     }
     for (const std::string& file : files) {
       try {
+        if (accepted.kind == Kind::directory) {
+          boost::system::error_code ignored;
+          if (!boost::filesystem::is_directory(file, ignored)) continue;
+          const auto directory = std::make_shared<const SourceDirectory>(file);
+          if (!fits(accepted, directory->files())) continue;
+          result.push_back(Source::of_directory(file, directory));
+          continue;
+        }
         result.push_back(Source::of_checkpoint(file, Checkpoint::open(file)));
       } catch (const Error& error) {
         // Not a checkpoint: no exporter ever sees it.
@@ -221,7 +232,7 @@ Component prepare_by_default(const Guarded<Exporter>& exporter, const ExporterIn
   for (const OptionSpec& option : info.options) {
     request.options.push_back({option.name, option.default_value});
   }
-  CheckContext context;
+  CheckContext<ExportContext> context(directory_of(source));
   return exporter.call([&](const Exporter& asked) { return asked.prepare(request, context); });
 }
 
@@ -357,13 +368,9 @@ CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& f
 }
 
 // Takes what a stage writes and throws it away.
-class CheckStageContext final : public StageContext {
+class CheckStageContext final : public CheckContext<StageContext> {
  public:
-  Sink& sink() override { return Sink::none(); }
-  const Cancellation& cancellation() const override { return Cancellation::never(); }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override {
-    return Checkpoint::open(path);
-  }
+  CheckStageContext() : CheckContext(Path()) {}
   OutputFile& create(const std::string& /*name*/) override {
     return files_.emplace_back(boost::filesystem::temp_directory_path(), Durability::no_sync);
   }
@@ -393,13 +400,9 @@ CheckOutcome check_stages(const Path& library, const std::vector<std::string>& f
   return std::nullopt;
 }
 
-class LayoutCheckContext final : public LayoutContext {
+class LayoutCheckContext final : public CheckContext<LayoutContext> {
  public:
-  Sink& sink() override { return Sink::none(); }
-  const Cancellation& cancellation() const override { return Cancellation::never(); }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override {
-    return Checkpoint::open(path);
-  }
+  LayoutCheckContext() : CheckContext(Path()) {}
   FileContentPtr program(const Component& /*component*/) override { return text_file({}); }
 };
 
@@ -514,7 +517,7 @@ CheckOutcome run_check(const Path& library, const std::string& name,
   }
 }
 
-OddSources::OddSources() {
+OddSources::OddSources(const std::optional<PluginInfo>& info) {
   boost::system::error_code failure;
   directory_ = boost::filesystem::temp_directory_path(failure) /
                boost::filesystem::unique_path("craftbundle-check-%%%%%%%%%%%%", failure);
@@ -531,6 +534,43 @@ OddSources::OddSources() {
   output.write(kHoldsItself);
   files_.push_back(directory_ / "holds_itself.th");
   output.publish(files_.back(), false);
+  if (!info) return;
+  for (const ExporterInfo& exporter : info->offers<ExporterInfo>()) {
+    for (const AcceptedSource& accepted : exporter.accepts) {
+      if (accepted.kind == AcceptedSource::Kind::directory) add_directories(accepted);
+    }
+  }
+}
+
+// Directories that have all files that `accepted` names, with something else in them than they
+// should have.
+void OddSources::add_directories(const AcceptedSource& accepted) {
+  const std::vector<std::string> contents = {
+      "",
+      "{}",
+      "[]",
+      "text \xff",
+      R"({"sample_rate": 1e999, "n_q": -1, "model_type": ["x"], "weight_map": {"a": "../a"}})",
+      std::string(100'000, '['),
+      "\x02\0\0\0\0\0\0\0{}"s,                // a safetensors file of no tensors
+      "\xff\xff\xff\xff\xff\xff\xff\x7f{}"s,  // one with a header of 8 EiB
+      std::string(kHoldsItself),
+  };
+  for (const std::string& content : contents) {
+    const Path directory = directory_ / ("directory_" + std::to_string(files_.size()));
+    boost::system::error_code failure;
+    boost::filesystem::create_directory(directory, failure);
+    if (failure) throw system_error(failure.value(), path_text(directory));
+    for (std::string name : accepted.names) {
+      for (std::size_t star = name.find('*'); star != std::string::npos; star = name.find('*')) {
+        name.replace(star, 1, "odd");
+      }
+      OutputFile output(directory, Durability::no_sync);
+      output.write(content);
+      output.publish(directory / name, true);
+    }
+    files_.push_back(directory);
+  }
 }
 
 OddSources::~OddSources() {

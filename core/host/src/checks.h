@@ -15,17 +15,19 @@ using CheckOutcome = std::optional<std::string>;
 // Names and descriptions, in the order in which they are run.
 std::vector<PluginCheck> all_checks();
 
-// Files that torch.save could have written and no exporter expects, in a temporary directory of
-// their own.
+// Files that torch.save could have written and no exporter expects, and directories that have the
+// files that the exporters in `info` name, in a temporary directory of their own.
 class OddSources {
  public:
-  OddSources();
+  explicit OddSources(const std::optional<PluginInfo>& info);
   OddSources(const OddSources&) = delete;
   OddSources& operator=(const OddSources&) = delete;
   ~OddSources();
   const std::vector<Path>& files() const { return files_; }
 
  private:
+  void add_directories(const AcceptedSource& accepted);
+
   Path directory_;
   std::vector<Path> files_;
 };

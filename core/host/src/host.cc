@@ -66,24 +66,50 @@ bool takes_kind(const ExporterInfo& info, AcceptedSource::Kind kind) {
                      [&](const AcceptedSource& accepted) { return accepted.kind == kind; });
 }
 
-std::vector<std::string> names_of(const ExporterInfo& info) {
+std::vector<std::string> pretrained_names_of(const ExporterInfo& info) {
   std::vector<std::string> names;
   for (const AcceptedSource& accepted : info.accepts) {
+    if (accepted.kind != AcceptedSource::Kind::pretrained) continue;
     names.insert(names.end(), accepted.names.begin(), accepted.names.end());
   }
   return names;
 }
 
-// Whether the exporter's code has to be asked about a source of a kind it takes.
-bool may_take(const ExporterInfo& info, const Source& source) {
-  // A model names the exporter whose rules it follows, unless its files do not tell.
-  if (source.kind() == AcceptedSource::Kind::model) {
-    return source.model().family.empty() || source.model().family == info.name;
+bool takes_files(const ExporterInfo& info, const std::vector<std::string>& files) {
+  return std::ranges::any_of(info.accepts, [&](const AcceptedSource& accepted) {
+    return accepted.kind == AcceptedSource::Kind::directory && fits(accepted, files);
+  });
+}
+
+// Why the exporter's code need not be asked about a source of a kind it takes, by what it declares;
+// nullopt: it has to be.
+std::optional<std::string> why_not_asked(const ExporterInfo& info, const Source& source) {
+  switch (source.kind()) {
+    case AcceptedSource::Kind::checkpoint:
+      break;
+    case AcceptedSource::Kind::model:
+      // A model names the exporter whose rules it follows, unless its files do not tell.
+      if (source.model().family.empty() || source.model().family == info.name) break;
+      return "the model is one of " + quoted(source.model().family);
+    case AcceptedSource::Kind::pretrained: {
+      const std::vector<std::string> names = pretrained_names_of(info);
+      if (std::ranges::any_of(
+              names, [&](const std::string& pattern) { return matches(pattern, source.name()); })) {
+        break;
+      }
+      return "takes other names: " + list_text(names);
+    }
+    case AcceptedSource::Kind::directory: {
+      if (takes_files(info, source.directory().files())) break;
+      std::string sets;
+      for (const AcceptedSource& accepted : info.accepts) {
+        if (accepted.kind != AcceptedSource::Kind::directory) continue;
+        sets += (sets.empty() ? "" : ", or ") + list_text(accepted.names);
+      }
+      return "takes directories of other files: " + sets;
+    }
   }
-  if (source.kind() != AcceptedSource::Kind::pretrained) return true;
-  const std::vector<std::string> names = names_of(info);
-  return std::any_of(names.begin(), names.end(),
-                     [&](const std::string& pattern) { return matches(pattern, source.name()); });
+  return std::nullopt;
 }
 
 std::string_view words(AcceptedSource::Kind kind) {
@@ -94,6 +120,8 @@ std::string_view words(AcceptedSource::Kind kind) {
       return "pretrained names";
     case AcceptedSource::Kind::model:
       return "models of other layouts";
+    case AcceptedSource::Kind::directory:
+      return "directories";
   }
   return "files";
 }
@@ -121,6 +149,19 @@ FoundOffer<StageKindInfo> find_stage(const Host& host, const std::string& kind) 
 
 }  // namespace
 
+std::optional<Path> directory_of(const Source& source) {
+  switch (source.kind()) {
+    case AcceptedSource::Kind::checkpoint:
+      return source.checkpoint().file().path().parent_path();
+    case AcceptedSource::Kind::directory:
+      return source.directory().path();
+    case AcceptedSource::Kind::pretrained:
+    case AcceptedSource::Kind::model:
+      break;
+  }
+  return std::nullopt;
+}
+
 // What an exporter says of a source.
 struct Host::Answer {
   Entry entry;
@@ -129,17 +170,6 @@ struct Host::Answer {
   std::string words() const {
     return entry.info->name + " (" + std::to_string(probe.confidence) + "%): " + probe.reason;
   }
-};
-
-class Host::Context final : public ExportContext {
- public:
-  explicit Context(const Host& host) : host_(host) {}
-  Sink& sink() override { return *host_.options_.sink; }
-  const Cancellation& cancellation() const override { return *host_.options_.cancellation; }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override { return host_.open(path); }
-
- private:
-  const Host& host_;
 };
 
 Host::Host(Options options) : options_(std::move(options)) {
@@ -192,11 +222,7 @@ const PluginLibrary& Host::load(const FoundPlugin& plugin) const {
 }
 
 Probe Host::ask(const Entry& entry, const Source& source) const {
-  if (!may_take(*entry.info, source)) {
-    return {0, source.kind() == AcceptedSource::Kind::model
-                   ? "the model is one of " + quoted(source.model().family)
-                   : "takes other names: " + list_text(names_of(*entry.info))};
-  }
+  if (const auto reason = why_not_asked(*entry.info, source)) return {0, *reason};
   try {
     Probe probe = object<Exporter>(entry).call(
         [&](const Exporter& exporter) { return exporter.probe(source); });
@@ -235,9 +261,14 @@ std::vector<Candidate> Host::probe(const Source& source) const {
 std::vector<std::string> Host::pretrained_names() const {
   std::set<std::string> names;
   for (const Entry& entry : offers<ExporterInfo>()) {
-    for (std::string& name : names_of(*entry.info)) names.insert(std::move(name));
+    for (std::string& name : pretrained_names_of(*entry.info)) names.insert(std::move(name));
   }
   return {names.begin(), names.end()};
+}
+
+bool Host::takes_directory(const std::vector<std::string>& files) const {
+  return std::ranges::any_of(offers<ExporterInfo>(),
+                             [&](const Entry& entry) { return takes_files(*entry.info, files); });
 }
 
 Host::Entry Host::find(const std::string& name) const {
@@ -322,12 +353,20 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
       declared.push_back(further);
     }
   }
-  const std::vector<OptionValue> options =
+  std::vector<OptionValue> options =
       check_options("exporter " + quoted(entry.info->name), declared, request.options);
   const std::size_t own = entry.info->options.size();
+  for (std::size_t i = 0; i < declared.size(); ++i) {
+    // To the exporter, relative paths would start at the source.
+    const bool is_given_on = i < own || !request.directory.empty();
+    if (declared[i].type != OptionSpec::Type::files || !is_given_on) continue;
+    options[i].value = absolute_files(options[i].value, request.directory);
+  }
   const ExportRequest checked{
       request.source, {options.begin(), options.begin() + static_cast<std::ptrdiff_t>(own)}};
-  Context context(*this);
+  ReadingContext<ExportContext> context(
+      directory_of(request.source), [this](const Path& path) { return open(path); }, *options_.sink,
+      *options_.cancellation);
   Component component =
       call(object<Exporter>(entry), culprit(entry),
            [&](const Exporter& exporter) { return exporter.prepare(checked, context); });
@@ -339,13 +378,14 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
   if (auto* model = std::get_if<Model>(&component.content); model && model->family.empty()) {
     model->family = entry.info->name;
   }
-  return {std::move(component),
-          *entry.info,
-          entry.plugin->info.version,
-          entry.plugin->library,
-          answer.probe,
-          request.source,
-          options};
+  if (request.source.kind() == AcceptedSource::Kind::directory) {
+    for (auto& file : request.source.directory().read()) {
+      context.reader().add(std::move(file));
+    }
+  }
+  return {
+      std::move(component), *entry.info,    entry.plugin->info.version, entry.plugin->library,
+      answer.probe,         request.source, std::move(options),         context.reader().read()};
 }
 
 std::vector<StageKindInfo> Host::stage_kinds() const {

@@ -22,9 +22,8 @@ std::string lower_case(std::string text) {
 }
 
 bool takes_family(const LayoutInfo& layout, const std::string& family) {
-  return std::ranges::any_of(layout.families, [&](const std::string& taken) {
-    return taken == "*" || taken == family;
-  });
+  return std::ranges::any_of(
+      layout.families, [&](const std::string& taken) { return taken == "*" || taken == family; });
 }
 
 // Everything that `layout` has no place for.
@@ -66,12 +65,13 @@ std::optional<std::string> find_problem(const std::vector<BundleFile>& files) {
 }
 
 // What a layout may use of the host while it plans and reads.
-class Host::PlanContext final : public LayoutContext {
+class Host::PlanContext final : public ReadingContext<LayoutContext> {
  public:
-  explicit PlanContext(const Host& host) : host_(host) {}
-  Sink& sink() override { return *host_.options_.sink; }
-  const Cancellation& cancellation() const override { return *host_.options_.cancellation; }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override { return host_.open(path); }
+  explicit PlanContext(const Host& host)
+      : ReadingContext(
+            Path(), [&host](const Path& path) { return host.open(path); }, *host.options_.sink,
+            *host.options_.cancellation),
+        host_(host) {}
   FileContentPtr program(const Component& component) override {
     host_.require_codec(component);
     return written_by(

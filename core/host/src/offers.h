@@ -19,6 +19,13 @@ std::vector<OptionValue> check_options(const std::string& what,
                                        const std::vector<OptionSpec>& declared,
                                        const std::vector<OptionValue>& given);
 
+// Where relative paths start that an exporter of `source` opens; nullopt: nowhere.
+std::optional<Path> directory_of(const Source& source);
+
+// The value of an option of type files with absolute paths; relative ones start in `directory`,
+// empty: in the current one.
+std::string absolute_files(const std::string& value, const Path& directory);
+
 // Why `files` cannot be those of one bundle, if they cannot.
 std::optional<std::string> find_problem(const std::vector<BundleFile>& files);
 

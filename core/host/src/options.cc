@@ -1,5 +1,6 @@
 // What a user says of an offer, against what it declares.
 #include <algorithm>
+#include <boost/filesystem/operations.hpp>
 #include <set>
 
 #include "craftbundle/base/error.h"
@@ -44,6 +45,15 @@ std::vector<OptionValue> check_options(const std::string& what,
     values[index].value = option.value;
   }
   return values;
+}
+
+std::string absolute_files(const std::string& value, const Path& directory) {
+  std::vector<Path> files = files_of(value);
+  for (Path& file : files) {
+    file = directory.empty() ? boost::filesystem::absolute(file)
+                             : boost::filesystem::absolute(file, directory);
+  }
+  return files_value(files);
 }
 
 }  // namespace craftbundle

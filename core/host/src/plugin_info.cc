@@ -1,5 +1,7 @@
 #include "plugin_info.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -54,16 +56,39 @@ Problem problem_of_text(const std::string& text, const std::string& what) {
   return std::nullopt;
 }
 
+Problem problem_of_name(const std::string& name) {
+  if (is_pattern(name)) return std::nullopt;
+  return "takes the pretrained name " + quoted(name) +
+         ", expected a name, or the beginning of one and '*'";
+}
+
+// A plain file name in which '*' stands for anything. Something of it must be told: "*" would take
+// every directory.
+Problem problem_of_file(const std::string& name) {
+  if (!name.empty() && name.front() != '.' && is_clean(name) &&
+      name.find_first_of("/?[]\\") == std::string::npos &&
+      name.find_first_not_of('*') != std::string::npos) {
+    return std::nullopt;
+  }
+  return "takes directories with the file " + quoted(name) +
+         ", expected a file name, in which '*' stands for anything";
+}
+
 Problem problem_of(const AcceptedSource& source) {
   if (Problem problem = problem_of_text(source.what, "description of a source")) return problem;
-  const bool by_name = source.kind == AcceptedSource::Kind::pretrained;
-  if (by_name && source.names.empty()) return "takes pretrained names but lists none";
-  if (!by_name && !source.names.empty()) return "lists names for sources that are files";
+  const bool is_directory = source.kind == AcceptedSource::Kind::directory;
+  if (!is_directory && source.kind != AcceptedSource::Kind::pretrained) {
+    if (source.names.empty()) return std::nullopt;
+    return "lists names for sources that are files";
+  }
+  if (source.names.empty()) {
+    return is_directory ? "takes directories but names no file in them"
+                        : "takes pretrained names but lists none";
+  }
   if (source.names.size() > kMaxListItems) return "lists too many names";
   for (const std::string& name : source.names) {
-    if (!is_pattern(name)) {
-      return "takes the pretrained name " + quoted(name) +
-             ", expected a name, or the beginning of one and '*'";
+    if (Problem problem = is_directory ? problem_of_file(name) : problem_of_name(name)) {
+      return problem;
     }
   }
   return std::nullopt;
@@ -260,6 +285,14 @@ bool matches(std::string_view pattern, std::string_view name) {
   if (!pattern.ends_with('*')) return name == pattern;
   pattern.remove_suffix(1);
   return name.starts_with(pattern);
+}
+
+bool fits(const AcceptedSource& accepted, const std::vector<std::string>& files) {
+  return std::ranges::all_of(accepted.names, [&](const std::string& pattern) {
+    return std::ranges::any_of(files, [&](const std::string& file) {
+      return ::fnmatch(pattern.c_str(), file.c_str(), 0) == 0;
+    });
+  });
 }
 
 }  // namespace craftbundle

@@ -30,7 +30,10 @@ Error interface_error(const Path& library, const std::string& found);
 // Why `value` is none for `option` ("expected true or false"); nullopt: it is one.
 std::optional<std::string> find_problem(const OptionSpec& option, const std::string& value);
 
-// Whether `pattern` (AcceptedSource::names) takes `name`.
+// Whether `pattern` (AcceptedSource::names) takes the pretrained name `name`.
 bool matches(std::string_view pattern, std::string_view name);
+
+// Whether a directory of `files` has all that `accepted` names.
+bool fits(const AcceptedSource& accepted, const std::vector<std::string>& files);
 
 }  // namespace craftbundle

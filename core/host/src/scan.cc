@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <boost/filesystem/exception.hpp>
+#include <boost/filesystem/operations.hpp>
 #include <cerrno>
 
 #include "checks.h"
 #include "child.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/host/library.h"
+#include "sidecar_file.h"
 
 namespace craftbundle {
 namespace {
@@ -27,6 +30,17 @@ Answer check(const Path& library, const std::vector<std::string>& request) {
   const CheckOutcome outcome =
       run_check(library, request.at(2), {request.begin() + 3, request.end()});
   return {outcome ? "failed" : "passed", {outcome.value_or("")}};
+}
+
+// What the sidecar says, where there is one that can be read: its check says why there is none.
+std::optional<PluginInfo> described(const Path& library) {
+  try {
+    return read_sidecar(boost::filesystem::canonical(library));
+  } catch (const boost::filesystem::filesystem_error&) {
+    return std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 void send(const Answer& answer) {
@@ -54,7 +68,7 @@ PluginInfo scan_library(const Path& library, const ScanOptions& options) {
 
 std::vector<PluginCheck> check_plugin(const Path& library, const std::vector<Path>& sources,
                                       const ScanOptions& options) {
-  const OddSources odd;
+  const OddSources odd(described(library));
   std::vector<PluginCheck> checks = all_checks();
   for (PluginCheck& check : checks) {
     std::vector<std::string> request = {std::string(kCheck), library.string(), check.name};

@@ -86,7 +86,7 @@ constexpr auto values_of(OptionSpec::Type /*type*/) {
 
 constexpr auto values_of(AcceptedSource::Kind /*type*/) {
   using Kind = AcceptedSource::Kind;
-  return std::array{Kind::checkpoint, Kind::pretrained, Kind::model};
+  return std::array{Kind::checkpoint, Kind::pretrained, Kind::model, Kind::directory};
 }
 
 constexpr auto values_of(StageKindInfo::Output /*type*/) {

@@ -2,6 +2,7 @@
 #include <array>
 #include <boost/filesystem/operations.hpp>
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,20 +78,28 @@ Error not_found(const std::string& given, const Path& path) {
   return input_error("source.not_found", std::move(message), std::move(hint));
 }
 
-Path checkpoint_in(const std::string& given, const Path& directory) {
-  const Path checkpoint = directory / kCheckpointName;
-  if (is_there(checkpoint)) return checkpoint;
-  const std::vector<std::string> names = names_in(directory);
-  throw input_error("source.no_checkpoint",
-                    quoted(given) + ": the directory holds no " + kCheckpointName +
-                        (names.empty() ? ", it is empty" : ", it holds " + list_text(names)),
-                    "give the file itself");
+// "a/b/" ends in an element of its own.
+Path plain(const Path& directory) {
+  return directory.filename() == "." && directory.has_parent_path() ? directory.parent_path()
+                                                                    : directory;
 }
 
-Source open(const std::string& given, const Path& path, const Host& host) {
-  if (!is_there(path)) throw not_found(given, path);
-  return Source::of_checkpoint(given,
-                               host.open(is_folder(path) ? checkpoint_in(given, path) : path));
+// Why nothing in `directory` can be exported.
+Error no_source(const std::string& given, const Path& directory) {
+  const std::vector<std::string> names = names_in(directory);
+  std::string hint = "give the file itself";
+  for (const std::string& name : names) {
+    if (is_there(directory / name)) continue;
+    boost::system::error_code ignored;
+    const Path target = fs::read_symlink(directory / name, ignored);
+    hint = quoted(name) + " is a link to " + quoted(target.string(), 4096) +
+           ", which does not exist: copy what it links to as well";
+    break;
+  }
+  return input_error("source.no_checkpoint",
+                     quoted(given) + ": the directory holds no " + kCheckpointName +
+                         (names.empty() ? ", it is empty" : ", it holds " + list_text(names)),
+                     std::move(hint));
 }
 
 // A name that cannot lead out of the directory it is looked up in.
@@ -208,27 +217,38 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
     throw Error(ErrorKind::usage, "source.empty",
                 quoted(given) + " is no source: it holds a zero byte");
   }
-  if (given.starts_with(kSignature)) return open(given, signature_path(given, options), host);
-  if (given.starts_with(kReference)) return open(given, reference_path(given), host);
+  if (given.starts_with(kSignature)) return source_at(given, signature_path(given, options), host);
+  if (given.starts_with(kReference)) return source_at(given, reference_path(given), host);
   if (given.starts_with(kPretrained)) {
     return pretrained(given, given.substr(kPretrained.size()), options.directory, host);
   }
   const Path path = expand(given, options);
-  if (is_there(path)) return open(given, path, host);
+  if (is_there(path)) return source_at(given, path, host);
   if (given.starts_with("//")) unknown_prefix(given);
   if (looks_like_path(given, options)) throw not_found(given, path);
   return pretrained(given, given, options.directory, host);
 }
 
-std::optional<Path> source_file(std::string_view text, const SourceOptions& options) {
+Source source_at(const std::string& given, const Path& path, const Host& host) {
+  if (!is_there(path)) throw not_found(given, path);
+  if (!is_folder(path)) return Source::of_checkpoint(given, host.open(path));
+  if (is_there(path / kCheckpointName)) {
+    return Source::of_checkpoint(given, host.open(path / kCheckpointName));
+  }
+  auto directory = std::make_shared<const SourceDirectory>(plain(path));
+  if (!host.takes_directory(directory->files())) throw no_source(given, path);
+  return Source::of_directory(given, std::move(directory));
+}
+
+std::optional<Path> source_path(std::string_view text, const SourceOptions& options) {
   const std::string given(text);
-  const auto in_folder = [](const Path& path) {
-    return is_folder(path) ? path / kCheckpointName : path;
+  const auto of_folder = [](const Path& path) {
+    return is_there(path / kCheckpointName) ? path / kCheckpointName : plain(path);
   };
   try {
     if (given.empty() || given.find('\0') != std::string::npos) return std::nullopt;
-    if (given.starts_with(kSignature)) return in_folder(signature_path(given, options));
-    if (given.starts_with(kReference)) return in_folder(reference_path(given));
+    if (given.starts_with(kSignature)) return of_folder(signature_path(given, options));
+    if (given.starts_with(kReference)) return of_folder(reference_path(given));
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -236,7 +256,7 @@ std::optional<Path> source_file(std::string_view text, const SourceOptions& opti
   if (!is_there(path) && (given.starts_with("//") || !looks_like_path(given, options))) {
     return std::nullopt;
   }
-  return in_folder(path);
+  return of_folder(path);
 }
 
 }  // namespace craftbundle

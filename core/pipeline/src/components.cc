@@ -12,7 +12,7 @@ SourceOptions source_options(const ComponentSource& source) {
 }  // namespace
 
 void locate(ComponentSource& source) {
-  source.file = source_file(source.recipe.source, source_options(source));
+  source.file = source_path(source.recipe.source, source_options(source));
   if (source.file) *source.file = source.file->lexically_normal();
 }
 

@@ -14,19 +14,23 @@ namespace fs = boost::filesystem;
 using Output = StageKindInfo::Output;
 
 // Keeps what a plugin's stage writes until all of it is complete.
-class Context final : public StageContext {
+class Context final : public ReadingContext<StageContext> {
  public:
-  Context(const StageKindInfo& info, const std::optional<Path>& to, StageRun& run)
-      : info_(info), to_(to), run_(run) {
+  // Relative paths start in `directory`.
+  Context(const StageKindInfo& info, const std::optional<Path>& to, const Path& directory,
+          StageRun& run)
+      : ReadingContext(
+            directory, [&host = run.host](const Path& path) { return host.open(path); }, run.sink,
+            run.cancellation),
+        info_(info),
+        to_(to),
+        run_(run) {
     if (info_.output == Output::directory) {
       directory_.emplace(place_of(*to_), run_.durability, run_.sink, contents_of);
     }
     if (info_.output == Output::file) create_parents(*to_);
   }
 
-  Sink& sink() override { return run_.sink; }
-  const Cancellation& cancellation() const override { return run_.cancellation; }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override { return run_.host.open(path); }
   OutputFile& create(const std::string& name) override {
     const bool sound = info_.output == Output::file
                            ? name.empty()
@@ -75,11 +79,12 @@ class Context final : public StageContext {
 class PluginStage final : public Stage {
  public:
   PluginStage(StageKindInfo info, std::vector<StageInput> inputs, std::vector<OptionValue> options,
-              std::optional<Path> to)
+              std::optional<Path> to, Path directory)
       : info_(std::move(info)),
         inputs_(std::move(inputs)),
         options_(std::move(options)),
-        to_(std::move(to)) {}
+        to_(std::move(to)),
+        directory_(std::move(directory)) {}
 
   std::vector<StageInput> inputs() const override { return inputs_; }
   std::vector<StageOutput> outputs() const override {
@@ -102,8 +107,11 @@ class PluginStage final : public Stage {
 
   StageResult run(StageRun& run) const override {
     StageRequest request{run.name, {}, options_};
+    for (std::size_t i = 0; i < info_.options.size(); ++i) {
+      if (info_.options[i].type == OptionSpec::Type::files) make_absolute(request.options[i].value);
+    }
     for (const StageInput& input : inputs_) request.inputs.push_back(input.path);
-    Context context(info_, to_, run);
+    Context context(info_, to_, directory_, run);
     StageOutcome outcome = run.host.run_stage(info_.name, request, context);
     StageResult result;
     result.bytes = context.publish();
@@ -114,10 +122,17 @@ class PluginStage final : public Stage {
   }
 
  private:
+  void make_absolute(std::string& value) const {
+    std::vector<Path> files = files_of(value);
+    for (Path& file : files) file = fs::absolute(file, directory_);
+    value = files_value(files);
+  }
+
   StageKindInfo info_;
   std::vector<StageInput> inputs_;
   std::vector<OptionValue> options_;
   std::optional<Path> to_;
+  Path directory_;  // of the script
 };
 
 class PluginReader final : public StageReader {
@@ -149,7 +164,8 @@ class PluginReader final : public StageReader {
     const std::optional<std::vector<OptionValue>> options = read_options(fields);
     const std::optional<Path> to = fields.path("to");
     if (inputs.empty() || !options || (!to && info_.output != Output::none)) return nullptr;
-    return std::make_unique<PluginStage>(info_, std::move(inputs), *options, to);
+    return std::make_unique<PluginStage>(info_, std::move(inputs), *options, to,
+                                         fields.path_of("."));
   }
 
  private:

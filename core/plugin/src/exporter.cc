@@ -32,6 +32,8 @@ std::string_view to_string(AcceptedSource::Kind kind) {
       return "pretrained";
     case AcceptedSource::Kind::model:
       return "model";
+    case AcceptedSource::Kind::directory:
+      return "directory";
   }
   return "checkpoint";
 }
@@ -52,6 +54,12 @@ Source Source::of_model(std::string given, Model model) {
   Source source(AcceptedSource::Kind::model, std::move(given));
   source.name_ = model.family;
   source.model_ = std::make_shared<const Model>(std::move(model));
+  return source;
+}
+
+Source Source::of_directory(std::string given, std::shared_ptr<const SourceDirectory> directory) {
+  Source source(AcceptedSource::Kind::directory, std::move(given));
+  source.directory_ = std::move(directory);
   return source;
 }
 

@@ -21,6 +21,7 @@ Manifest sample() {
   lm.role = "lm";
   lm.source = "checkpoint.th";
   lm.source_kind = "checkpoint";
+  lm.files_read = {{"config.json", 12, std::string(64, 'c')}, {"sub/vocab.txt", 3, ""}};
   lm.exporter = "some_exporter";
   lm.exporter_revision = 3;
   lm.exporter_version = "1.2.3";
@@ -64,6 +65,11 @@ TEST(Manifest, ReadsWhatItWrites) {
   EXPECT_EQ(file_of(read, "lm")->name, "state_dict.bin");
   EXPECT_EQ(file_of(read, "compression"), nullptr);
   EXPECT_EQ(lm.summary[0].value, "X \"quoted\"\n");
+  ASSERT_EQ(lm.files_read.size(), 2u);
+  EXPECT_EQ(lm.files_read[0].name, "config.json");
+  EXPECT_EQ(lm.files_read[0].size, 12u);
+  EXPECT_EQ(lm.files_read[0].sha256, std::string(64, 'c'));
+  EXPECT_EQ(lm.files_read[1].sha256, "");
   EXPECT_EQ(lm.requires_[0].value, FactValue(std::int64_t{4}));
   EXPECT_EQ(lm.requires_[1].value, FactValue(50.0));
   EXPECT_EQ(read.fit[0].provided.value, FactValue(std::string("four")));
@@ -106,6 +112,14 @@ TEST(Manifest, NamesThePlaceOfAnError) {
                [] { parse_manifest(edited([](auto& j) { j["files"][0].erase("sha256"); })); });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("files[0].size is not a size"),
                [] { parse_manifest(edited([](auto& j) { j["files"][0]["size"] = -1; })); });
+  expect_error(
+      ErrorKind::input, "manifest.missing", HasSubstr("components[0].files_read is missing"),
+      [] { parse_manifest(edited([](auto& j) { j["components"][0].erase("files_read"); })); });
+  expect_error(
+      ErrorKind::input, "manifest.type",
+      HasSubstr("components[0].files_read[0].size is not a size"), [] {
+        parse_manifest(edited([](auto& j) { j["components"][0]["files_read"][0]["size"] = "1"; }));
+      });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("fit[0].outcome is 'perhaps'"),
                [] { parse_manifest(edited([](auto& j) { j["fit"][0]["outcome"] = "perhaps"; })); });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("components[0].requires[0].value"), [] {
@@ -117,9 +131,8 @@ TEST(Manifest, NamesThePlaceOfAnError) {
 
 TEST(Manifest, FileNamesStayInTheDirectory) {
   for (const char* name : {"", ".", "..", "../x", "/etc/passwd", "a/../../b", "a//b", "a/"}) {
-    expect_error(ErrorKind::input, "manifest.file", HasSubstr("files[0].name"), [&] {
-      parse_manifest(edited([&](auto& j) { j["files"][0]["name"] = name; }));
-    });
+    expect_error(ErrorKind::input, "manifest.file", HasSubstr("files[0].name"),
+                 [&] { parse_manifest(edited([&](auto& j) { j["files"][0]["name"] = name; })); });
   }
 }
 

@@ -101,11 +101,12 @@ TEST_F(Scanning, OutlivesEveryBadPlugin) {
           "codec_null.so plugin.entry", "codec_same_name.so plugin.info", "crash.so plugin.crash",
           "entry_fails.so plugin.entry", "entry_throws_exception.so plugin.entry",
           "entry_throws_int.so plugin.entry", "exit.so plugin.exit", "false_answer.so plugin.exit",
-          "hang.so plugin.hang", "info_bad_choice.so plugin.info",
-          "info_bad_default.so plugin.info", "info_bad_name.so plugin.info",
-          "info_bad_option_name.so plugin.info", "info_bad_pattern.so plugin.info",
-          "info_empty.so plugin.info", "info_info_throws.so plugin.info",
-          "info_names_for_files.so plugin.info", "info_no_names.so plugin.info",
+          "hang.so plugin.hang", "info_any_file.so plugin.info", "info_bad_choice.so plugin.info",
+          "info_bad_default.so plugin.info", "info_bad_file.so plugin.info",
+          "info_bad_name.so plugin.info", "info_bad_option_name.so plugin.info",
+          "info_bad_pattern.so plugin.info", "info_empty.so plugin.info",
+          "info_info_throws.so plugin.info", "info_names_for_files.so plugin.info",
+          "info_no_files.so plugin.info", "info_no_names.so plugin.info",
           "info_no_source.so plugin.info", "info_no_summary.so plugin.info",
           "info_null.so plugin.entry", "info_option_twice.so plugin.info",
           "info_revision_zero.so plugin.info", "info_same_name.so plugin.info",
@@ -318,9 +319,7 @@ std::string extra(const PreparedComponent& prepared, const std::string& key) {
   return {};
 }
 
-std::string made_by(const PreparedComponent& prepared) {
-  return extra(prepared, "made_by");
-}
+std::string made_by(const PreparedComponent& prepared) { return extra(prepared, "made_by"); }
 
 TEST_F(Preparing, TakesTheMostConfident) {
   const Host host(only_good());
@@ -562,14 +561,11 @@ TEST_F(Preparing, WorksFromManyThreads) {
 // Services for a stage that writes into memory of the test's directory.
 class Stages : public HostTest {
  protected:
-  class Context final : public StageContext {
+  class Context final : public ReadingContext<StageContext> {
    public:
-    explicit Context(const Path& directory) : directory_(directory) {}
-    Sink& sink() override { return Sink::none(); }
-    const Cancellation& cancellation() const override { return Cancellation::never(); }
-    std::shared_ptr<const Checkpoint> open(const Path& path) override {
-      return Checkpoint::open(path);
-    }
+    explicit Context(const Path& directory)
+        : ReadingContext(directory, &Checkpoint::open, Sink::none(), Cancellation::never()),
+          directory_(directory) {}
     OutputFile& create(const std::string& name) override {
       return files.try_emplace(name, directory_, Durability::no_sync).first->second;
     }

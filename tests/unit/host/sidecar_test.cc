@@ -21,7 +21,8 @@ PluginInfo full_info() {
   exporter.revision = 12;
   exporter.component = "compression";
   exporter.accepts = {{AcceptedSource::Kind::checkpoint, "a file", {}},
-                      {AcceptedSource::Kind::pretrained, "a name", {"true", "~", "a/b_*", "*"}}};
+                      {AcceptedSource::Kind::pretrained, "a name", {"true", "~", "a/b_*", "*"}},
+                      {AcceptedSource::Kind::directory, "a directory", {"a.json", "m-*-of-*.bin"}}};
   exporter.options = {{"fast", OptionSpec::Type::boolean, "false", "Whether.", {}},
                       {"rate", OptionSpec::Type::integer, "", "Hz.", {"1", "2"}},
                       {"more", OptionSpec::Type::files, "", "Further ones.", {}},
@@ -168,7 +169,7 @@ TEST(Sidecar, NamesThePlaceOfAMistake) {
   expect_refused(text_with("    revision: 1", "    revision: 99999999999"),
                  "8:15: '99999999999' is no number");
   expect_refused(text_with("      - kind: checkpoint", "      - kind: film"),
-                 "11:15: 'film' is none of 'checkpoint', 'pretrained' and 'model'");
+                 "11:15: 'film' is none of 'checkpoint', 'pretrained', 'model' and 'directory'");
   expect_refused(text_with("name: plug", "name: [plug]"), "2:7: found a list, expected text");
   expect_refused(text_with("name: plug", "name:"), "2:1: key 'name' has no value");
   expect_refused(text_with("interface: id-1", "# nothing"), "1:1: key 'interface' is missing");

@@ -10,18 +10,16 @@
 #include <stdexcept>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/host/reading.h"
 #include "craftbundle/io/output_file.h"
 
 namespace craftbundle::testing {
 namespace {
 
-class TestContext final : public ExportContext {
+class TestContext final : public ReadingContext<ExportContext> {
  public:
-  Sink& sink() override { return Sink::none(); }
-  const Cancellation& cancellation() const override { return Cancellation::never(); }
-  std::shared_ptr<const Checkpoint> open(const Path& path) override {
-    return Checkpoint::open(path);
-  }
+  TestContext()
+      : ReadingContext(std::nullopt, &Checkpoint::open, Sink::none(), Cancellation::never()) {}
 };
 
 Options filled(const Exporter& exporter, const Options& changed) {

@@ -25,11 +25,22 @@ struct ManifestFile {
   std::vector<std::string> roles;  // of the components in it; empty: of the bundle as a whole
 };
 
+// A file that a component was made from.
+struct ManifestRead {
+  // Relative to the source, when it is a directory or the file lies beside it; else the last part.
+  std::string name;
+  std::uint64_t size = 0;
+  std::string sha256;  // empty: not computed, as for what is only looked at
+};
+
 struct ManifestComponent {
   std::string role;
-  // File name or pretrained name; never an absolute path (same input, same bytes).
+  // Name of a file or directory, or pretrained name; never an absolute path (same input, same
+  // bytes).
   std::string source;
-  std::string source_kind;  // "checkpoint", "pretrained", "model"
+  std::string source_kind;  // "checkpoint", "pretrained", "model", "directory"
+  // What the exporter read: the files of a directory, and those beside a checkpoint, sorted.
+  std::vector<ManifestRead> files_read;
   std::string exporter;
   int exporter_revision = 0;
   std::string exporter_version;  // of the plugin

@@ -38,6 +38,9 @@ BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifes
 // "manifest.missing") when it is not there.
 RoleSource find_source(const BundleListing& bundle, const std::string& role, const Host& host);
 
+// Whether `path` is a directory that resolve_source() takes and that is no bundle.
+bool is_source_directory(const Path& path, const Host& host);
+
 // All components of the bundle in `directory`, prepared by their exporters. Throws as
 // list_bundle(), read_manifest(), find_source() and prepare_component().
 std::vector<PreparedComponent> components_of(const Path& directory, const Host& host);

@@ -13,6 +13,7 @@
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
+#include "craftbundle/host/reading.h"
 #include "craftbundle/host/sidecar.h"
 #include "craftbundle/io/output_file.h"
 #include "craftbundle/plugin/codec.h"
@@ -82,6 +83,8 @@ struct PreparedComponent {
   Probe probe;
   Source source;
   std::vector<OptionValue> options;  // all declared ones, and further ones, with their values
+  // Beside the source: all files of a directory that were used, or further ones.
+  std::vector<ReadFile> read = {};
 };
 
 // What the user asks for.
@@ -93,6 +96,7 @@ struct ComponentRequest {
   // Options that the caller understands itself, beside those of the exporter, which is not given
   // them. An exporter's own option of the same name comes first.
   std::vector<OptionSpec> further_options = {};
+  Path directory = {};  // where relative paths in options start; empty: the current directory
 };
 
 // A layout by its name, with what the user says of it.
@@ -135,12 +139,15 @@ class Host {
   }
 
   // Every exporter that takes sources of this kind, with its answer, best first. Asks, and so maps,
-  // only those whose declared names take a pretrained name. A library that cannot be loaded and an
-  // exporter that fails answer 0 with the reason: one bad plugin does not spoil the others.
+  // only those whose declared names take a pretrained name or a directory. A library that cannot be
+  // loaded and an exporter that fails answer 0 with the reason: one bad plugin does not spoil the
+  // others.
   std::vector<Candidate> probe(const Source& source) const;
 
   // Names and patterns ("org/prefix_*", "*") of pretrained sources that exporters take, sorted.
   std::vector<std::string> pretrained_names() const;
+  // Whether the names that some exporter declares take a directory of these files.
+  bool takes_directory(const std::vector<std::string>& files) const;
 
   // Chooses the exporter, checks the options against its declarations, and prepares the component.
   // Throws Error: usage "exporter.unknown", "exporter.kind" (takes files, not names, or the
@@ -198,7 +205,6 @@ class Host {
   std::shared_ptr<const Checkpoint> open(const Path& path) const;
 
  private:
-  class Context;
   class PlanContext;
   struct Answer;
   using Entry = FoundOffer<ExporterInfo>;
@@ -240,7 +246,9 @@ struct SourceOptions {
 //                      file of it, //sig/NAME/checkpoint_20.th
 //   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
 //   //pretrained/NAME  a pretrained name
-//   PATH               a file, or a directory that holds checkpoint.th; "~/" is the home directory
+//   PATH               a file, a directory that holds checkpoint.th, or one that holds the files
+//   that
+//                      an exporter names; "~/" is the home directory
 //   NAME               a pretrained name: one an exporter lists, or ORG/NAME where one takes any
 // What looks like a path (absolute, ./, ../, ~, an extension that checkpoints have, more than one
 // '/', or an existing directory in front of the '/') must exist; loaders that take every unknown
@@ -248,12 +256,16 @@ struct SourceOptions {
 //
 // Throws Error: usage "source.empty", "source.prefix" (unknown //...), "source.xps",
 // "source.reference" (where to look is not known); input "source.not_found", "source.no_checkpoint"
-// (a directory without one, saying what is in it), "source.unknown_name", with near names; and as
-// Checkpoint::open.
+// (a directory that is none of these, saying what is in it), "source.unknown_name", with near
+// names; and as Checkpoint::open.
 Source resolve_source(std::string_view given, const SourceOptions& options, const Host& host);
 
-// The file that `given` would be read from, there or not, without opening it; nullopt for what
-// would be taken for a pretrained name, and for what resolve_source() refuses.
-std::optional<Path> source_file(std::string_view given, const SourceOptions& options);
+// The source that lies at `path`, a file or a directory, under the name `given`. Throws as
+// resolve_source().
+Source source_at(const std::string& given, const Path& path, const Host& host);
+
+// The file or directory that `given` would be read from, there or not, without opening it; nullopt
+// for what would be taken for a pretrained name, and for what resolve_source() refuses.
+std::optional<Path> source_path(std::string_view given, const SourceOptions& options);
 
 }  // namespace craftbundle

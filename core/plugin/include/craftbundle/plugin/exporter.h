@@ -16,8 +16,10 @@
 #include "craftbundle/base/sink.h"
 #include "craftbundle/checkpoint/checkpoint.h"
 #include "craftbundle/checkpoint/package.h"
+#include "craftbundle/plugin/context.h"
 #include "craftbundle/plugin/model.h"
 #include "craftbundle/plugin/offer.h"
+#include "craftbundle/plugin/source_directory.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
 
@@ -31,12 +33,16 @@ struct AcceptedSource {
     checkpoint,  // a file written by torch.save
     pretrained,  // a name that loaders resolve themselves, no file
     model,       // a model that a layout read, not checked
+    directory,   // a directory of files
   };
   Kind kind = Kind::checkpoint;
   std::string what;  // for people: "training checkpoint of a mu-law codec"
   // pretrained: names taken; an entry that ends in '*' matches a prefix. Choosing by name then maps
   // only this library. "*" alone: probe() is asked about every name a model hub could have
   // (ORG/NAME).
+  // directory: names of files that all have to be in it; '*' in one stands for anything
+  // ("config.json" and "*.safetensors"). Choosing maps only libraries whose names fit, and what
+  // else would do is an AcceptedSource of its own. Others: none.
   std::vector<std::string> names;
 
   template <typename Self, typename Visit>
@@ -63,14 +69,15 @@ struct ExporterInfo : OfferInfo {
   friend bool operator==(const ExporterInfo&, const ExporterInfo&) = default;
 };
 
-// What is to be exported: an opened checkpoint, a pretrained name, or a model that a layout read.
-// Immutable; copies share what they hold.
+// What is to be exported: an opened checkpoint, a pretrained name, a model that a layout read, or a
+// directory. Immutable; copies share what they hold.
 class Source {
  public:
   static Source of_checkpoint(std::string given, std::shared_ptr<const Checkpoint> checkpoint);
   static Source of_pretrained(std::string given, std::string name);
   // A model without a family is shown to every exporter that takes models.
   static Source of_model(std::string given, Model model);
+  static Source of_directory(std::string given, std::shared_ptr<const SourceDirectory> directory);
 
   AcceptedSource::Kind kind() const { return kind_; }
   // As the user gave it ("//sig/9f2c"), for messages and the manifest.
@@ -81,6 +88,8 @@ class Source {
   const std::string& name() const { return name_; }
   // REQUIRES: kind() == model.
   const Model& model() const { return *model_; }
+  // REQUIRES: kind() == directory.
+  const SourceDirectory& directory() const { return *directory_; }
 
  private:
   explicit Source(AcceptedSource::Kind kind, std::string given)
@@ -90,6 +99,7 @@ class Source {
   std::string name_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const Model> model_;
+  std::shared_ptr<const SourceDirectory> directory_;
 };
 
 // How well an exporter understands a source, and why. The host takes the highest confidence; an
@@ -175,16 +185,8 @@ struct ExportRequest {
   }
 };
 
-// Services of the host during prepare(). Not owned; valid during the call only.
-class ExportContext {
- public:
-  virtual ~ExportContext() = default;
-  virtual Sink& sink() = 0;
-  virtual const Cancellation& cancellation() const = 0;
-  // An opened checkpoint, shared between exporters and stages of one run. Throws as
-  // Checkpoint::open.
-  virtual std::shared_ptr<const Checkpoint> open(const Path& path) = 0;
-};
+// Services of the host during prepare().
+class ExportContext : public HostContext {};
 
 // Implemented by plugins. Objects are created once, when the library is loaded, and live until the
 // process ends. Thread: all functions may be called concurrently.
@@ -198,8 +200,9 @@ class Exporter {
 
   virtual ExporterInfo info() const = 0;
 
-  // Called only for a source whose kind is in info().accepts. Looks at names and types, not at
-  // data: must be fast, and must not throw for a file that is not its own.
+  // Called only for a source that info().accepts takes by its kind, and by its names where it has
+  // some. Looks at names and types, not at data: must be fast, and must not throw for a file that
+  // is not its own.
   virtual Probe probe(const Source& source) const = 0;
 
   // Checks everything that can be checked without reading tensor data and says what to write.

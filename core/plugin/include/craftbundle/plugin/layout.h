@@ -72,14 +72,9 @@ struct RoleSource {
   std::optional<Error> misplaced = std::nullopt;
 };
 
-// Services of the host. Not owned; valid during the call only.
-class LayoutContext {
+// Services of the host. Relative paths start in the current directory.
+class LayoutContext : public HostContext {
  public:
-  virtual ~LayoutContext() = default;
-  virtual Sink& sink() = 0;
-  virtual const Cancellation& cancellation() const = 0;
-  // An opened checkpoint, shared between all that ask for it. Throws as Checkpoint::open.
-  virtual std::shared_ptr<const Checkpoint> open(const Path& path) = 0;
   // The network of `component` as a program (Codec::save); it is built when the file is written.
   // Throws Error(plugin, "codec.none") when no plugin runs models of its family, and Error(input,
   // "codec.unsupported") for a reference. REQUIRES: one of the components that are laid out.

@@ -25,7 +25,9 @@ struct OptionSpec {
     integer,
     real,
     text,
-    files,  // paths of checkpoints, separated by commas; manifests keep their names only
+    // Paths of files, separated by commas. Relative ones start at the script, on the command line
+    // in the current directory; plugins are given absolute ones. Manifests keep their names only.
+    files,
   };
   std::string name;  // lower case, words joined by '-'
   Type type = Type::text;

@@ -52,14 +52,9 @@ struct StageRequest {
   const std::string& option(std::string_view name) const;
 };
 
-// Services of the host during run(). Not owned; valid during the call only.
-class StageContext {
+// Services of the host during run().
+class StageContext : public HostContext {
  public:
-  virtual ~StageContext() = default;
-  virtual Sink& sink() = 0;
-  virtual const Cancellation& cancellation() const = 0;
-  // An opened checkpoint, shared between the stages of a run. Throws as Checkpoint::open.
-  virtual std::shared_ptr<const Checkpoint> open(const Path& path) = 0;
   // A new file of the output, owned by the host, which publishes it when run() returns. `name` is
   // the file's name in the directory (no '/'), and empty for Output::file. Throws Error(plugin,
   // "plugin.stage_output") for anything else and for a name that was taken before.
