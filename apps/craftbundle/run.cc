@@ -184,6 +184,10 @@ std::string explain_text(const ScriptRun& loaded, const Plan& plan, std::size_t 
   for (const StageInput& input : stage.inputs) {
     text += "    " + printable(input.name) + ": " + shown_path(input.path, directory) + "\n";
   }
+  if (!planned.read.empty()) text += "  read last time as well\n";
+  for (const StageRead& read : planned.read) {
+    text += "    " + printable(read.name) + ": " + shown_path(read.file, directory) + "\n";
+  }
   if (stage.stage && !stage.stage->outputs().empty()) {
     text += "  writes\n";
     for (const StageOutput& output : stage.stage->outputs()) {

@@ -67,6 +67,11 @@ class BundleStage final : public Stage {
 
   StageResult run(StageRun& run) const override {
     const std::vector<PreparedComponent> components = prepare_all(run.host);
+    std::vector<StageRead> read;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      for (StageRead& file : read_for(sources_[i], components[i])) read.push_back(std::move(file));
+    }
+    run.read(std::move(read));
     BundleOptions options;
     options.force = run.replace;
     options.durability = run.durability;

@@ -1,5 +1,8 @@
 #include "components.h"
 
+#include <boost/filesystem/operations.hpp>
+#include <map>
+
 #include "craftbundle/base/error.h"
 
 namespace craftbundle {
@@ -12,15 +15,16 @@ SourceOptions source_options(const ComponentSource& source) {
 }  // namespace
 
 void locate(ComponentSource& source) {
-  source.file = source_path(source.recipe.source, source_options(source));
-  if (source.file) *source.file = source.file->lexically_normal();
+  source.path = source_path(source.recipe.source, source_options(source));
+  if (source.path) *source.path = source.path->lexically_normal();
 }
 
 std::vector<StageInput> inputs_of(const ComponentSource& source) {
   std::vector<StageInput> inputs;
-  if (source.file) inputs.push_back({source.label, *source.file, source.stage, true});
+  if (source.path) inputs.push_back({source.label, *source.path, source.stage, true});
   const std::vector<StageInput>& average = source.recipe.average;
   inputs.insert(inputs.end(), average.begin(), average.end());
+  for (StageInput& input : inputs) input.is_source = true;
   return inputs;
 }
 
@@ -28,7 +32,7 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
   const ComponentRecipe& recipe = source.recipe;
   // The manifest keeps the name of the file, so it decides what is written.
   key.push_back(
-      {"name of " + source.label, source.file ? source.file->filename().string() : recipe.source});
+      {"name of " + source.label, source.path ? source.path->filename().string() : recipe.source});
   if (recipe.role) key.push_back({"component of " + source.label, *recipe.role});
   if (recipe.exporter) key.push_back({"exporter of " + source.label, *recipe.exporter});
   for (const StageInput& input : recipe.average) {
@@ -50,10 +54,37 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host) {
                               recipe.role,
                               recipe.exporter,
                               std::move(options),
-                              {}},
+                              {},
+                              source.directory},
                              host);
   };
   return source.only ? action() : with_context(source.label, action);
+}
+
+std::vector<StageRead> read_for(const ComponentSource& source, const PreparedComponent& prepared) {
+  std::vector<ReadFile> all = prepared.read;
+  // A directory may hold a checkpoint, which is the source then.
+  if (prepared.source.kind() == AcceptedSource::Kind::checkpoint && source.path) {
+    const Checkpoint& checkpoint = prepared.source.checkpoint();
+    const Path path = checkpoint.file().path().lexically_normal();
+    if (path != *source.path) {
+      all.push_back(
+          {path.filename().string(), true, {checkpoint.shared_from_this(), &checkpoint.file()}});
+    }
+  }
+  std::vector<StageRead> files;
+  std::map<std::string, int> names;
+  for (const ReadFile& read : all) {
+    StageRead file{read.name + " of " + source.label, {}, {}, {}, read.file};
+    // Files that lie elsewhere may have the same name.
+    if (const int count = ++names[read.name]; count > 1) {
+      file.name += " (" + std::to_string(count) + ")";
+    }
+    if (read.is_below) file.input = source.label;
+    file.file = read.is_below ? Path(read.name) : boost::filesystem::absolute(read.file->path());
+    files.push_back(std::move(file));
+  }
+  return files;
 }
 
 KeyPart tool_of(const PreparedComponent& component) {

@@ -17,10 +17,10 @@ struct ComponentSource {
   std::string label;         // "lm", "source"
   bool only = false;         // of its stage
   std::string stage;         // that writes the source; empty: none is named
-  std::optional<Path> file;  // nullopt: a pretrained name
+  std::optional<Path> path;  // of a file or directory; nullopt: a pretrained name
 };
 
-// Finds out which file the recipe reads.
+// Finds out which file or directory the recipe reads.
 void locate(ComponentSource& source);
 
 std::vector<StageInput> inputs_of(const ComponentSource& source);
@@ -28,6 +28,9 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key);
 
 // Errors have the label as context unless it is the only one.
 PreparedComponent prepare(const ComponentSource& source, const Host& host);
+
+// What `prepared`, made of `source`, has read beside the inputs.
+std::vector<StageRead> read_for(const ComponentSource& source, const PreparedComponent& prepared);
 
 // "exporter NAME", as StageResult::tools names it.
 template <typename Info>

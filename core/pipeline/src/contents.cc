@@ -10,6 +10,7 @@
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/container.h"
 #include "craftbundle/io/sha256.h"
+#include "craftbundle/plugin/source_directory.h"
 
 namespace craftbundle {
 namespace {
@@ -55,6 +56,24 @@ std::string Contents::id(const Path& path, const std::vector<Path>& without) {
   boost::system::error_code failure;
   if (fs::is_directory(path, failure)) return tree_id(path, without);
   return file_id(path);
+}
+
+std::string Contents::source_id(const Path& path, const std::vector<Path>& without) {
+  boost::system::error_code failure;
+  if (!fs::is_directory(path, failure)) return file_id(path);
+  const SourceDirectory directory(path);
+  std::string names;
+  for (const std::string& name : directory.files()) {
+    if (std::ranges::count(without, path / name) == 0) names += name + '\0';
+  }
+  return "names:" + sha256_of_text(names);
+}
+
+std::string Contents::opened_id(const InputFile& file) {
+  const std::string id = file_id(file.path());
+  if (!file.is_same_file(file.path())) return "replaced";
+  file.check_unchanged();
+  return id;
 }
 
 std::string Contents::written_id(const Path& path) {
@@ -125,7 +144,7 @@ std::string Contents::tree_id(const Path& path, const std::vector<Path>& without
     const Path& at = entry->path();
     if (std::find(without.begin(), without.end(), at) != without.end()) {
       entry.disable_recursion_pending();
-    } else if (fs::is_regular_file(entry->symlink_status())) {
+    } else if (boost::system::error_code ignored; fs::is_regular_file(at, ignored)) {
       files.push_back(at);
     }
     entry.increment(failure);

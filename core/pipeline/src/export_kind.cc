@@ -40,6 +40,7 @@ class ExportStage final : public Stage {
 
   StageResult run(StageRun& run) const override {
     const PreparedComponent component = prepare(source_, run.host);
+    run.read(read_for(source_, component));
     StageResult result;
     if (to_) {
       PublishOptions options;
@@ -76,7 +77,8 @@ class ExportKind final : public StageReader {
         {"export",
          Type::text,
          true,
-         "Checkpoint, directory that holds checkpoint.th, Dora signature, or pretrained name.",
+         "Checkpoint, directory that holds one or the files that an exporter takes, Dora "
+         "signature, or pretrained name.",
          {}},
         {"to",
          Type::text,

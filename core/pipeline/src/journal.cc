@@ -56,12 +56,23 @@ FileState file_of(const Json& json) {
           json.at("changed_ns"), json.at("inode"), json.at("id")};
 }
 
+Json to_json(const StageRead& read) {
+  return {
+      {"name", read.name}, {"input", read.input}, {"file", read.file.string()}, {"id", read.id}};
+}
+
+StageRead read_of(const Json& json) {
+  return {json.at("name"), json.at("input"), json.at("file").get<std::string>(), json.at("id")};
+}
+
 Json to_json(const StageRecord& record) {
   Json json;
   json["format"] = kFormat;
   json["stage"] = record.stage;
   json["state"] = to_string(record.state);
   json["key"] = parts_json(record.key);
+  json["read"] = Json::array();
+  for (const StageRead& read : record.read) json["read"].push_back(to_json(read));
   json["outputs"] = parts_json(record.outputs);
   json["files"] = Json::array();
   for (const FileState& file : record.files) json["files"].push_back(to_json(file));
@@ -79,6 +90,8 @@ std::optional<StageRecord> record_of(const Json& json) {
   record.stage = json.at("stage");
   record.state = *state;
   record.key = parts_of(json.at("key"));
+  // Records were written without it.
+  for (const Json& read : json.value("read", Json::array())) record.read.push_back(read_of(read));
   record.outputs = parts_of(json.at("outputs"));
   for (const Json& file : json.at("files")) record.files.push_back(file_of(file));
   record.result = result_of(json.at("result"));
@@ -94,6 +107,12 @@ std::string fingerprint(const std::vector<KeyPart>& key) {
   std::string text;
   for (const KeyPart& part : key) text += part.name + '\0' + part.value + '\0';
   return sha256_of_text(text);
+}
+
+std::string fingerprint_of(const StageRecord& record) {
+  std::vector<KeyPart> key = record.key;
+  for (const StageRead& read : record.read) key.push_back({"contents of " + read.name, read.id});
+  return fingerprint(key);
 }
 
 Journal::Journal(Path directory) : directory_(std::move(directory)) {}

@@ -56,6 +56,26 @@ std::string utc_now() {
   return std::string(text, length);
 }
 
+// Where a file lies that a stage read last time: what lay beside an input lies there again.
+// nullopt: it no longer has that input.
+std::optional<Path> path_of(const WorkflowStage& stage, const StageRead& read) {
+  if (read.input.empty()) return read.file;
+  for (const StageInput& input : stage.inputs) {
+    if (input.name != read.input) continue;
+    boost::system::error_code ignored;
+    const bool is_directory = fs::is_directory(input.path, ignored);
+    return (is_directory ? input.path : input.path.parent_path()) / read.file;
+  }
+  return std::nullopt;
+}
+
+std::vector<StageRead> found_again(const WorkflowStage& stage, std::vector<StageRead> read) {
+  for (StageRead& file : read) {
+    if (const auto path = path_of(stage, file)) file.file = *path;
+  }
+  return read;
+}
+
 // The part of a stage that an error of its forecast is about: the exporter, the option that is its
 // subject, the component whose role is its context, else the value of the kind's key.
 const YamlNode& place_of(const WorkflowStage& stage, const Error& error) {
@@ -125,8 +145,8 @@ class Judge {
       const WorkflowStage& other = context_.workflow.stages[need.node];
       const std::optional<StageRecord> record = context_.journal.read(other.name);
       const bool done = record && record->state == StageRecord::State::done;
-      verdict.key.push_back({"stage " + other.name, done ? fingerprint(record->key) : "failed",
-                             KeyPart::Kind::stage});
+      verdict.key.push_back(
+          {"stage " + other.name, done ? fingerprint_of(*record) : "failed", KeyPart::Kind::stage});
     }
   }
 
@@ -149,6 +169,7 @@ class Judge {
     const std::optional<std::size_t> maker =
         input.stage.empty() ? std::nullopt : context_.workflow.find(input.stage);
     const Stage* made_by = maker ? context_.workflow.stages[*maker].stage.get() : nullptr;
+    if (input.is_source) return context_.contents.source_id(input.path, own);
     if (made_by == nullptr || input.whole) return context_.contents.id(input.path, own);
     std::string id;
     for (const StageOutput& output : own_outputs(*made_by)) {
@@ -173,6 +194,7 @@ class Judge {
     if (rerun) reasons.push_back("--rerun asks for it");
     if (stage.stage->always()) reasons.push_back("it says 'always'");
     compare_keys(record, verdict);
+    compare_read(stage, record, verdict);
     compare_tools(record, reasons);
     if (record.state == StageRecord::State::done) compare_outputs(stage, record, reasons);
   }
@@ -205,6 +227,26 @@ class Judge {
         verdict.reasons.push_back(printable(part.name) + " is gone");
       }
     }
+  }
+
+  // What it read last time beside its inputs is what it would read now as long as nothing else has
+  // changed.
+  void compare_read(const WorkflowStage& stage, const StageRecord& record, Verdict& verdict) const {
+    for (const StageRead& read : record.read) {
+      if (is_pending(stage, read, verdict)) continue;
+      const std::optional<Path> path = path_of(stage, read);
+      const bool is_gone = !path || !is_there(*path);
+      if (!is_gone && context_.contents.id(*path) == read.id) continue;
+      verdict.reasons.push_back("contents of " + printable(read.name) +
+                                (is_gone ? " are missing" : " have changed"));
+    }
+  }
+
+  static bool is_pending(const WorkflowStage& stage, const StageRead& read,
+                         const Verdict& verdict) {
+    return std::ranges::any_of(stage.inputs, [&](const StageInput& input) {
+      return input.name == read.input && std::ranges::count(verdict.pending, input.stage) != 0;
+    });
   }
 
   void compare_tools(const StageRecord& record, std::vector<std::string>& reasons) const {
@@ -343,6 +385,7 @@ class Planner {
     check_inputs(stage, is_settled);
     Verdict verdict = judge_.judge(index, options_.rerun, is_settled);
     planned.reasons = std::move(verdict.reasons);
+    if (verdict.record) planned.read = found_again(stage, verdict.record->read);
     if (!planned.reasons.empty()) {
       planned.decision = Decision::run;
     } else if (!verdict.pending.empty()) {
@@ -420,6 +463,8 @@ class Planner {
     std::vector<KeyPart> key = verdict.key;
     std::erase_if(key, [](const KeyPart& part) { return part.kind == KeyPart::Kind::place; });
     key.push_back({"outputs", std::to_string(stage.stage->outputs().size())});
+    // What lies beside a file may be read too.
+    for (const StageInput& input : stage.inputs) key.push_back({"at", input.path.string()});
     const std::string print = fingerprint(key);
     if (const auto known = forecasts_.find(print); known != forecasts_.end()) {
       planned.forecast = known->second;
@@ -488,8 +533,18 @@ class Work final : public StageWork {
     fs::remove(log, ignored);
     const Clock::time_point begin = Clock::now();
     try {
-      StageRun run{stage.name,          context_.host, sink,    cancellation,
-                   options_.durability, replace,       places_, log};
+      // Before outputs appear: should the run be killed then, it is known what they are made of.
+      const auto remember = [&](std::vector<StageRead> read) {
+        if (read.empty()) return;
+        record.read = std::move(read);
+        for (StageRead& file : record.read) {
+          file.id = context_.contents.opened_id(*file.opened);
+          file.opened.reset();
+        }
+        context_.journal.write(record);
+      };
+      StageRun run{stage.name, context_.host, sink, cancellation, options_.durability,
+                   replace,    places_,       log,  remember};
       record.result = stage.stage->run(run);
     } catch (const Error& error) {
       if (is_there(log)) report.log = log;
@@ -522,6 +577,7 @@ class Work final : public StageWork {
       remember(output.path);
     }
     for (const StageInput& input : stage.inputs) remember(input.path);
+    for (const StageRead& read : found_again(stage, record.read)) remember(read.file);
     context_.journal.write(record);
   }
 

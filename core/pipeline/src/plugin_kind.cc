@@ -113,6 +113,7 @@ class PluginStage final : public Stage {
     for (const StageInput& input : inputs_) request.inputs.push_back(input.path);
     Context context(info_, to_, directory_, run);
     StageOutcome outcome = run.host.run_stage(info_.name, request, context);
+    run.read(read_by(context));
     StageResult result;
     result.bytes = context.publish();
     result.summary = std::move(outcome.summary);
@@ -126,6 +127,18 @@ class PluginStage final : public Stage {
     std::vector<Path> files = files_of(value);
     for (Path& file : files) file = fs::absolute(file, directory_);
     value = files_value(files);
+  }
+
+  // What it has read beside its inputs.
+  std::vector<StageRead> read_by(Context& context) const {
+    std::vector<StageRead> files;
+    for (ReadFile& read : context.reader().read()) {
+      const Path path = read.file->path().lexically_normal();
+      if (std::ranges::count(inputs_, path, &StageInput::path) != 0) continue;
+      const std::string name = read.is_below ? read.name : path.string();
+      files.push_back({name, {}, path, {}, std::move(read.file)});
+    }
+    return files;
   }
 
   StageKindInfo info_;

@@ -64,6 +64,46 @@ TEST_F(ContentsTest, TreesAreNamesAndContents) {
   EXPECT_NE(contents().id(directory / "tree", {directory / "tree/own"}), id);
 }
 
+TEST_F(ContentsTest, TreesHaveTheFilesThatLinksLeadTo) {
+  fs::create_directories(directory / "tree");
+  write_file(directory / "blob", "1");
+  fs::create_symlink("../blob", directory / "tree/a");
+  fs::create_symlink("../none", directory / "tree/b");
+  const std::string id = contents().id(directory / "tree");
+  write_file(directory / "blob", "2");
+  EXPECT_NE(contents().id(directory / "tree"), id);
+}
+
+TEST_F(ContentsTest, SourcesAreKnownByTheNamesInThem) {
+  fs::create_directories(directory / "model/sub");
+  write_file(directory / "model/config.json", "1");
+  const std::string id = contents().source_id(directory / "model");
+  EXPECT_THAT(id, StartsWith("names:"));
+  write_file(directory / "model/config.json", "2");
+  write_file(directory / "model/sub/x", "");
+  write_file(directory / "model/.hidden", "");
+  EXPECT_EQ(contents().source_id(directory / "model"), id);
+  write_file(directory / "model/out.bin", "");
+  EXPECT_EQ(contents().source_id(directory / "model", {directory / "model/out.bin"}), id);
+  EXPECT_NE(contents().source_id(directory / "model"), id);
+  EXPECT_EQ(contents().source_id(kCheckpoint), contents().id(kCheckpoint));
+}
+
+TEST_F(ContentsTest, OpenedFilesAreWhatLiesThere) {
+  const Path path = directory / "file";
+  write_file(path, "old");
+  const InputFile file(path);
+  EXPECT_EQ(contents().opened_id(file), contents().id(path));
+  // What was read is not what lies there now.
+  write_file(directory / "new", "new");
+  fs::rename(directory / "new", path);
+  EXPECT_EQ(contents().opened_id(file), "replaced");
+  const InputFile other(path);
+  write_file(path, "longer");
+  testing::expect_error(ErrorKind::input, "io.changed", ::testing::HasSubstr("file: changed"),
+                        [&] { contents().opened_id(other); });
+}
+
 TEST_F(ContentsTest, DamagedOutputsAreFoundOut) {
   const Path copy = directory / "copy.th";
   fs::copy_file(kCheckpoint, copy);

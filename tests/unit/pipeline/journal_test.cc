@@ -23,6 +23,8 @@ StageRecord example(const std::string& stage) {
   record.stage = stage;
   record.state = StageRecord::State::done;
   record.key = {{"kind", "export"}, {"option state", "ema"}};
+  record.read = {{"config.json of source", "source", "config.json", "sha256:12"},
+                 {"note.txt of source", "", "/elsewhere/note.txt", "sha256:34"}};
   record.outputs = {{"file", "zip:12"}};
   record.files = {{"/a/b", 12, -5, 7, 99, "sha256:ab"}, {"/a/c", 1, 2, 3, 4, ""}};
   record.result.bytes = 1ull << 40;
@@ -55,6 +57,12 @@ TEST_F(JournalTest, ReadsWhatItWrote) {
   EXPECT_EQ(read->state, StageRecord::State::done);
   EXPECT_EQ(read->key, record.key);
   EXPECT_EQ(read->outputs, record.outputs);
+  ASSERT_EQ(read->read.size(), 2u);
+  EXPECT_EQ(read->read[0].name, "config.json of source");
+  EXPECT_EQ(read->read[0].input, "source");
+  EXPECT_EQ(read->read[0].file, "config.json");
+  EXPECT_EQ(read->read[0].id, "sha256:12");
+  EXPECT_EQ(read->read[1].input, "");
   ASSERT_EQ(read->files.size(), 2u);
   EXPECT_EQ(read->files[0].path, "/a/b");
   EXPECT_EQ(read->files[0].modified_ns, -5);
@@ -84,6 +92,21 @@ TEST_F(JournalTest, RecordsThatCannotBeReadAreNone) {
     EXPECT_FALSE(journal.read("a")) << broken;
   }
   EXPECT_TRUE(journal.known_files().empty());
+}
+
+// As they were written when nothing but inputs was known of.
+TEST_F(JournalTest, RecordsMayNotSayWhatWasReadBesideInputs) {
+  journal.write(example("a"));
+  const Path file = directory / "state/stages/a.json";
+  std::string text = read_file(file);
+  const std::size_t begin = text.find(" \"read\": [");
+  const std::size_t end = text.find(" \"outputs\"");
+  ASSERT_TRUE(begin != std::string::npos && end != std::string::npos && begin < end);
+  write_file(file, text.erase(begin, end - begin));
+  const auto read = journal.read("a");
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->read.empty());
+  EXPECT_EQ(read->outputs.size(), 1u);
 }
 
 TEST_F(JournalTest, KnowsTheFilesOfAllStages) {
@@ -126,6 +149,14 @@ TEST_F(JournalTest, SaysWhereItCannotWrite) {
   write_file(directory / "state", "a file is in the way");
   expect_error(ErrorKind::system, "io.enotdir", HasSubstr("/state"),
                [&] { journal.write(example("a")); });
+}
+
+TEST(Fingerprint, IsAboutWhatWasReadToo) {
+  StageRecord record = example("a");
+  const std::string before = fingerprint_of(record);
+  EXPECT_EQ(before, fingerprint_of(example("b")));
+  record.read[0].id = "sha256:99";
+  EXPECT_NE(fingerprint_of(record), before);
 }
 
 TEST(Fingerprint, TellsEverythingApart) {

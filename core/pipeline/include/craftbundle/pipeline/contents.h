@@ -9,6 +9,7 @@
 
 #include "craftbundle/base/export.h"
 #include "craftbundle/base/sink.h"
+#include "craftbundle/io/input_file.h"
 #include "craftbundle/io/path.h"
 #include "craftbundle/pipeline/journal.h"
 
@@ -26,6 +27,14 @@ class Contents {
   // "sha256:..."; of directories "tree:..." of all names and contents, those at or below
   // `without` left out. Throws Error(system).
   std::string id(const Path& path, const std::vector<Path>& without = {});
+
+  // Of the names of the files in a directory "names:...", those at or below `without` left out; of
+  // a file as id(). Throws Error(system).
+  std::string source_id(const Path& path, const std::vector<Path>& without = {});
+
+  // As id() of a file that was opened before; what no file has when another one lies there by now.
+  // Throws Error(input, "io.changed") when it was written to since.
+  std::string opened_id(const InputFile& file);
 
   // As id() of something that was written just now.
   std::string written_id(const Path& path);

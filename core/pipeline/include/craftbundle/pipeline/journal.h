@@ -34,6 +34,7 @@ struct StageRecord {
   std::string stage;
   State state = State::started;
   std::vector<KeyPart> key;      // what decided the result, contents of inputs included
+  std::vector<StageRead> read;   // what else decided it
   std::vector<KeyPart> outputs;  // name and content id of each
   // started: the outputs that were there before; done: files that were read or written, so that
   // their contents need not be read again.
@@ -44,8 +45,10 @@ struct StageRecord {
   std::string error;     // failed: its message
 };
 
-// A digest of StageRecord::key.
+// A digest of a key.
 std::string fingerprint(const std::vector<KeyPart>& key);
+// Of everything that decided the result.
+std::string fingerprint_of(const StageRecord& record);
 
 // Thread: all functions may be called concurrently.
 class Journal {

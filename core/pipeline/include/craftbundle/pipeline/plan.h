@@ -33,6 +33,7 @@ struct PlannedStage {
   Decision decision = Decision::run;
   std::vector<std::string> reasons;  // one clause each
   Forecast forecast;                 // of what will run and can be looked at now
+  std::vector<StageRead> read;       // beside the inputs, last time; with absolute paths
 };
 std::string_view to_string(PlannedStage::Decision decision);
 

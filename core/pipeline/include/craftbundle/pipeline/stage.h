@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,19 @@ struct StageInput {
   // Of a directory: everything in it is read, so that whatever other stages put there comes first.
   // Else only what the stage that makes it has put there counts.
   bool whole = true;
+  // It is the source of a component: of a directory only the names of its files are known before,
+  // which of them are read shows when the stage runs (StageRead).
+  bool is_source = false;
+};
+
+// A file that a stage read beside its inputs, known once it has done so.
+struct StageRead {
+  std::string name;  // within the stage: "config.json of lm"
+  std::string
+      input;  // beside or in which it lies, so that it moves along; empty: `file` is absolute
+  Path file;
+  std::string id;                                     // of its contents; empty: not known yet
+  std::shared_ptr<const InputFile> opened = nullptr;  // while the stage runs
 };
 
 // A file or directory that a stage leaves. A directory with further outputs in it stands for these.
@@ -81,6 +95,8 @@ struct StageRun {
   // Outputs of other stages of the run, which may lie in a directory that is replaced.
   const std::vector<Path>& disposable;
   Path log;  // file for what programs print; its directory exists
+  // Is told, before any output appears, everything that was read beside the inputs.
+  std::function<void(std::vector<StageRead>)> read = [](const std::vector<StageRead>&) {};
 };
 
 // How a component is made: what an export stage says, for the bundles that use it.
