@@ -14,7 +14,8 @@ if(CRAFTBUNDLE_SANITIZE)
   target_compile_options(craftbundle_settings INTERFACE
     -fsanitize=${CRAFTBUNDLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
     # Sanitizers look at what is done, not how fast; instrumented code takes long to optimise.
-    -O1 -g1)
+    # Fuzzing is the exception: there speed is coverage.
+    $<IF:$<BOOL:${CRAFTBUNDLE_FUZZ}>,-O1,-O0> -g1)
   target_link_options(craftbundle_settings INTERFACE -fsanitize=${CRAFTBUNDLE_SANITIZE})
 endif()
 if(CRAFTBUNDLE_SANITIZE MATCHES "thread")
