@@ -31,6 +31,8 @@ std::string_view errno_code(int error_number) {
       return "io.enametoolong";
     case ELOOP:
       return "io.eloop";
+    case ENOMEM:
+      return "io.enomem";
     case EIO:
       return "io.eio";
     default:

@@ -22,6 +22,7 @@ using Segment = ElfW(Phdr);
 using Section = ElfW(Shdr);
 using Dynamic = ElfW(Dyn);
 using Symbol = ElfW(Sym);
+using Tag = decltype(Dynamic::d_tag);
 
 constexpr std::uint64_t kMaxSegments = 1'000;
 constexpr std::uint64_t kMaxSections = 100'000;
@@ -41,7 +42,7 @@ constexpr unsigned char kData =
 // The machine this code runs on, as its own ELF header says.
 const Header& own_header() {
   Dl_info info{};
-  ::dladdr(reinterpret_cast<const void*>(&check_elf), &info);
+  ::dladdr(reinterpret_cast<const void*>(&read_elf_names), &info);
   return *static_cast<const Header*>(info.dli_fbase);
 }
 
@@ -90,15 +91,15 @@ InputFile open_library(const Path& library) {
   }
 }
 
-// A library file whose header was accepted.
+// A library file whose header was accepted. Reads from `file`, which must outlive it.
 class ElfFile {
  public:
-  explicit ElfFile(const Path& library) : file_(open_library(library)) {
+  explicit ElfFile(const InputFile& file) : file_(file) {
     read_header();
     segments_ = table<Segment>(header_.e_phoff, header_.e_phnum, kMaxSegments, "program headers");
     check_segments();
     if (is_program()) {
-      refuse("plugin.not_shared", library, "is a program, expected a shared library");
+      refuse("plugin.not_shared", file.path(), "is a program, expected a shared library");
     }
   }
 
@@ -208,7 +209,7 @@ class ElfFile {
     });
   }
 
-  InputFile file_;
+  const InputFile& file_;
   Header header_{};
   std::vector<Segment> segments_;
 };
@@ -219,7 +220,8 @@ std::string name_at(const ElfFile& elf, const std::string& names, std::uint64_t 
   return names.substr(offset, end - offset);
 }
 
-std::vector<std::string> needed_libraries(const ElfFile& elf) {
+// The texts of the dynamic section with these tags, in order.
+std::vector<std::string> dynamic_names(const ElfFile& elf, std::initializer_list<Tag> tags) {
   const std::vector<Dynamic> dynamic = elf.dynamic();
   const auto value = [&](auto tag) {
     std::optional<std::uint64_t> result;
@@ -232,7 +234,8 @@ std::vector<std::string> needed_libraries(const ElfFile& elf) {
   const std::string names = elf.bytes(elf.offset_of(value(DT_STRTAB)), value(DT_STRSZ), "names");
   std::vector<std::string> result;
   for (const Dynamic& entry : dynamic) {
-    if (entry.d_tag == DT_NEEDED) result.push_back(name_at(elf, names, entry.d_un.d_val));
+    if (std::ranges::count(tags, entry.d_tag) == 0) continue;
+    result.push_back(name_at(elf, names, entry.d_un.d_val));
   }
   return result;
 }
@@ -266,11 +269,22 @@ std::vector<std::string> exported_symbols(const ElfFile& elf) {
 
 }  // namespace
 
-void check_elf(const Path& library) { const ElfFile accepted(library); }
+void check_elf(const Path& library) { check_elf(open_library(library)); }
+
+void check_elf(const InputFile& library) { const ElfFile accepted(library); }
+
+bool finds_by_origin(const InputFile& library) {
+  const std::vector<std::string> places = dynamic_names(ElfFile(library), {DT_RPATH, DT_RUNPATH});
+  return std::ranges::any_of(places, [](const std::string& place) {
+    return place.find("$ORIGIN") != std::string::npos ||
+           place.find("${ORIGIN}") != std::string::npos;
+  });
+}
 
 ElfNames read_elf_names(const Path& library) {
-  const ElfFile elf(library);
-  return {needed_libraries(elf), exported_symbols(elf)};
+  const InputFile file = open_library(library);
+  const ElfFile elf(file);
+  return {dynamic_names(elf, {DT_NEEDED}), exported_symbols(elf)};
 }
 
 }  // namespace craftbundle

@@ -15,6 +15,7 @@
 #include "plugin_info.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
+#include "trust.h"
 
 namespace craftbundle {
 namespace {
@@ -32,20 +33,28 @@ std::optional<std::string> identity(const Path& path) {
   return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
-// Plugin libraries in a directory, in order of their names.
+// Plugin libraries in a directory, in order of their names. One that is missing or closed to this
+// user has none; when the machine is at fault, plugins would be missing without a reason.
 std::vector<Path> libraries_in(const SearchDirectory& directory, Sink& sink) {
   std::vector<Path> result;
   boost::system::error_code failure;
   boost::filesystem::directory_iterator entry(directory.path, failure);
-  const bool asked_for = directory.origin == "--plugin-dir";
-  if (failure && (asked_for || failure != boost::system::errc::no_such_file_or_directory)) {
-    sink.log(LogLevel::warning, "plugin directory " + path_text(directory.path) + " (" +
-                                    directory.origin + ") cannot be read: " + failure.message());
-  }
   while (!failure && entry != boost::filesystem::directory_iterator()) {
     const Path& path = entry->path();
     if (path.extension() == ".so" && !path.stem().empty()) result.push_back(path);
     entry.increment(failure);
+  }
+  if (failure) {
+    const Error error = system_error(failure.value(), path_text(directory.path));
+    const std::string what =
+        "plugin directory " + path_text(directory.path) + " (" + directory.origin + ")";
+    if (is_fault_of_machine(error)) {
+      throw Error(error.kind(), error.code(), error.bare_message(), error.hint()).add_context(what);
+    }
+    const bool asked_for = directory.origin == "--plugin-dir";
+    if (asked_for || failure != boost::system::errc::no_such_file_or_directory) {
+      sink.log(LogLevel::warning, what + " cannot be read: " + failure.message());
+    }
   }
   std::sort(result.begin(), result.end());
   return result;
@@ -193,7 +202,7 @@ bool Host::scan(const Path& library, const std::string& origin) {
     add({real, origin, describe(real, options)});
     return true;
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted) throw;
+    if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
     refuse(library, origin, error);
     return false;
   }
@@ -232,7 +241,7 @@ Probe Host::ask(const Entry& entry, const Source& source) const {
     probe.reason = printable(probe.reason, kShownReason);
     return probe;
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted) throw;
+    if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
     const std::string reason = "cannot be asked: " + printable(error.message(), kShownReason);
     options_.sink->log(LogLevel::warning, "exporter " + quoted(entry.info->name) + " " + reason);
     return {0, reason};

@@ -31,9 +31,9 @@ std::string_view linker_words(std::string_view message) {
 }
 
 // The dynamic linker's reasons have no code, only text, so here, and only here, text decides.
-Error translate(const Path& library, std::string_view message) {
+Error translate(const Path& library, const Path& mapped_as, std::string_view message) {
   std::string_view reason = linker_words(message);
-  const std::string own_name = library.string() + ": ";
+  const std::string own_name = mapped_as.string() + ": ";
   if (reason.starts_with(own_name)) reason.remove_prefix(own_name.size());
   const auto contains = [&](std::string_view text) {
     return reason.find(text) != std::string_view::npos;
@@ -49,13 +49,15 @@ Error translate(const Path& library, std::string_view message) {
   return plugin_error("plugin.load", library, what);
 }
 
-boost::dll::shared_library map_library(const Path& library) {
+// Maps the file that was judged, not what its name has come to mean.
+boost::dll::shared_library map_library(const TrustedFile& file) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
+  const Path name = finds_by_origin(file.open()) ? file.pinned_by_directory() : file.pinned();
   try {
-    return boost::dll::shared_library(library, rtld_now | rtld_local);
+    return boost::dll::shared_library(name, rtld_now | rtld_local);
   } catch (const boost::system::system_error& error) {
-    throw translate(library, error.what());
+    throw translate(file.path(), name, error.what());
   }
 }
 
@@ -156,6 +158,8 @@ std::vector<typename Offer::Info> described(const Path& library,
 // What became of a library that was mapped. Kept for ever: its code must outlive everything that
 // came from it, and its entry runs once.
 struct Mapping {
+  // The dynamic linker remembers the directory of a library by its descriptor.
+  std::unique_ptr<const TrustedFile> file;
   boost::dll::shared_library handle;
   std::shared_ptr<const PluginLibrary> library;
   std::optional<Error> refusal;
@@ -184,24 +188,26 @@ PluginLibrary::PluginLibrary(Path path, const PluginDescriptor& descriptor)
 }
 
 Path check_library_file(const Path& library) {
-  const Path real = real_path(library);
-  check_elf(real);
-  check_trusted(real);
-  return real;
+  const TrustedFile file(library);
+  check_elf(file.open());
+  return file.path();
 }
 
 std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
-  const Path real = check_library_file(library);
+  auto file = std::make_unique<const TrustedFile>(library);
+  check_elf(file->open());
   static std::mutex& mutex = *new std::mutex;
   static auto& mappings = *new std::map<std::string, Mapping>;
   const std::lock_guard lock(mutex);
-  boost::dll::shared_library handle = map_library(real);
-  const auto [place, is_new] = mappings.try_emplace(real.string());
+  boost::dll::shared_library handle = map_library(*file);
+  file->check_unchanged();
+  const auto [place, is_new] = mappings.try_emplace(file->path().string());
   Mapping& mapping = place->second;
   if (is_new) {
+    mapping.file = std::move(file);
     mapping.handle = std::move(handle);
     try {
-      open(real, mapping);
+      open(mapping.file->path(), mapping);
     } catch (const Error& error) {
       mapping.refusal = error;
     }

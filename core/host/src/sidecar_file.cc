@@ -15,18 +15,15 @@ namespace {
 constexpr std::uint64_t kMaxSidecarBytes = 1 << 20;
 
 std::string read_text(const Path& file) {
-  try {
-    const InputFile input(file);
-    if (input.size() > kMaxSidecarBytes) {
-      throw Error(ErrorKind::plugin, "plugin.sidecar",
-                  path_text(file) + ": has " + human_bytes(input.size()) + ", expected at most " +
-                      human_bytes(kMaxSidecarBytes));
-    }
-    return input.read_text(0, input.size());
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::plugin) throw;
-    throw Error(ErrorKind::plugin, "plugin.unreadable", error.message(), error.hint());
+  const TrustedFile trusted(file);
+  const InputFile input = trusted.open();
+  if (input.size() > kMaxSidecarBytes) {
+    throw Error(
+        ErrorKind::plugin, "plugin.sidecar",
+        "has " + human_bytes(input.size()) + ", expected at most " + human_bytes(kMaxSidecarBytes))
+        .add_context(path_text(file));
   }
+  return input.read_text(0, input.size());
 }
 
 // The first line in which two texts differ, from both.
@@ -52,9 +49,7 @@ std::pair<std::string, std::string> first_difference(const std::string& a, const
 std::optional<PluginInfo> read_sidecar(const Path& library) {
   const Path file = sidecar_path(library);
   if (!boost::filesystem::exists(boost::filesystem::symlink_status(file))) return std::nullopt;
-  const std::string text = read_text(file);
-  check_trusted(real_path(file));
-  return parse_sidecar(text, file);
+  return parse_sidecar(read_text(file), file);
 }
 
 void check_same(const Path& library, const PluginInfo& described, const PluginInfo& loaded) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "craftbundle/base/error.h"
 
@@ -31,17 +32,17 @@ void require_regular(const Path& path, const struct stat& status) {
 
 }  // namespace
 
-InputFile::InputFile(const Path& path) : path_(path) {
+InputFile::InputFile(const Path& path, Path name) : path_(std::move(name)) {
   struct stat status {};
   // Looked at by name first: opening a device can act on it, and a socket cannot be opened at all.
-  if (::stat(path.c_str(), &status) != 0) throw system_error(errno, path_text(path));
-  require_regular(path, status);
+  if (::stat(path.c_str(), &status) != 0) throw system_error(errno, path_text(path_));
+  require_regular(path_, status);
   // O_NONBLOCK: should the name have become a FIFO meanwhile, opening it must not wait.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd_ < 0) throw system_error(errno, path_text(path));
+  if (fd_ < 0) throw system_error(errno, path_text(path_));
   try {
-    if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path));
-    require_regular(path, status);
+    if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
+    require_regular(path_, status);
   } catch (...) {
     ::close(fd_);
     throw;

@@ -222,7 +222,7 @@ TEST_F(Scanning, RefusesBadSidecars) {
   boost::filesystem::remove(sidecar_path(library));
   boost::filesystem::create_directory(sidecar_path(library));
   EXPECT_THAT(refusals(Host(only({directory_.path()}))),
-              ElementsAre("fixture_codecs.so plugin.unreadable"));
+              ElementsAre("fixture_codecs.so plugin.not_a_file"));
 }
 
 TEST_F(Scanning, WarnsOfAMissingDirectory) {

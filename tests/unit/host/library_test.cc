@@ -1,11 +1,30 @@
 #include "craftbundle/host/library.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <functional>
+#include <utility>
+
 #include "fixtures.h"
 #include "support/error_matchers.h"
+
+namespace {
+
+// What happens between the check of a library and the moment it is mapped; runs once.
+std::function<void()> before_mapping;
+
+}  // namespace
+
+// In front of the C library's, so that tests can act at the worst moment.
+extern "C" void* dlopen(const char* name, int flags) noexcept {
+  if (before_mapping) std::exchange(before_mapping, nullptr)();
+  using Function = void* (*)(const char*, int);
+  return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "dlopen"))(name, flags);
+}
 
 namespace craftbundle {
 namespace {
@@ -180,11 +199,126 @@ TEST_F(LibraryFile, MayBeWritableByTheOwnGroupOnly) {
   expect_refused("plugin.permissions", "is writable by group 1234", library);
 }
 
+TEST_F(LibraryFile, MustNotLieBelowADirectoryOfSomebodyElse) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  boost::filesystem::create_directories(directory_ / "theirs/own");
+  const Path library = copy_plugin("fixture_codecs", directory_ / "theirs/own");
+  const Path theirs = directory_ / "theirs";
+  ASSERT_EQ(::chown(theirs.c_str(), 1234, 1234), 0);
+  // Sticky or not: its owner may move what lies in it.
+  for (const mode_t mode : {0755u, 01755u}) {
+    ASSERT_EQ(::chmod(theirs.c_str(), mode), 0);
+    expect_refused("plugin.permissions", "/theirs: belongs to user 1234, expected user 0", library);
+  }
+  ASSERT_EQ(::chown(theirs.c_str(), 0, 1234), 0);
+  ASSERT_EQ(::chmod(theirs.c_str(), 0775), 0);
+  expect_refused("plugin.permissions", "/theirs: is writable by group 1234", library);
+  ASSERT_EQ(::chmod(theirs.c_str(), 01775), 0);
+  EXPECT_NO_THROW(check_library_file(library));
+}
+
+TEST_F(LibraryFile, SidecarsAreHeldToTheSame) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  const Path library = copy_plugin("fixture_codecs", directory_.path());
+  ASSERT_EQ(::chown(sidecar_path(library).c_str(), 1234, 1234), 0);
+  const Host host(testing::only({directory_.path()}));
+  ASSERT_EQ(host.refused().size(), 1u);
+  EXPECT_EQ(host.refused()[0].code, "plugin.permissions");
+  EXPECT_THAT(host.refused()[0].reason, HasSubstr("belongs to user 1234, expected user 0"));
+}
+
+// Two directories change names while a library is between check and load.
+class ExchangedLibrary : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    boost::filesystem::create_directories(directory_ / "checked");
+    boost::filesystem::create_directories(directory_ / "other");
+  }
+  void TearDown() override { before_mapping = nullptr; }
+
+  void exchange_directories() {
+    boost::filesystem::rename(directory_ / "checked", directory_ / "aside");
+    boost::filesystem::rename(directory_ / "other", directory_ / "checked");
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(ExchangedLibrary, IsTheOneThatWasJudged) {
+  const Path library = copy_plugin("fixture_codecs", directory_ / "checked");
+  boost::filesystem::copy_file(testing::fixture("good/fixture_twins.so"),
+                               directory_ / "other/fixture_codecs.so");
+  before_mapping = [&] { exchange_directories(); };
+  EXPECT_EQ(PluginLibrary::load(library)->info().name, "fixture_codecs");
+  EXPECT_FALSE(before_mapping);
+  EXPECT_TRUE(testing::is_mapped(directory_ / "aside/fixture_codecs.so"));
+  EXPECT_FALSE(testing::is_mapped(directory_ / "checked/fixture_codecs.so"));
+}
+
+TEST_F(ExchangedLibrary, FindsItsOwnNeighbours) {
+  const Path library = directory_ / "checked/neighbours.so";
+  boost::filesystem::copy_file(testing::fixture("origin/neighbours.so"), library);
+  boost::filesystem::copy_file(testing::fixture("origin/libneighbour.so"),
+                               directory_ / "checked/libneighbour.so");
+  before_mapping = [&] { exchange_directories(); };
+  EXPECT_EQ(PluginLibrary::load(library)->info().name, "neighbours");
+  EXPECT_TRUE(testing::is_mapped(directory_ / "aside/libneighbour.so"));
+}
+
+TEST_F(ExchangedLibrary, IsFoundOutWhenItIsAnotherFile) {
+  const Path library = copy_plugin("fixture_codecs", directory_ / "checked");
+  before_mapping = [&] {
+    boost::filesystem::rename(library, directory_ / "aside.so");
+    boost::filesystem::copy_file(testing::fixture("good/fixture_twins.so"), library);
+  };
+  expect_error(ErrorKind::plugin, "plugin.changed", HasSubstr("changed while it was loaded"),
+               [&] { PluginLibrary::load(library); });
+  EXPECT_FALSE(testing::is_mapped(library));
+}
+
+TEST_F(ExchangedLibrary, IsFoundOutWhenItWasWritten) {
+  const Path library = copy_plugin("fixture_codecs", directory_ / "checked");
+  before_mapping = [&] { ASSERT_EQ(::chmod(library.c_str(), 0700), 0); };
+  expect_error(ErrorKind::plugin, "plugin.changed", HasSubstr("changed while it was loaded"),
+               [&] { PluginLibrary::load(library); });
+}
+
+// Too few descriptors are no fault of a plugin.
+TEST_F(LibraryFile, IsNotBlamedForTheMachine) {
+  const Path library = copy_plugin("fixture_codecs", directory_.path());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto refusal_with = [&](rlim_t descriptors) -> std::optional<Error> {
+    const rlimit few{descriptors, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    std::optional<Error> error;
+    try {
+      const Host host(testing::only({directory_.path()}));
+      EXPECT_TRUE(host.refused().empty());
+    } catch (const Error& thrown) {
+      error = thrown;
+    }
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    return error;
+  };
+  // From none that are left to more than enough: never a plugin that is missing without a word.
+  int failures = 0;
+  for (rlim_t descriptors = 3; descriptors < 12; ++descriptors) {
+    const std::optional<Error> error = refusal_with(descriptors);
+    if (!error) continue;
+    ++failures;
+    EXPECT_EQ(error->kind(), ErrorKind::system);
+    EXPECT_EQ(error->code(), "io.emfile");
+    EXPECT_THAT(error->message(), HasSubstr("Too many open files"));
+  }
+  EXPECT_GT(failures, 0);
+}
+
 TEST_F(LibraryFile, MustBelongToRootOrThisUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   const Path library = copy_plugin("fixture_codecs", directory_.path());
   ASSERT_EQ(::chown(library.c_str(), 1234, 1234), 0);
-  expect_refused("plugin.permissions", "belongs to user 1234, expected root or user 0", library);
+  expect_refused("plugin.permissions", "belongs to user 1234, expected user 0", library);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "craftbundle/base/export.h"
+#include "craftbundle/io/input_file.h"
 #include "craftbundle/io/path.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
@@ -14,6 +15,11 @@ namespace CRAFTBUNDLE_API craftbundle {
 // process with SIGBUS). Throws Error(plugin): "plugin.unreadable", "plugin.not_a_file",
 // "plugin.not_elf", "plugin.truncated", "plugin.wrong_arch", "plugin.not_shared".
 void check_elf(const Path& library);
+void check_elf(const InputFile& library);
+
+// Whether it looks for what it needs beside itself ($ORIGIN in DT_RPATH or DT_RUNPATH). Throws as
+// check_elf, and "plugin.not_elf" when the tables do not hold together.
+bool finds_by_origin(const InputFile& library);
 
 // What a library needs and offers, by its dynamic section and symbol table.
 struct ElfNames {

@@ -118,7 +118,9 @@ class Host {
 
   // Reads the search path. Maps no library with a sidecar; a library without one is described by a
   // child process (time limit `scan_limit`), so that a crash or hang is a refusal and nothing more.
-  // Throws Error(interrupted) on cancellation; whatever is wrong with a library is in refused().
+  // Throws Error: interrupted on cancellation; system when a directory or library cannot be read
+  // through no fault of its own (too many open files, a failing disk). Whatever is wrong with a
+  // library is in refused().
   explicit Host(Options options);
   Host() : Host(Options()) {}
   Host(const Host&) = delete;

@@ -17,13 +17,15 @@ class PluginLibrary {
  public:
   // Judges the file (trusted owner and permissions, ELF header of this machine, complete segments),
   // maps it with all symbols bound now and kept local, judges its descriptor, and runs its entry.
+  // What is mapped is the file that was judged, whatever its name means meanwhile.
   // A library that was mapped before in this process gives the same object, or the same error: its
   // entry runs once. Thread: any.
   //
   // Throws Error(plugin): as check_library_file(), "plugin.undefined_symbol",
   // "plugin.missing_dependency", "plugin.load", "plugin.no_entry", "plugin.abi",
   // "plugin.interface", "plugin.descriptor", "plugin.entry", "plugin.info"; version messages state
-  // both sides. REQUIRES: `library` is absolute.
+  // both sides; "plugin.changed" when something wrote to the file meanwhile. REQUIRES: `library` is
+  // absolute.
   static std::shared_ptr<const PluginLibrary> load(const Path& library);
 
   // For load(): judges the descriptor of a mapped library and runs its entry.
@@ -46,10 +48,11 @@ class PluginLibrary {
 };
 
 // The part of load() that maps nothing: whether the file may be loaded at all; its path without
-// links. The file and its
-// directory must belong to root or to this user and be writable by nobody else (a group with the
-// owner's own number may), and no directory above may be open to everyone without being sticky.
-// Throws Error(plugin): "plugin.permissions", and as check_elf() (elf.h).
+// links. The file and every directory above it must belong to root or to this user and be writable
+// by nobody else (a group with the owner's own number may; a sticky directory above the file's own
+// may be open). Throws Error: plugin "plugin.permissions", "plugin.unreadable",
+// "plugin.not_a_file", and as check_elf() (elf.h); system when there are no more descriptors or the
+// disk fails, which says nothing about the library.
 Path check_library_file(const Path& library);
 
 }  // namespace craftbundle

@@ -19,7 +19,9 @@ class InputFile {
  public:
   // Opens `path` (O_CLOEXEC). Throws system ("io.enoent", "io.eacces", ...) when it cannot be
   // opened and input ("io.not_a_file") when it is a directory, FIFO, socket or device.
-  explicit InputFile(const Path& path);
+  explicit InputFile(const Path& path) : InputFile(path, path) {}
+  // Opens `path`, which messages and path() call `name`: for a file that is held by a descriptor.
+  InputFile(const Path& path, Path name);
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
   ~InputFile();
