@@ -251,6 +251,64 @@ stages:
   EXPECT_EQ(stage("use")["state"], "up to date");
 }
 
+TEST_F(RunTest, SecretsAreKeptNowhere) {
+  script(R"(
+vars: {token: '${oc.env:CRAFTBUNDLE_TEST_TOKEN}', password: none}
+stages:
+  use:
+    command: [/bin/sh, -c, 'test "$HF_TOKEN" = "$1" && test "$PASSWORD"', sh, '${token}']
+    env: {HF_TOKEN: '${oc.env:CRAFTBUNDLE_TEST_TOKEN}', PASSWORD: '${password}'}
+    secret: PASSWORD
+  tell:
+    needs: use
+    command: [/bin/sh, -c, 'echo "the token is $HF_TOKEN"; exit 1']
+    env: {HF_TOKEN: '${token}'}
+)");
+  std::string shown;
+  std::string token = "first-token";
+  const auto call = [&](std::vector<std::string> arguments) {
+    const ProgramResult result =
+        Program(std::move(arguments), directory.path(), {{"CRAFTBUNDLE_TEST_TOKEN", token}}).wait();
+    shown += result.output + result.errors;
+    return result;
+  };
+  const auto run_with = [&](const std::string& password, const std::string& format) {
+    return call(command({"--set", "password=" + password, "--keep-going", format}));
+  };
+  run_with("first-password", "--json");
+  EXPECT_EQ(fs::status(directory / ".craftbundle/run.yaml").permissions(), fs::owner_all);
+  for (const auto& [name, text] : tree(".craftbundle")) {
+    if (Path(name).extension() != ".json" || name.find("stages/") == std::string::npos) continue;
+    EXPECT_EQ(fs::status(directory / ".craftbundle" / name).permissions(),
+              fs::owner_read | fs::owner_write)
+        << name;
+  }
+  // Nothing to do for what is as it was.
+  run_with("first-password", "--json");
+  EXPECT_THAT(shown, HasSubstr("nothing it depends on has changed"));
+  EXPECT_THAT(shown, HasSubstr("the token is ***"));
+  token = "second-token";
+  const std::vector<std::string> set = {"--set", "password=second-password"};
+  const ProgramResult why =
+      call({CRAFTBUNDLE_PROGRAM, "explain", "run.yaml", "use", set[0], set[1]});
+  EXPECT_THAT(why.output, HasSubstr("word 5 has changed"));
+  EXPECT_THAT(why.output, HasSubstr("environment variable HF_TOKEN has changed"));
+  EXPECT_THAT(why.output, HasSubstr("environment variable PASSWORD has changed"));
+  call(command({set[0], set[1], "--dry-run"}));
+  for (const char* engine : {"make", "ninja"}) call(command({"--emit", engine}));
+  run_with("second-password", "-v");
+
+  for (const auto& [name, text] : tree(".")) {
+    // What programs print themselves.
+    if (Path(name).extension() == ".log") continue;
+    shown += text;
+  }
+  for (const char* secret : {"first-token", "second-token", "first-password", "second-password"}) {
+    EXPECT_EQ(shown.find(secret), std::string::npos)
+        << secret << " in ..." << shown.substr(shown.find(secret), 200);
+  }
+}
+
 TEST_F(RunTest, TwoRunsOfAScriptDoNotMix) {
   script("stages: {wait: {command: [sh, -c, 'touch there; sleep 30']}}\n");
   Program first(command({}), directory.path());

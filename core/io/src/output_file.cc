@@ -101,6 +101,12 @@ void OutputFile::create_hidden() {
               path_text(directory_) + ": no free temporary name was found");
 }
 
+void OutputFile::make_private() {
+  if (::fchmod(fd_, S_IRUSR | S_IWUSR) != 0) {
+    throw system_error(errno, path_text(directory_) + ": making a file private");
+  }
+}
+
 void OutputFile::write(std::span<const std::byte> bytes) {
   const Hasher::Pass pass(hasher_.get(), bytes);
   while (!bytes.empty()) {

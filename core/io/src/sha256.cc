@@ -1,6 +1,7 @@
 #include "craftbundle/io/sha256.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,10 @@
 
 namespace craftbundle {
 namespace {
+
+void require(bool done) {
+  if (!done) throw Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
+}
 
 class Digest {
  public:
@@ -29,9 +34,6 @@ class Digest {
   }
 
  private:
-  static void require(bool done) {
-    if (!done) throw Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
-  }
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
@@ -41,6 +43,14 @@ std::string sha256_of_text(std::string_view text) {
   Digest digest;
   digest.update(std::as_bytes(std::span(text)));
   return digest.finish();
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view text) {
+  std::array<std::uint8_t, 32> digest{};
+  require(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+               reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
+               nullptr) != nullptr);
+  return hex(digest);
 }
 
 std::string sha256_of_file(const InputFile& file, const Cancellation& cancellation,

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/filesystem.hpp>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
@@ -22,6 +24,15 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
 constexpr std::uint64_t kMaxRecord = 64U << 20;
+constexpr const char* kDigestKeyFile = "digest-key";
+constexpr std::uint64_t kMaxDigestKey = 1024;
+
+std::string random_key() {
+  std::random_device random;
+  std::string key;
+  while (key.size() < 32) key += static_cast<char>(random() & 0xFFu);
+  return key;
+}
 
 std::string_view to_string(StageRecord::State state) {
   switch (state) {
@@ -115,7 +126,8 @@ std::string fingerprint_of(const StageRecord& record) {
   return fingerprint(key);
 }
 
-Journal::Journal(Path directory) : directory_(std::move(directory)) {}
+Journal::Journal(Path directory)
+    : directory_(std::move(directory)), new_digest_key_(random_key()) {}
 
 Journal::~Journal() {
   for (const int lock : locks_) ::close(lock);
@@ -130,6 +142,9 @@ void Journal::create_directories() {
                          "choose another place for what a run remembers with --state-dir");
     }
   }
+  // Somebody else's directory stays as it is.
+  ::chmod(directory_.c_str(), S_IRWXU);
+  keep_digest_key();
   // What lies here is of no use to anyone's repository.
   const Path ignore = directory_ / ".gitignore";
   boost::system::error_code ignored;
@@ -139,9 +154,34 @@ void Journal::create_directories() {
   file.publish(ignore, true);
 }
 
+void Journal::keep_digest_key() {
+  if (kept_digest_key()) return;
+  OutputFile file(directory_, Durability::sync);
+  file.make_private();
+  file.write(new_digest_key_);
+  try {
+    file.publish(directory_ / kDigestKeyFile, false);
+  } catch (const Error& error) {
+    // Another run of a stage was first.
+    if (error.code() != "target.exists") throw;
+  }
+}
+
+std::optional<std::string> Journal::kept_digest_key() const {
+  const Path path = directory_ / kDigestKeyFile;
+  boost::system::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  const InputFile file(path);
+  return file.read_text(0, std::min<std::uint64_t>(file.size(), kMaxDigestKey));
+}
+
+std::string Journal::digest(std::string_view secret) const {
+  return "hmac-sha256:" + hmac_sha256(kept_digest_key().value_or(new_digest_key_), secret);
+}
+
 void Journal::take_lock(const Path& file, bool shared, const std::string& what) {
   create_directories();
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) throw system_error(errno, path_text(file));
   if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     const int error = errno;
@@ -187,6 +227,7 @@ std::optional<StageRecord> Journal::read(const std::string& stage) const {
 void Journal::write(const StageRecord& record) {
   create_directories();
   OutputFile file(directory_ / "stages", Durability::sync);
+  file.make_private();
   file.write(to_json(record).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   file.publish(record_path(record.stage), true);
 }

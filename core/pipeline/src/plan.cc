@@ -125,6 +125,9 @@ class Judge {
       }
     }
     verdict.key = stage.stage->key();
+    for (KeyPart& part : verdict.key) {
+      if (part.kind == KeyPart::Kind::secret) part.value = context_.journal.digest(part.value);
+    }
     verdict.key.insert(verdict.key.begin(), {"kind", stage.kind});
     for (const StageOutput& output : stage.stage->outputs()) {
       verdict.key.push_back(
@@ -205,6 +208,8 @@ class Judge {
         return part.value == kMissing ? " are missing" : " have changed";
       case KeyPart::Kind::stage:
         return " was done in another way";
+      case KeyPart::Kind::secret:
+        return " has changed";
       case KeyPart::Kind::setting:
       case KeyPart::Kind::place:
         break;

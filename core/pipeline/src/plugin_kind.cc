@@ -1,4 +1,5 @@
 // Stages of the kinds that plugins offer.
+#include <algorithm>
 #include <boost/filesystem.hpp>
 #include <map>
 
@@ -78,11 +79,13 @@ class Context final : public ReadingContext<StageContext> {
 
 class PluginStage final : public Stage {
  public:
+  // `secret`: names of options whose values come from the environment.
   PluginStage(StageKindInfo info, std::vector<StageInput> inputs, std::vector<OptionValue> options,
-              std::optional<Path> to, Path directory)
+              std::vector<std::string> secret, std::optional<Path> to, Path directory)
       : info_(std::move(info)),
         inputs_(std::move(inputs)),
         options_(std::move(options)),
+        secret_(std::move(secret)),
         to_(std::move(to)),
         directory_(std::move(directory)) {}
 
@@ -99,7 +102,9 @@ class PluginStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key = {{"revision", std::to_string(info_.revision)}};
     for (const OptionValue& option : options_) {
-      key.push_back({"option " + option.name, option.value});
+      const bool secret = std::ranges::count(secret_, option.name) != 0;
+      key.push_back({"option " + option.name, option.value,
+                     secret ? KeyPart::Kind::secret : KeyPart::Kind::setting});
     }
     return key;
   }
@@ -144,6 +149,7 @@ class PluginStage final : public Stage {
   StageKindInfo info_;
   std::vector<StageInput> inputs_;
   std::vector<OptionValue> options_;
+  std::vector<std::string> secret_;
   std::optional<Path> to_;
   Path directory_;  // of the script
 };
@@ -177,7 +183,13 @@ class PluginReader final : public StageReader {
     const std::optional<std::vector<OptionValue>> options = read_options(fields);
     const std::optional<Path> to = fields.path("to");
     if (inputs.empty() || !options || (!to && info_.output != Output::none)) return nullptr;
-    return std::make_unique<PluginStage>(info_, std::move(inputs), *options, to,
+    std::vector<std::string> secret;
+    if (const YamlNode* written = fields.find("options")) {
+      for (const YamlNode::Entry& option : written->entries) {
+        if (option.value.from_environment) secret.push_back(option.key.text);
+      }
+    }
+    return std::make_unique<PluginStage>(info_, std::move(inputs), *options, std::move(secret), to,
                                          fields.path_of("."));
   }
 

@@ -32,21 +32,22 @@ ConfigNode to_config(const YamlNode& node) {
   return config;
 }
 
-YamlNode from_config(const ConfigNode& config, const YamlMark& mark) {
+YamlNode from_config(const ConfigNode& config, const YamlMark& mark, bool from_environment) {
   YamlNode node;
   node.mark = mark;
+  node.from_environment = from_environment;
   if (const auto* text = config.get_if<std::string>()) {
     node.text = *text;
   } else if (const auto* list = config.get_if<ConfigNode::List>()) {
     node.type = YamlNode::Type::list;
-    for (const ConfigNode& item : *list) node.items.push_back(from_config(item, mark));
+    for (const ConfigNode& item : *list) node.items.push_back(from_config(item, mark, from_environment));
   } else if (const auto* mapping = config.get_if<ConfigNode::Mapping>()) {
     node.type = YamlNode::Type::map;
     for (const ConfigEntry& entry : *mapping) {
       YamlNode key;
       key.mark = mark;
       key.text = key_text(entry.key);
-      node.entries.push_back({std::move(key), from_config(entry.value, mark)});
+      node.entries.push_back({std::move(key), from_config(entry.value, mark, from_environment)});
     }
   }
   return node;
@@ -64,8 +65,10 @@ void list_paths(const ConfigNode& node, const std::string& prefix,
 
 }  // namespace
 
-Variables::Variables(const YamlNode& vars, Resolver resolver)
-    : root_(to_config(vars)), resolver_(std::move(resolver)) {}
+Variables::Variables(const YamlNode& vars, Resolver resolver, const std::size_t& environment_reads)
+    : root_(to_config(vars)),
+      resolver_(std::move(resolver)),
+      environment_reads_(&environment_reads) {}
 
 void Variables::set(const std::string& name, const YamlNode& value) {
   auto& entries = std::get<ConfigNode::Mapping>(root_.value);
@@ -76,7 +79,9 @@ void Variables::set(const std::string& name, const YamlNode& value) {
 YamlNode Variables::resolve_text(const YamlNode& node) const {
   if (!has_interpolation(node.text)) return node;
   try {
-    return from_config(interpolate(root_, node.text, resolver_), node.mark);
+    const std::size_t reads_before = *environment_reads_;
+    const ConfigNode value = interpolate(root_, node.text, resolver_);
+    return from_config(value, node.mark, *environment_reads_ != reads_before);
   } catch (const Error& error) {
     if (error.code() != "config.interpolation") throw;
     std::string message = error.message();
@@ -106,15 +111,18 @@ YamlNode Variables::resolve(const YamlNode& node) const {
   return result;
 }
 
-Resolver environment_resolver(const Environment& environment, Resolver other) {
-  return [environment, other = std::move(other)](
+Resolver environment_resolver(const Environment& environment, std::size_t& reads, Resolver other) {
+  return [environment, &reads, other = std::move(other)](
              const std::string& name, const std::vector<std::string>& arguments) -> std::string {
     if (name != "oc.env") return other(name, arguments);
     if (arguments.empty() || arguments.size() > 2 || arguments[0].empty()) {
       throw Error(ErrorKind::usage, "script.variable",
                   "oc.env takes the name of an environment variable and a default");
     }
-    if (auto value = environment(arguments[0])) return *std::move(value);
+    if (auto value = environment(arguments[0])) {
+      ++reads;
+      return *std::move(value);
+    }
     if (arguments.size() == 2) return arguments[1];
     throw Error(ErrorKind::usage, "script.variable",
                 "the environment variable " + quoted(arguments[0]) + " is not set",

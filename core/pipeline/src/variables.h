@@ -13,12 +13,14 @@ namespace craftbundle {
 // The variables that one stage sees. Copies share nothing.
 class Variables {
  public:
-  Variables(const YamlNode& vars, Resolver resolver);
+  // `environment_reads` counts how often `resolver` has taken a value from the environment.
+  Variables(const YamlNode& vars, Resolver resolver, const std::size_t& environment_reads);
 
   // A variable that hides one of the script (an axis of a matrix).
   void set(const std::string& name, const YamlNode& value);
 
-  // `node` with every interpolation in it resolved, keys too; marks stay those of `node`. Throws
+  // `node` with every interpolation in it resolved, keys too; marks stay those of `node`. What
+  // holds a value of the environment says so (YamlNode::from_environment). Throws
   // Error(usage, "script.variable").
   YamlNode resolve(const YamlNode& node) const;
 
@@ -27,9 +29,11 @@ class Variables {
 
   ConfigNode root_;
   Resolver resolver_;
+  const std::size_t* environment_reads_;
 };
 
-// Answers oc.env; anything else is passed to `other`.
-Resolver environment_resolver(const Environment& environment, Resolver other);
+// Answers oc.env and counts in `reads` how often a variable was set; anything else is passed to
+// `other`.
+Resolver environment_resolver(const Environment& environment, std::size_t& reads, Resolver other);
 
 }  // namespace craftbundle

@@ -43,7 +43,8 @@ class Builder {
           ScriptProblems& problems)
       : script_(script), kinds_(kinds), problems_(problems) {
     resolver_ = environment_resolver(
-        environment, [this](const std::string& name, const std::vector<std::string>& words) {
+        environment, environment_reads_,
+        [this](const std::string& name, const std::vector<std::string>& words) {
           return answer(name, words);
         });
   }
@@ -63,7 +64,7 @@ class Builder {
   // Matrices -------------------------------------------------------------------------------------
 
   void expand(const ScriptStage& stage) {
-    const Variables variables(script_.vars, resolver_);
+    const Variables variables(script_.vars, resolver_, environment_reads_);
     const StageReader* kind = find_kind(stage);
     const YamlNode* matrix = stage.body.find("matrix");
     std::vector<Combination> combinations = {{}};
@@ -404,6 +405,7 @@ class Builder {
   const StageReaders& kinds_;
   ScriptProblems& problems_;
   Resolver resolver_;
+  std::size_t environment_reads_ = 0;
   std::deque<Draft> drafts_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::vector<std::size_t> reading_;  // stages being read, outermost first

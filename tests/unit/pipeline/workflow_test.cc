@@ -67,7 +67,7 @@ stages:
   a: {command: [echo, '${runs.${size}}', '${base}', '${other}', '\${plain}']}
 )");
   EXPECT_THAT(messages, IsEmpty());
-  EXPECT_EQ(what(workflow, "a"), "echo 9f2c from the environment a, b ${plain}");
+  EXPECT_EQ(what(workflow, "a"), "echo 9f2c *** a, b ${plain}");
 }
 
 TEST_F(WorkflowTest, ValuesStayAsTyped) {

@@ -54,13 +54,16 @@ class OutputFile {
   // ("io.enospc"). File systems that cannot reserve are accepted silently.
   void reserve(std::uint64_t bytes);
 
+  // Only this user may read and write it, whatever the umask.
+  void make_private();
+
   // Makes every following write() part of the SHA-256. REQUIRES: size() == 0.
   void hash_contents();
   // SHA-256 of what was written so far, in hexadecimal. REQUIRES: hash_contents() was called.
   std::string sha256() const;
 
   // Flushes (Durability::sync) and gives the file the name `target`, in the same file system as
-  // `directory`; permissions are 0666 less the umask. An existing file is replaced atomically when
+  // `directory`; permissions are 0666 less the umask, or those of make_private(). An existing file is replaced atomically when
   // `replace`, else it is an error of kind usage ("target.exists"). With Durability::sync the
   // directory is flushed too. On failure nothing has changed at `target`: an old file comes back
   // when the directory cannot be flushed (file systems that cannot exchange names keep the new

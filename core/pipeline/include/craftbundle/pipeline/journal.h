@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "craftbundle/base/export.h"
@@ -45,11 +46,14 @@ struct StageRecord {
   std::string error;     // failed: its message
 };
 
-// A digest of a key.
+// A digest of a key, which holds no secret as it is.
 std::string fingerprint(const std::vector<KeyPart>& key);
 // Of everything that decided the result.
 std::string fingerprint_of(const StageRecord& record);
 
+// Only this user may read what is remembered, whatever the umask: its directory has mode 0700, and
+// its records 0600.
+//
 // Thread: all functions may be called concurrently.
 class Journal {
  public:
@@ -72,6 +76,10 @@ class Journal {
   // On disk when it returns.
   void write(const StageRecord& record);
 
+  // Tells values apart without giving them away: a digest under a random key that is kept beside
+  // the records. Before anything is kept, digests are only good for this object. Throws system.
+  std::string digest(std::string_view secret) const;
+
   // File for what programs of a stage print.
   Path log(const std::string& stage) const;
   // Every file state of all records, by path.
@@ -81,8 +89,12 @@ class Journal {
   Path record_path(const std::string& stage) const;
   void take_lock(const Path& file, bool shared, const std::string& what);
   void create_directories();
+  void keep_digest_key();
+
+  std::optional<std::string> kept_digest_key() const;
 
   Path directory_;
+  std::string new_digest_key_;  // until one is kept
   mutable std::mutex mutex_;
   std::vector<int> locks_;
 };

@@ -58,9 +58,10 @@ struct KeyPart {
     contents,  // of an input: a digest, or "missing"
     stage,     // that comes before: a digest of its key
     place,     // of an output
+    secret,    // a setting that is remembered as a keyed digest only
   };
-  std::string name;  // for people: "option state"
-  std::string value;
+  std::string name;   // for people: "option state"
+  std::string value;  // secret: as it is in Stage::key(), a digest everywhere else
   Kind kind = Kind::setting;
 
   friend bool operator==(const KeyPart&, const KeyPart&) = default;

@@ -30,6 +30,8 @@ struct YamlNode {
   std::string text;
   std::vector<YamlNode> items;
   std::vector<Entry> entries;  // keys are unique
+  // Set by those who put variables in: the value may be a secret.
+  bool from_environment = false;
 
   // The value of a map's key; nullptr when there is none or this is no map.
   const YamlNode* find(std::string_view key) const;
