@@ -51,6 +51,7 @@ InputFile::InputFile(const Path& path, Path name) : path_(std::move(name)) {
   device_ = status.st_dev;
   inode_ = status.st_ino;
   modified_ns_ = nanoseconds(status.st_mtim);
+  changed_ns_ = nanoseconds(status.st_ctim);
 }
 
 InputFile::~InputFile() { ::close(fd_); }
@@ -84,7 +85,7 @@ void InputFile::check_unchanged() const {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
   if (static_cast<std::uint64_t>(status.st_size) != size_ ||
-      nanoseconds(status.st_mtim) != modified_ns_) {
+      nanoseconds(status.st_mtim) != modified_ns_ || nanoseconds(status.st_ctim) != changed_ns_) {
     throw Error(ErrorKind::input, "io.changed", "changed while it was read",
                 "try again when nothing writes to it")
         .add_context(path_text(path_));

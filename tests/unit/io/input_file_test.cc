@@ -1,5 +1,6 @@
 #include "craftbundle/io/input_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -56,6 +57,28 @@ TEST(InputFile, ShrinkingIsAnErrorNotASignal) {
   expect_error(ErrorKind::input, "io.truncated",
                Eq(path.string() + ": ends at byte 4, 2 more were expected"),
                [&] { file.read(2, buffer); });
+  expect_error(ErrorKind::input, "io.changed", Eq(path.string() + ": changed while it was read"),
+               [&] { file.check_unchanged(); });
+}
+
+// Whoever writes can set the time of the last write back, and with it the look of the file.
+TEST(InputFile, OverwrittenFileWithItsOldTimesIsChanged) {
+  const TemporaryDirectory directory;
+  const Path path = directory / "file";
+  write_file(path, "0123456789");
+  const InputFile file(path);
+  struct stat before {};
+  ASSERT_EQ(::stat(path.c_str(), &before), 0);
+  struct stat after = before;
+  // Times stand still for some milliseconds.
+  while (after.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+         after.st_ctim.tv_nsec == before.st_ctim.tv_nsec) {
+    write_file(path, "9876543210");
+    const timespec times[] = {before.st_atim, before.st_mtim};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+    ASSERT_EQ(::stat(path.c_str(), &after), 0);
+  }
+  ASSERT_EQ(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
   expect_error(ErrorKind::input, "io.changed", Eq(path.string() + ": changed while it was read"),
                [&] { file.check_unchanged(); });
 }

@@ -36,8 +36,9 @@ class InputFile {
   void read(std::uint64_t offset, std::span<std::byte> buffer) const;
   std::string read_text(std::uint64_t offset, std::size_t length) const;
 
-  // Throws input ("io.changed") when size or modification time differ from those at opening.
-  // Called after the last byte was taken, so that a copy never mixes two versions of a file.
+  // Throws input ("io.changed") when size or times differ from those at opening; the time of the
+  // last change too, which nobody can set back. Called after the last byte was taken, so that a
+  // copy never mixes two versions of a file.
   void check_unchanged() const;
 
   // Whether `other` names this very file (device and inode), also through links.
@@ -55,6 +56,7 @@ class InputFile {
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
   std::int64_t modified_ns_ = 0;
+  std::int64_t changed_ns_ = 0;
 };
 
 }  // namespace craftbundle
