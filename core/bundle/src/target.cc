@@ -19,6 +19,8 @@ std::string foreign_reason(const Path& directory, const std::vector<std::string>
   try {
     read_manifest(directory);
   } catch (const Error& error) {
+    // A disk that fails says nothing about whose directory it is.
+    if (error.kind() == ErrorKind::system) throw;
     return "its manifest cannot be read: " + error.message();
   }
   const std::vector<std::string> files = files_of_bundle(directory, known);
@@ -56,7 +58,8 @@ std::vector<std::string> files_of_bundle(const Path& directory,
     if (const auto manifest = read_manifest(directory)) {
       for (const ManifestFile& file : manifest->files) files.push_back(file.name);
     }
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::system) throw;
     // Then it names nothing.
   }
   files.emplace_back(kManifestFile);
