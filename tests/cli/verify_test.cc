@@ -630,7 +630,8 @@ std::vector<Fault> config_faults() {
                 "'${sample_rate}' refers to itself [config.interpolation]\n" +
                     kMakeAgain),
       in_config("NoYaml", kLm, "  num_heads: 2\n", "  num_heads: [2\n",
-                "state_dict.bin: xp.cfg: line 276, column 13: end of sequence flow not found "
+                "state_dict.bin: xp.cfg: line 276, column 13: expected ',' or the end of the "
+                "collection, found ':' "
                 "[config.syntax]\n" +
                     kMakeAgain),
       in_config("NoYamlInACodec", kCodec, "rvq:\n", "rvq: [\n",

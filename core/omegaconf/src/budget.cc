@@ -9,17 +9,22 @@
 
 namespace craftbundle::omegaconf {
 
+void check_depth(std::size_t depth) {
+  if (depth <= limits::kConfigDepth) return;
+  throw Error(
+      ErrorKind::input, "config.depth",
+      "the configuration nests deeper than " + std::to_string(limits::kConfigDepth) + " levels");
+}
+
+void throw_too_many_values() {
+  throw Error(
+      ErrorKind::input, "config.size",
+      "the configuration has more than " + std::to_string(limits::kConfigNodes) + " values");
+}
+
 void Budget::spend(std::size_t depth, std::size_t text_bytes) {
-  if (depth > limits::kConfigDepth) {
-    throw Error(
-        ErrorKind::input, "config.depth",
-        "the configuration nests deeper than " + std::to_string(limits::kConfigDepth) + " levels");
-  }
-  if (++nodes_ > limits::kConfigNodes) {
-    throw Error(
-        ErrorKind::input, "config.size",
-        "the configuration has more than " + std::to_string(limits::kConfigNodes) + " values");
-  }
+  check_depth(depth);
+  if (++nodes_ > limits::kConfigNodes) throw_too_many_values();
   spend_key(text_bytes);
 }
 
@@ -29,18 +34,6 @@ void Budget::spend_key(std::size_t text_bytes) {
     throw Error(
         ErrorKind::input, "config.size",
         "the configuration holds more than " + human_bytes(limits::kConfigTextBytes) + " of text");
-  }
-}
-
-void Budget::spend_tree(const ConfigNode& node, std::size_t depth) {
-  spend(depth, text_size(node));
-  if (const auto* list = node.get_if<ConfigNode::List>()) {
-    for (const ConfigNode& item : *list) spend_tree(item, depth + 1);
-  } else if (const auto* mapping = node.get_if<ConfigNode::Mapping>()) {
-    for (const ConfigEntry& entry : *mapping) {
-      spend_key(text_size(entry.key));
-      spend_tree(entry.value, depth + 1);
-    }
   }
 }
 

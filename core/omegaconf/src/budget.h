@@ -9,19 +9,21 @@
 
 namespace craftbundle::omegaconf {
 
+// Throws Error(input, "config.depth") for a node at `depth` (the root has 0) beyond the limit.
+void check_depth(std::size_t depth);
+
+[[noreturn]] void throw_too_many_values();  // Error(input, "config.size")
+
 // Counts what a tree holds. Sharing (aliases, objects referred to twice) counts each time: the tree
 // holds copies.
 class Budget {
  public:
-  // One more node at `depth` (the root has 0) with `text_bytes` of text. Throws Error(input,
-  // "config.depth" or "config.size").
+  // One more node at `depth` with `text_bytes` of text. Throws Error(input, "config.depth" or
+  // "config.size").
   void spend(std::size_t depth, std::size_t text_bytes);
 
   // A key. Only its text counts.
   void spend_key(std::size_t text_bytes);
-
-  // All nodes of `node`, which goes to `depth`.
-  void spend_tree(const ConfigNode& node, std::size_t depth);
 
  private:
   std::size_t nodes_ = 0;

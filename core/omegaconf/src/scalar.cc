@@ -234,7 +234,7 @@ class BigDecimal {
 
 int digit_value(char c) {
   if (is_digit(c)) return c - '0';
-  return (c >= 'a' ? c - 'a' : c - 'A') + 10;
+  return c - 'a' + 10;
 }
 
 Integer make_integer(bool negative, const std::string& magnitude) {
@@ -278,6 +278,37 @@ std::optional<double> parse_decimal(std::string_view text) {
   return large ? std::numeric_limits<double>::infinity() : 0.0;
 }
 
+// `text` as Python's int() and float() look at it: without white space around it, the digits of all
+// scripts as ASCII's, in lower case. nullopt for characters that are in no number.
+std::optional<std::string> number_text(std::u32string_view text) {
+  while (!text.empty() && is_python_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_python_space(text.back())) text.remove_suffix(1);
+  std::string ascii;
+  ascii.reserve(text.size());
+  for (const char32_t c : text) {
+    if (const std::optional<int> digit = decimal_digit(c)) {
+      ascii += static_cast<char>('0' + *digit);
+    } else if (c < 0x80) {
+      ascii += static_cast<char>(c >= U'A' && c <= U'Z' ? c - U'A' + U'a' : c);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return ascii;
+}
+
+// float(text)
+std::optional<double> python_float(std::string_view text) {
+  const std::optional<std::string> number = number_text(decode_utf8(text));
+  if (!number) return std::nullopt;
+  std::string_view rest = *number;
+  const double sign = take_minus(rest) ? -1.0 : 1.0;
+  if (rest == "inf" || rest == "infinity") return sign * std::numeric_limits<double>::infinity();
+  if (rest == "nan") return std::numeric_limits<double>::quiet_NaN();
+  const std::optional<double> value = parse_decimal(rest);
+  return value ? std::optional(sign * *value) : std::nullopt;
+}
+
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -298,30 +329,24 @@ bool looks_like_bool(std::string_view text) {
 }
 
 bool looks_like_number(std::u32string_view text) {
-  while (!text.empty() && is_python_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_python_space(text.back())) text.remove_suffix(1);
-  std::string ascii;
-  ascii.reserve(text.size());
-  for (const char32_t c : text) {
-    if (const std::optional<int> digit = decimal_digit(c)) {
-      ascii += static_cast<char>('0' + *digit);
-    } else if (c < 0x80) {
-      ascii += static_cast<char>(c >= U'A' && c <= U'Z' ? c - U'A' + U'a' : c);
-    } else {
-      return false;
-    }
-  }
-  return is_python_number(ascii);
+  const std::optional<std::string> number = number_text(text);
+  return number && is_python_number(*number);
 }
 
 std::optional<Integer> parse_integer(std::string_view text) {
   const std::string plain = without_underscores(text);
   std::string_view rest = plain;
-  const bool negative = take_minus(rest);
+  bool negative = take_minus(rest);
   BigDecimal magnitude;
-  const auto read_digits = [&](std::string_view digits, int base) {
+  // int(digits, base)
+  const auto read = [&](std::string_view digits, int base, std::string_view prefix) {
+    const std::optional<std::string> number = number_text(decode_utf8(digits));
+    if (!number) return false;
+    digits = *number;
+    if (take_minus(digits)) negative = !negative;
+    if (!prefix.empty() && digits.starts_with(prefix)) digits.remove_prefix(prefix.size());
     for (const char c : digits) {
-      const bool is_alphanumeric = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+      const bool is_alphanumeric = is_digit(c) || (c >= 'a' && c <= 'f');
       if (!is_alphanumeric || digit_value(c) >= base) return false;
       magnitude.multiply_add(static_cast<std::uint32_t>(base),
                              static_cast<std::uint32_t>(digit_value(c)));
@@ -331,21 +356,24 @@ std::optional<Integer> parse_integer(std::string_view text) {
 
   bool sound = false;
   if (rest.starts_with("0b")) {
-    sound = read_digits(rest.substr(2), 2);
+    sound = read(rest.substr(2), 2, "0b");
   } else if (rest.starts_with("0x")) {
-    sound = read_digits(rest.substr(2), 16);
+    sound = read(rest.substr(2), 16, "0x");
   } else if (rest.starts_with('0')) {
-    sound = read_digits(rest, 8);
+    sound = read(rest, 8, "0o");
   } else {
     const std::size_t colon = std::min(rest.find(':'), rest.size());
-    sound = read_digits(rest.substr(0, colon), 10);
+    sound = read(rest.substr(0, colon), 10, "");
     rest.remove_prefix(colon);
+    // Of a sexagesimal number.
     while (sound && !rest.empty()) {
       rest.remove_prefix(1);
       const std::string_view group = rest.substr(0, rest.find(':'));
+      const std::string number = number_text(decode_utf8(group)).value_or("");
       std::uint32_t value = 0;
-      const auto [end, error] = std::from_chars(group.data(), group.data() + group.size(), value);
-      sound = error == std::errc{} && end == group.data() + group.size() && value < 60;
+      const auto [end, error] =
+          std::from_chars(number.data(), number.data() + number.size(), value);
+      sound = error == std::errc{} && end == number.data() + number.size();
       magnitude.multiply_add(60, value);
       rest.remove_prefix(group.size());
     }
@@ -371,7 +399,7 @@ std::optional<double> parse_real(std::string_view text) {
   while (true) {
     const std::size_t colon = rest.rfind(':');
     const bool last = colon == std::string_view::npos;
-    const std::optional<double> group = parse_decimal(last ? rest : rest.substr(colon + 1));
+    const std::optional<double> group = python_float(last ? rest : rest.substr(colon + 1));
     if (!group) return std::nullopt;
     value += *group * base;
     if (last) return sign * value;
@@ -451,6 +479,8 @@ std::string encode_base64(std::string_view bytes) {
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (!std::all_of(text.begin(), text.end(), is_ascii)) return std::nullopt;
   std::string bytes;
   std::uint32_t group = 0;
   std::size_t left = 0;  // characters of the group

@@ -42,7 +42,8 @@ std::string integer_text(const Integer& value);
 
 std::string encode_base64(std::string_view bytes);
 
-// Leaves out white space and other foreign characters, as Python does; nullopt for wrong padding.
+// Leaves out white space and other foreign characters, as Python does; nullopt for wrong padding
+// and for what is not ASCII.
 std::optional<std::string> decode_base64(std::string_view text);
 
 // Equal for keys that are equal in Python (1, 1.0 and True; not 1 and "1").

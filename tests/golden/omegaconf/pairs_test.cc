@@ -63,14 +63,10 @@ TEST_P(PairTest, GivesTheTextOfOmegaConf) {
 
 TEST_P(PairTest, SurvivesARoundTrip) {
   const std::string text = read_file(GetParam().text);
-  const auto reread = [&] { return to_yaml(Config::from_yaml(text).root()); };
-  // A lone surrogate is no Unicode text: Python writes it, we do not read it.
-  if (text.find("\\uD") != std::string::npos) {
-    return expect_error(ErrorKind::input, "config.syntax", HasSubstr("invalid unicode"), reread);
-  }
   // Some line breaks do not survive in OmegaConf either; what it makes of them is recorded.
   const Path recorded = kGolden / "omegaconf" / "data" / "reread" / GetParam().text.filename();
-  EXPECT_EQ(reread(), boost::filesystem::exists(recorded) ? read_file(recorded) : text);
+  EXPECT_EQ(to_yaml(Config::from_yaml(text).root()),
+            boost::filesystem::exists(recorded) ? read_file(recorded) : text);
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, PairTest, ::testing::ValuesIn(all_pairs()),

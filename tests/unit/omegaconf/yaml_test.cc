@@ -55,6 +55,13 @@ TEST(FromYaml, ResolvesScalarsAsOmegaConfDoes) {
       {"${a}", "${a}"},
       {"2020-01-01", "'2020-01-01'"},
       {"!!int '12'", "12"},
+      {"!!int ' \u0661\t'", "1"},
+      {"!!int 0o17", "15"},
+      {"!!int 1:99", "159"},
+      {"!!float inf", ".inf"},
+      {"!!float '-1_0 '", "-10.0"},
+      {"! '12'", "12"},
+      {"!<tag:yaml.org,2002:str> 1", "'1'"},
       {"!!str 12", "'12'"},
       {"!!float 1", "1.0"},
       {"!!bool Yes", "true"},
@@ -85,11 +92,50 @@ TEST(FromYaml, FoldsQuotedTextAsYaml11Does) {
   EXPECT_EQ(reread("\"x\\\n  \\ y\\t\""), "a: \"x y\\t\"\n");
 }
 
+TEST(FromYaml, KeepsLoneSurrogates) {
+  EXPECT_EQ(reread("\"\\udc80\""), "a: \"\\uDC80\"\n");
+  EXPECT_EQ(reread("\"\\uD83D\\uDE00\""), "a: \"\\uD83D\\uDE00\"\n");
+}
+
+TEST(FromYaml, ReadsBlocks) {
+  EXPECT_EQ(reread("|\n  x\n   y\n\n"), "a: \"x\\n y\\n\"\n");
+  EXPECT_EQ(reread(">\n  x\n  y\n\n  z\n"), "a: 'x y\n\n  z\n\n  '\n");
+  EXPECT_EQ(reread("|2-\n    x\n"), "a: '  x'\n");
+  EXPECT_EQ(reread("|-\n  \tx # y\n"), "a: \"\\tx # y\"\n");
+}
+
+// Where YAML 1.2, libyaml and PyYAML in Python part.
+TEST(FromYaml, TakesWhatPyYamlTakes) {
+  EXPECT_EQ(reread("{b:, c: d}"), "a:\n  b: null\n  c: d\n");
+  EXPECT_EQ(reread("[b:c, \"d\":e]"), "a:\n- b:c\n- d: e\n");
+  EXPECT_EQ(to_yaml(Config::from_yaml("%YAML 1.3\n--- !!map\na: 1\n...\n...\n").root()), "a: 1\n");
+  EXPECT_EQ(to_yaml(Config::from_yaml("=: 1\n").root()), "'=': 1\n");
+}
+
+TEST(FromYaml, MergesMappings) {
+  const std::string text =
+      "d: &d {a: 1, b: 2}\n"
+      "e: {c: 3, <<: *d, b: 4}\n"
+      "f: {<<: [*d, {b: 5, c: 6}]}\n"
+      "g: {'<<': *d}\n";
+  EXPECT_EQ(to_yaml(Config::from_yaml(text).root()),
+            "d:\n  a: 1\n  b: 2\ne:\n  a: 1\n  b: 4\n  c: 3\nf:\n  b: 2\n  c: 6\n  a: 1\n"
+            "g:\n  '<<':\n    a: 1\n    b: 2\n");
+}
+
+TEST(FromYaml, TakesTheLastOfEqualKeysThatAreNoStrings) {
+  EXPECT_EQ(to_yaml(Config::from_yaml("1: a\n2: b\n1.0: c\n").root()), "1: c\n2: b\n");
+}
+
 TEST(FromYaml, ReadsPathsAsToYamlWritesThem) {
   const std::string text =
       "a: &id001 !!python/object/apply:pathlib.PosixPath\n- /\n- x\nb: *id001\n"
       "c: !!python/object/apply:pathlib._local.PosixPath\n- /x\n";
   EXPECT_EQ(to_yaml(Config::from_yaml(text).root()), text);
+  EXPECT_EQ(reread("!!python/object/apply:pathlib.Path [a/./b//c, d]"),
+            "a: !!python/object/apply:pathlib.PosixPath\n- a\n- b\n- c\n- d\n");
+  EXPECT_EQ(reread("!!python/object/apply:pathlib.PosixPath [x, //y w, z]"),
+            "a: !!python/object/apply:pathlib.PosixPath\n- //\n- y w\n- z\n");
 }
 
 TEST(FromYaml, CopiesAliases) {
@@ -124,24 +170,49 @@ TEST(FromYaml, RefusesWithTheReason) {
       {"- 1", "config.type", "is list; expected a mapping"},
       {"3", "config.type", "is int; expected a mapping"},
       {"a: b: c", "config.syntax", "line 1, column 5: "},
-      {"a: 1\nb: [1", "config.syntax", "line 2, column 1: "},
+      {"a: 1\nb: [1", "config.syntax", "line 2, column 6: expected ',' or the end"},
+      {"a: 'x\nb: 1", "config.syntax", "line 1, column 4: the quote is not closed"},
+      {"a: 'x\n--- y'", "config.syntax",
+       "line 1, column 4: the quote is not closed in its document"},
+      {"a:\t1", "config.syntax", "line 1, column 3: the character '\\t' cannot begin a value"},
+      {"a: x\ty", "config.syntax", "line 1, column 5: the character '\\t'"},
+      {"a: \"\\q\"", "config.syntax", "line 1, column 5: an escape of 'q' is not known"},
+      {"a: \"\\x1g\"", "config.syntax",
+       "line 1, column 8: expected a hexadecimal digit, found 'g'"},
+      {"a: \"\\U00110000\"", "config.syntax", "stands for no character"},
+      {"'a\n b': 1", "config.syntax", "line 2, column 4: "},
+      {"a: 1\nb\nc: 2", "config.syntax", "line 2, column 1: the key has no ':' on its line"},
+      {"? " + std::string(1025, 'k') + "\n" + std::string(1025, 'k') + ": 1", "config.syntax",
+       "line 2, column 1: the key has no ':'"},
+      {"a: {b c}: d", "config.syntax", "line 1, column 9: "},
+      {"a: [1]]", "config.syntax", "line 1, column 7: ']' closes nothing"},
+      {"a: - b", "config.syntax", "line 1, column 4: an item of a list is not allowed here"},
+      {"a: @b", "config.syntax", "line 1, column 4: the character '@' cannot begin a value"},
+      {"a: !h!x y", "config.syntax", "the tag handle '!h!' is not defined"},
+      {"%YAML 2.0\n---\na: 1", "config.syntax", "line 1, column 1: expected YAML 1"},
+      {"a: &x 1\nb: &x 2", "config.syntax", "line 2, column 4: the anchor 'x' stands twice"},
+      {"a: |0\n x", "config.syntax", "line 1, column 5: expected an indentation from 1 to 9"},
       {"a: 1\n---\nb: 2", "config.syntax", "line 2, column 1: a second document begins"},
       {std::string("a: 1\nb: \0", 9), "config.syntax", "line 2, column 4: the character '\\x00'"},
       {"a: \xFF", "config.syntax", "not valid UTF-8"},
       {"a: \x1B[31m", "config.syntax", "line 1, column 4: the character '\\x1B'"},
-      {"a: x\u2028b: 1", "config.syntax", "separator stands outside quotes"},
-      {"a: *x", "config.syntax", "line 1, column 4: "},
-      {"a: &x [*x]", "config.alias", "line 1, column 8: "},
+      {"a: *x", "config.syntax", "line 1, column 4: the alias 'x' has no anchor before it"},
+      {"a: &x [*x]", "config.alias", "line 1, column 4: an alias in this value refers to it"},
       {"a: 1\nb: 2\na: 3", "config.duplicate_key", "line 3, column 1: the key 'a' stands twice"},
-      {"1: a\n1.0: b", "config.duplicate_key", "'1.0' stands twice"},
       {"null: 1", "config.type", "a key is None"},
       {"? [1]\n: 2", "config.type", "a key is a list or mapping"},
-      {"<<: {a: 1}", "config.value", "'<<' has no value"},
+      {"<<: 1", "config.type", "line 1, column 5: only mappings, or a list of them, can be merged"},
+      {"<<: [1]", "config.type", "line 1, column 6: only mappings"},
+      {"a: <<", "config.value", "'<<' has no value"},
       {"a: =", "config.value", "'=' has no value"},
       {"a: 0b_", "config.value", "'0b_' has no value"},
       {"a: !!int x", "config.value", "'x' has no value"},
       {"a: !!binary a", "config.value", "not base64"},
+      {"a: !!binary aGk=\u00e9", "config.value", "not base64"},
+      {"a: {b: [x, '${c']}", "config.interpolation",
+       "config key 'a.b[1]': the interpolation '${c' is malformed"},
       {"a: 1" + std::string(2000, '0'), "config.value", "too long"},
+      {"a: 0x" + std::string(900, 'F'), "config.value", "too long"},
       {"a: !!python/object/apply:os.system [x]", "config.tag",
        "'!!python/object/apply:os.system' is not supported"},
       {"a: !!python/name:os.system", "config.tag", "'!!python/name:os.system'"},
@@ -184,9 +255,27 @@ TEST(FromYaml, BoundsWhatAliasesMultiply) {
   }
   expect_error(ErrorKind::input, "config.size", HasSubstr("more than 200000 values"),
                [&] { Config::from_yaml(bomb); });
+  std::string merges = "a: &a {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9}\n";
+  for (char c = 'b'; c < 'k'; ++c) {
+    const std::string before = std::string("*") + static_cast<char>(c - 1) + ",";
+    merges += std::string(1, c) + ": &" + c + " {<<: [" + repeated(before, 9) + "]}\n";
+  }
+  expect_error(ErrorKind::input, "config.size", HasSubstr("more than 200000 values"),
+               [&] { Config::from_yaml(merges); });
   expect_error(ErrorKind::input, "config.size", HasSubstr("more than 1.0 MiB of text"), [] {
     Config::from_yaml("a: &a " + std::string(100'000, 'x') + "\nb: [" + repeated("*a, ", 50) + "]");
   });
+}
+
+TEST(FromYaml, BoundsChainsOfMerges) {
+  std::string text = "x: {y: {a0: &a0 {k: 1}";
+  for (int i = 1; i < 10'000; ++i) {
+    const std::string name = "a" + std::to_string(i);
+    text += ", " + name + ": &" + name + " {<<: *a" + std::to_string(i - 1) + "}";
+  }
+  text += "}}\nz: {<<: *a9999}";
+  expect_error(ErrorKind::input, "config.depth", HasSubstr("deeper than 64 levels"),
+               [&] { Config::from_yaml(text); });
 }
 
 TEST(FromYaml, BoundsTheText) {

@@ -15,7 +15,7 @@
 namespace CRAFTBUNDLE_API craftbundle {
 
 // Bounds for configuration text and trees (docs/checkpoint_safety.md). Real texts are below 200 KB;
-// parsing a hostile one takes 250 times its size.
+// reading a hostile one takes 60 times its size.
 namespace limits {
 inline constexpr std::size_t kConfigTextBytes = 1ULL << 20;
 inline constexpr std::size_t kConfigDepth = 64;
@@ -48,15 +48,17 @@ class Config {
   // configuration; `whole`, the root of the pickle, is searched when they do not.
   static Config from_object(Object object, std::optional<Object> whole = std::nullopt);
 
-  // YAML text as OmegaConf.create reads it, which must be a mapping. `text()` of the result is
-  // `text`, unchanged. Throws Error(input), the position first in the message:
+  // YAML text as OmegaConf.create reads it (2.2 and 2.3, with PyYAML 6.0), which must be a mapping.
+  // What it refuses is refused. `text()` of the result is `text`, unchanged. Throws Error(input),
+  // the position first in the message:
   //   config.syntax         no well-formed UTF-8 or YAML, or more than one document
   //   config.empty          no value at all
-  //   config.type           no mapping; a key that is no scalar
+  //   config.type           no mapping; a key that is no scalar; no mapping where one is merged
   //   config.tag            a tag other than those of plain YAML scalars and of pathlib paths
-  //   config.duplicate_key  a key stands twice
+  //   config.duplicate_key  a key that is a string stands twice
   //   config.alias          an alias refers to what holds it
-  //   config.value          a scalar that has no value ("0b_"), or a merge key (<<)
+  //   config.value          a scalar that has no value ("0b_")
+  //   config.interpolation  "${" and no well-formed interpolation after it; names the key
   //   config.depth, config.size  beyond the limits above, aliases counted as often as they are used
   static Config from_yaml(std::string text);
 
