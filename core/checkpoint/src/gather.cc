@@ -107,8 +107,8 @@ void Gather::read_runs(const TensorLayout& box) {
   std::vector<Dimension> all = dimensions(box);
   std::ranges::stable_sort(all, std::ranges::greater(), &Dimension::stride);
   // Repeated elements (stride 0) lie together with nothing.
-  std::ranges::stable_partition(all,
-                                [](const Dimension& dimension) { return dimension.stride == 0; });
+  std::stable_partition(all.begin(), all.end(),
+                        [](const Dimension& dimension) { return dimension.stride == 0; });
   std::size_t begin = all.size();
   std::int64_t length = 1;
   while (begin > 0 && all[begin - 1].stride == length) length *= all[--begin].size;
