@@ -1,10 +1,13 @@
 // Reads configurations for differential.py, which compares with the real OmegaConf.
 //
 //   omegaconf_reader_tool <directory>
+//   omegaconf_reader_tool -
 //
 // For every NAME.th: its configuration as NAME.text, that text read and written again as
 // NAME.reread, and, for every line of NAME.keys, a line of NAME.values. For every NAME.in, a YAML
 // text: what it says, written again, as NAME.out. An Error becomes "error <code> <message>".
+//
+// With "-", YAML texts come in and what they say goes out, each after its length on a line.
 
 #include <boost/filesystem.hpp>
 #include <iostream>
@@ -52,6 +55,10 @@ std::string value_text(const Config& config, const std::string& key) {
   return last;
 }
 
+std::string reread(const std::string& text) {
+  return text_or_error([&] { return to_yaml(Config::from_yaml(text).root()); });
+}
+
 void read_checkpoint(const Path& path) {
   const auto with = [&](const char* extension) { return Path(path).replace_extension(extension); };
   std::optional<Config> config;
@@ -61,8 +68,7 @@ void read_checkpoint(const Path& path) {
     return config->text();
   });
   write_file(with(".text"), text);
-  write_file(with(".reread"),
-             text_or_error([&] { return to_yaml(Config::from_yaml(text).root()); }));
+  write_file(with(".reread"), reread(text));
   if (!config || !boost::filesystem::exists(with(".keys"))) return;
   std::istringstream keys(read_file(with(".keys")));
   std::string values;
@@ -73,8 +79,16 @@ void read_checkpoint(const Path& path) {
 }
 
 void read_text(const Path& path) {
-  write_file(Path(path).replace_extension(".out"),
-             text_or_error([&] { return to_yaml(Config::from_yaml(read_file(path)).root()); }));
+  write_file(Path(path).replace_extension(".out"), reread(read_file(path)));
+}
+
+void read_stream() {
+  for (std::string length; std::getline(std::cin, length);) {
+    std::string text(std::stoul(length), '\0');
+    std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+    const std::string result = reread(text);
+    std::cout << result.size() << '\n' << result;
+  }
 }
 
 }  // namespace
@@ -83,8 +97,12 @@ void read_text(const Path& path) {
 int main(int argc, char** argv) {
   using namespace craftbundle::testing;
   if (argc != 2) {
-    std::cerr << "usage: omegaconf_reader_tool <directory>\n";
+    std::cerr << "usage: omegaconf_reader_tool <directory>|-\n";
     return 2;
+  }
+  if (std::string(argv[1]) == "-") {
+    read_stream();
+    return 0;
   }
   for (const auto& file : boost::filesystem::directory_iterator(argv[1])) {
     if (file.path().extension() == ".th") read_checkpoint(file.path());
