@@ -2,45 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <numeric>
+
+#include "craftbundle/base/utf8.h"
 
 namespace craftbundle {
 namespace {
-
-struct Decoded {
-  char32_t code_point = 0;
-  std::size_t length = 0;  // 0: not well-formed
-};
-
-Decoded decode_utf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {first, 1};
-  std::size_t length = 0;
-  char32_t value = 0;
-  if (first >= 0xC2 && first <= 0xDF) {
-    length = 2;
-    value = first & 0x1Fu;
-  } else if (first >= 0xE0 && first <= 0xEF) {
-    length = 3;
-    value = first & 0x0Fu;
-  } else if (first >= 0xF0 && first <= 0xF4) {
-    length = 4;
-    value = first & 0x07u;
-  } else {
-    return {};
-  }
-  if (text.size() < length) return {};
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0u) != 0x80u) return {};
-    value = (value << 6) | (byte(i) & 0x3Fu);
-  }
-  const bool overlong = (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
-  const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
-  if (overlong || surrogate || value > 0x10FFFF) return {};
-  return {value, length};
-}
 
 // Characters that change how a terminal shows what stands around them.
 bool is_hidden(char32_t c) {
@@ -53,6 +24,32 @@ std::string format_hex(const char* format, unsigned value) {
   std::array<char, 16> buffer{};
   const int length = std::snprintf(buffer.data(), buffer.size(), format, value);
   return {buffer.data(), static_cast<std::size_t>(length)};
+}
+
+// Whatever the locale.
+template <typename... Format>
+std::string number_as(double number, Format... format) {
+  std::array<char, 400> buffer{};  // the longest double has 309 digits
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, format...);
+  return {buffer.data(), end.ptr};
+}
+
+// Takes the first character of `text`.
+void append_printable(std::string& result, std::string_view& text) {
+  const Utf8Character character = first_character(text);
+  if (character.length == 0) {
+    result += format_hex("\\x%02X", static_cast<unsigned char>(text[0]));
+  } else if (text.front() == '\n') {
+    result += "\\n";
+  } else if (text.front() == '\t') {
+    result += "\\t";
+  } else if (is_hidden(character.code_point)) {
+    const char* format = character.code_point < 0x100 ? "\\x%02X" : "\\u{%04X}";
+    result += format_hex(format, static_cast<unsigned>(character.code_point));
+  } else {
+    result += text.substr(0, character.length);
+  }
+  text.remove_prefix(std::max<std::size_t>(character.length, 1));
 }
 
 // Number of single-character edits (insert, remove, replace, swap of neighbours) between two names.
@@ -81,27 +78,23 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string printable(std::string_view text, std::size_t limit) {
   std::string result;
   result.reserve(std::min(text.size(), limit));
-  std::size_t shown = 0;
+  for (std::size_t shown = 0; !text.empty(); ++shown) {
+    if (shown == limit) return result + "...";
+    append_printable(result, text);
+  }
+  return result;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
   while (!text.empty()) {
-    if (shown++ == limit) return result + "...";
-    const Decoded decoded = decode_utf8(text);
-    if (decoded.length == 0) {
-      result += format_hex("\\x%02X", static_cast<unsigned char>(text[0]));
+    if (text.front() == '\n' || text.front() == '\t') {
+      result += text.front();
       text.remove_prefix(1);
-      continue;
-    }
-    if (decoded.code_point == '\n') {
-      result += "\\n";
-    } else if (decoded.code_point == '\t') {
-      result += "\\t";
-    } else if (decoded.code_point < 0x100 && is_hidden(decoded.code_point)) {
-      result += format_hex("\\x%02X", static_cast<unsigned>(decoded.code_point));
-    } else if (is_hidden(decoded.code_point)) {
-      result += format_hex("\\u{%04X}", static_cast<unsigned>(decoded.code_point));
     } else {
-      result += text.substr(0, decoded.length);
+      append_printable(result, text);
     }
-    text.remove_prefix(decoded.length);
   }
   return result;
 }
@@ -115,7 +108,7 @@ std::string quoted(std::string_view text, std::size_t limit) {
 
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
-    const std::size_t length = decode_utf8(text).length;
+    const std::size_t length = first_character(text).length;
     if (length == 0) return false;
     text.remove_prefix(length);
   }
@@ -132,9 +125,36 @@ std::string human_bytes(std::uint64_t bytes) {
     value /= 1024;
     ++unit;
   }
-  std::array<char, 32> buffer{};
-  const int length = std::snprintf(buffer.data(), buffer.size(), "%.1f %s", value, kUnits[unit]);
-  return {buffer.data(), static_cast<std::size_t>(length)};
+  return fixed_text(value, 1) + " " + kUnits[unit];
+}
+
+std::string number_text(double number) { return number_as(number); }
+
+std::string fixed_text(double number, int digits) {
+  return number_as(number, std::chars_format::fixed, digits);
+}
+
+std::string error_text(double error) {
+  return error == 0 ? "0" : number_as(error, std::chars_format::scientific, 2);
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<long long>(seconds);
+  const std::string rest = std::to_string(whole % 60);
+  return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds < 0.95) return std::to_string(std::llround(seconds * 1000)) + " ms";
+  return seconds < 100 ? fixed_text(seconds, 1) + " s" : clock_text(seconds) + " min";
+}
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm time{};
+  ::gmtime_r(&now, &time);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &time)};
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) {

@@ -100,10 +100,6 @@ std::vector<Rule> read_rules(std::string_view text) {
   return rules;
 }
 
-std::string tensors_text(std::size_t count) {
-  return std::to_string(count) + (count == 1 ? " tensor" : " tensors");
-}
-
 std::string element_types(const Model& model) {
   std::set<std::string> types;
   for (const NamedTensor& named : model.tensors) types.emplace(name(named.dtype()));
@@ -325,7 +321,7 @@ std::vector<std::string> average(Model& model, const std::vector<Model>& others)
   }
   for (std::size_t i = 0; i < others.size(); ++i) {
     if (others[i].tensors.size() != model.tensors.size()) {
-      throw refuse(others[i].origin + " has " + tensors_text(others[i].tensors.size()) + ", " +
+      throw refuse(others[i].origin + " has " + counted(others[i].tensors.size(), "tensor") + ", " +
                    model.origin + " has " + std::to_string(model.tensors.size()));
     }
   }
@@ -415,10 +411,11 @@ std::vector<std::string> cast(Model& model, const std::string& wanted, std::stri
   }
   std::vector<std::string> notes;
   for (const auto& [type, count] : counts) {
-    notes.push_back(tensors_text(count) + (count == 1 ? " is " : " are ") + type + " as asked for");
+    notes.push_back(counted(count, "tensor") + (count == 1 ? " is " : " are ") + type +
+                    " as asked for");
   }
   if (stayed == 1) notes.emplace_back("1 tensor that counts keeps its type");
-  if (stayed > 1) notes.push_back(tensors_text(stayed) + " that count keep their type");
+  if (stayed > 1) notes.push_back(counted(stayed, "tensor") + " that count keep their type");
   return notes;
 }
 

@@ -1,10 +1,8 @@
 #include "craftbundle/bundle/verify.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/filesystem.hpp>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <set>
 #include <unordered_map>
@@ -115,13 +113,6 @@ void measure(const Elements& found, const Elements& original, const Cancellation
     difference.relative = std::isfinite(errors) ? std::sqrt(errors / squares)
                                                 : std::numeric_limits<double>::infinity();
   }
-}
-
-// "0", "3.76e-04"
-std::string error_text(double error) {
-  std::array<char, 32> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), error == 0 ? "%.0f" : "%.2e", error);
-  return buffer.data();
 }
 
 // The tensors of an original, also as they are once weight norms are folded.

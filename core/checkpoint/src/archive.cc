@@ -57,11 +57,7 @@ constexpr std::uint64_t kRatioFrom = 1 << 20;
 constexpr char kGetAgain[] = "the file is damaged; get it again from where it came from";
 
 std::uint64_t number(std::string_view bytes, std::size_t offset, std::size_t size) {
-  std::uint64_t value = 0;
-  for (std::size_t i = size; i-- > 0;) {
-    value = (value << 8U) | static_cast<unsigned char>(bytes[offset + i]);
-  }
-  return value;
+  return little_endian(bytes.substr(offset, size));
 }
 
 std::uint16_t number16(std::string_view bytes, std::size_t offset) {

@@ -2,6 +2,7 @@
 #include <bit>
 #include <charconv>
 
+#include "craftbundle/base/checked.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/object.h"
@@ -11,12 +12,6 @@ namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownText = 60;
-
-std::string number_text(double value) {
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof(text), value);
-  return error == std::errc() ? std::string(text, end) : "?";
-}
 
 std::string tensor_text(Object object) {
   try {
@@ -33,10 +28,7 @@ std::string tensor_text(Object object) {
 // The scalar that numpy stores as its little-endian bytes; empty when it is of another type.
 std::string numpy_scalar(std::string_view type, std::string_view bytes) {
   if (type.size() < 2 || bytes.empty() || bytes.size() > 8) return {};
-  std::uint64_t bits = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) {
-    bits = (bits << 8U) | static_cast<unsigned char>(bytes[i]);
-  }
+  const std::uint64_t bits = little_endian(bytes);
   const std::string width = std::to_string(bytes.size() * 8);
   if (type.substr(1) != std::to_string(bytes.size())) return {};
   switch (type[0]) {

@@ -109,9 +109,7 @@ class Reader {
     position_ += kCountSize;
     LegacyStorage storage;
     storage.key = reference.key;
-    for (std::size_t i = kCountSize; i-- > 0;) {
-      storage.elements = (storage.elements << 8U) | static_cast<unsigned char>(bytes[i]);
-    }
+    storage.elements = little_endian(bytes);
     const auto size = checked_mul(storage.elements, item_size(reference.dtype));
     if (!size || !in_range(position_, *size, file_.size())) truncated(reference.key);
     storage.offset = position_;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "craftbundle/base/utf8.h"
 #include "craftbundle/checkpoint/limits.h"
 
 namespace craftbundle {
@@ -15,43 +16,6 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 unsigned byte_at(std::string_view text, std::size_t i) {
   return static_cast<unsigned char>(text[i]);
-}
-
-bool is_continuation(std::string_view text, std::size_t i) {
-  return i < text.size() && (byte_at(text, i) & 0xC0U) == 0x80;
-}
-
-// Bytes of the well-formed sequence at `i`; 0 when there is none.
-std::size_t sequence_length(std::string_view text, std::size_t i) {
-  const unsigned lead = byte_at(text, i);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4 || !is_continuation(text, i + 1)) return 0;
-  if (lead < 0xE0) return 2;
-  const unsigned second = byte_at(text, i + 1);
-  if (!is_continuation(text, i + 2)) return 0;
-  if (lead < 0xF0) return lead == 0xE0 && second < 0xA0 ? 0 : 3;
-  if (!is_continuation(text, i + 3)) return 0;
-  if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return 0;
-  return 4;
-}
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | (code >> 6));
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | (code >> 12));
-    put(0x80 | ((code >> 6) & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | (code >> 18));
-    put(0x80 | ((code >> 12) & 0x3F));
-    put(0x80 | ((code >> 6) & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
 }
 
 std::optional<std::uint32_t> parse_digits(std::string_view text, int base) {
@@ -78,7 +42,7 @@ bool is_python_utf8(std::string_view text) {
         continue;
       }
     }
-    const std::size_t length = sequence_length(text, i);
+    const std::size_t length = first_character(text.substr(i), Surrogates::pass).length;
     if (length == 0) return false;
     i += length;
   }

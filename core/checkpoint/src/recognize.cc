@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "archive.h"
+#include "craftbundle/base/checked.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "legacy.h"
@@ -76,10 +77,7 @@ bool has(std::string_view head, const Signature& signature) {
 bool is_safetensors(std::string_view head, std::uint64_t file_size) {
   constexpr std::size_t kPrefix = 8;
   if (head.size() <= kPrefix || head[kPrefix] != '{') return false;
-  std::uint64_t length = 0;
-  for (std::size_t i = kPrefix; i-- > 0;)
-    length = (length << 8U) | static_cast<unsigned char>(head[i]);
-  return length <= file_size - kPrefix;
+  return little_endian(head.substr(0, kPrefix)) <= file_size - kPrefix;
 }
 
 bool starts_with_any_case(std::string_view text, std::string_view lower) {

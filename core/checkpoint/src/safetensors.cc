@@ -51,11 +51,7 @@ std::uint64_t header_size(const InputFile& file) {
              "give the length of its header",
          kGetAgain);
   }
-  std::array<std::byte, kHeaderUnit> bytes{};
-  file.read(0, bytes);
-  std::uint64_t size = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;)
-    size = (size << 8U) | std::to_integer<std::uint64_t>(bytes[i]);
+  const std::uint64_t size = little_endian(file.read_text(0, kHeaderUnit));
   if (size > limits::kSafetensorsHeader) {
     fail("safetensors.header_size",
          "has a header of " + bytes_text(size) + " by its first 8 bytes, at most " +

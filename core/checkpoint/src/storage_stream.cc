@@ -24,11 +24,6 @@ constexpr std::size_t kLargestElement = 16;
 // Below this the kernel's copy costs more than it saves.
 constexpr std::uint64_t kWorthCopying = 256 << 10;
 
-std::string number_text(double number) {
-  std::array<char, 32> buffer{};
-  return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr};
-}
-
 std::uint64_t size_of(const StoredBytes& stored) {
   std::uint64_t size = 0;
   for (const ByteRange& range : stored.used) size += range.size();

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "craftbundle/base/checked.h"
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint/limits.h"
@@ -242,12 +243,7 @@ class Machine {
 
   template <typename Unsigned>
   Unsigned take_number() {
-    const std::string_view bytes = take(sizeof(Unsigned));
-    Unsigned value = 0;
-    for (std::size_t i = sizeof(Unsigned); i-- > 0;) {
-      value = static_cast<Unsigned>((value << 8U) | static_cast<unsigned char>(bytes[i]));
-    }
-    return value;
+    return static_cast<Unsigned>(little_endian(take(sizeof(Unsigned))));
   }
 
   std::string_view take_line() {

@@ -18,6 +18,7 @@
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
+#include "craftbundle/io/descriptor.h"
 #include "place.h"
 
 namespace craftbundle {
@@ -36,22 +37,6 @@ Error culprit(std::string_view code, const Path& library, const std::string& wha
               std::string hint = {}) {
   return Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { close(); }
-  int get() const { return fd_; }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
 
 // What posix_spawn is told: descriptors, a process group of its own, default signals.
 class SpawnSetup {
@@ -252,7 +237,7 @@ Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
   Descriptor writing(ends[1]);
   Child child(options.scanner.empty() ? scanner_program() : options.scanner, request, writing.get(),
               options.show_output);
-  writing.close();
+  writing = Descriptor();
   const Patience patience(library, options);
   if (std::optional<Answer> answer = receive(reading.get(), child, library, patience)) {
     return *std::move(answer);

@@ -28,7 +28,8 @@ Path installed_plugin_directory() { return own_directory() / CRAFTBUNDLE_PLUGINS
 
 Path scanner_program() {
   const Path installed = own_directory() / CRAFTBUNDLE_SCANNER_FROM_LIBRARY;
-  if (boost::filesystem::exists(installed)) return installed.lexically_normal();
+  boost::system::error_code ignored;
+  if (boost::filesystem::exists(installed, ignored)) return installed.lexically_normal();
   // The build tree has one 'lib', whatever the system calls its own.
   return (own_directory() / "../libexec/craftbundle/craftbundle-scan").lexically_normal();
 }

@@ -20,15 +20,6 @@ Path canonical_or_normal(const Path& path) {
   return failure ? path.lexically_normal() : real;
 }
 
-// Boost's own absolute() throws what is no Error when the current directory is gone.
-Path absolute_path(const Path& path) {
-  if (path.is_absolute()) return path;
-  boost::system::error_code failure;
-  const Path here = boost::filesystem::current_path(failure);
-  if (failure) throw system_error(failure.value(), "the current directory");
-  return here / path;
-}
-
 class Directories {
  public:
   void add(const Path& path, const std::string& origin) {

@@ -48,7 +48,10 @@ std::pair<std::string, std::string> first_difference(const std::string& a, const
 
 std::optional<PluginInfo> read_sidecar(const Path& library) {
   const Path file = sidecar_path(library);
-  if (!boost::filesystem::exists(boost::filesystem::symlink_status(file))) return std::nullopt;
+  boost::system::error_code ignored;
+  if (!boost::filesystem::exists(boost::filesystem::symlink_status(file, ignored))) {
+    return std::nullopt;
+  }
   return parse_sidecar(read_text(file), file);
 }
 

@@ -2,36 +2,14 @@
 // dead writer left from what somebody is writing.
 #pragma once
 
-#include <unistd.h>
-
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "craftbundle/io/descriptor.h"
 #include "craftbundle/io/path.h"
 
 namespace craftbundle {
-
-// Owns a file descriptor; -1: none.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-
-  explicit operator bool() const { return fd_ >= 0; }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // A directory held open to be flushed. Throws system.
 class OpenDirectory {

@@ -66,9 +66,7 @@ Place place_of(const Path& target) {
   const std::size_t last = given.find_last_not_of('/');
   if (last == std::string::npos) refuse("target.root", "the target is the root directory");
 
-  boost::system::error_code error;
-  Path path = fs::absolute(Path(given.substr(0, last + 1)), fs::current_path(error));
-  if (error) throw system_error(error.value(), "current directory");
+  Path path = absolute_path(given.substr(0, last + 1));
   // A directory named by its relation to another has its own name only once it is resolved.
   if (path.filename() == "." || path.filename() == "..") path = resolved(path);
   if (path == path.root_path()) refuse("target.root", "the target is the root directory");

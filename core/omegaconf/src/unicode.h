@@ -5,13 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include "craftbundle/base/utf8.h"
+
 namespace craftbundle::omegaconf {
 
 // Code points of `text`. A lone surrogate, written as three bytes as Python's "surrogatepass" does,
 // is kept; other malformed bytes become U+FFFD each.
 std::u32string decode_utf8(std::string_view text);
-
-void append_utf8(std::string& text, char32_t c);
 
 // YAML 1.1 line breaks but for the carriage return: LF, NEL, LS, PS.
 constexpr bool is_line_break(char32_t c) {

@@ -14,24 +14,32 @@ namespace {
 
 constexpr std::string_view kAll = "all";
 
-// Text as it is, in a table cell too.
-std::string escaped(std::string_view text) {
+// `text` with a backslash in front of each of these characters.
+std::string with_backslashes(std::string_view text, std::string_view characters) {
   std::string result;
   for (const char c : printable(text, 1000)) {
-    if (std::string_view("\\`*_{}[]<>#|~").find(c) != std::string_view::npos) result += '\\';
+    if (characters.find(c) != std::string_view::npos) result += '\\';
     result += c;
   }
   return result;
 }
 
+// Text as it is, in a table cell too.
+std::string escaped(std::string_view text) { return with_backslashes(text, "\\`*_{}[]<>#|~"); }
+
 // A YAML text in quotes.
 std::string yaml_text(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : printable(text, 1000)) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
+  return "\"" + with_backslashes(text, "\"\\") + "\"";
+}
+
+// What a reader gives that refuses values of other types.
+template <typename Read>
+auto value_of(Read&& read) -> decltype(read()) {
+  try {
+    return read();
+  } catch (const Error&) {
+    return std::nullopt;
   }
-  return result + "\"";
 }
 
 std::string row(const std::vector<std::string>& cells) {
@@ -172,26 +180,18 @@ class CardStage final : public Stage {
 
   static std::optional<std::string> value_text(const Config& config, const std::string& key) {
     if (!config.contains(key)) return std::nullopt;
-    // Each reader refuses values of other types.
-    try {
-      if (const auto value = config.get_string(key)) return value;
-    } catch (const Error&) {
+    if (auto value = value_of([&] { return config.get_string(key); })) return value;
+    if (const auto value = value_of([&] { return config.get_bool(key); })) {
+      return *value ? "true" : "false";
     }
-    try {
-      if (const auto value = config.get_bool(key)) return *value ? "true" : "false";
-    } catch (const Error&) {
+    if (const auto value = value_of([&] { return config.get_int(key); })) {
+      return std::to_string(*value);
     }
-    try {
-      if (const auto value = config.get_int(key)) return std::to_string(*value);
-    } catch (const Error&) {
+    if (const auto value = value_of([&] { return config.get_real(key); })) {
+      return number_text(*value);
     }
-    try {
-      if (const auto value = config.get_real(key)) return to_string(FactValue(*value));
-    } catch (const Error&) {
-    }
-    try {
-      if (const auto value = config.get_int_list(key)) return shape_text(*value);
-    } catch (const Error&) {
+    if (const auto value = value_of([&] { return config.get_int_list(key); })) {
+      return shape_text(*value);
     }
     return std::nullopt;
   }

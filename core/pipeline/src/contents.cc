@@ -141,10 +141,11 @@ std::string Contents::tree_id(const Path& path, const std::vector<Path>& without
   if (failure) throw system_error(failure.value(), path_text(path));
   while (entry != fs::recursive_directory_iterator()) {
     cancellation_.check();
+    boost::system::error_code ignored;
     const Path& at = entry->path();
     if (std::find(without.begin(), without.end(), at) != without.end()) {
       entry.disable_recursion_pending();
-    } else if (boost::system::error_code ignored; fs::is_regular_file(at, ignored)) {
+    } else if (fs::is_regular_file(at, ignored)) {
       files.push_back(at);
     }
     entry.increment(failure);

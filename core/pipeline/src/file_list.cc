@@ -32,15 +32,18 @@ std::vector<ListedFile> list_files(const Path& input, const std::vector<Path>& w
   const std::string name = input.filename().string();
   if (!fs::is_directory(input, failure)) {
     if (!fs::exists(input, failure)) throw system_error(ENOENT, path_text(input));
-    add_file(fs::canonical(input), name, files);
+    const Path real = fs::canonical(input, failure);
+    if (failure) throw system_error(failure.value(), path_text(input));
+    add_file(real, name, files);
     return files;
   }
   fs::recursive_directory_iterator entry(input, failure);
   while (!failure && entry != fs::recursive_directory_iterator()) {
+    boost::system::error_code ignored;
     const Path& path = entry->path();
     if (std::find(without.begin(), without.end(), path) != without.end()) {
       entry.disable_recursion_pending();
-    } else if (!fs::is_directory(entry->symlink_status())) {
+    } else if (!fs::is_directory(entry->symlink_status(ignored))) {
       add_file(path, name + "/" + path.lexically_relative(input).string(), files);
     }
     entry.increment(failure);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
-#include <ctime>
 #include <map>
 
 #include "components.h"
@@ -45,15 +44,6 @@ const std::string* value_of(const std::vector<KeyPart>& parts, const std::string
     if (part.name == name) return &part.value;
   }
   return nullptr;
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm time{};
-  ::gmtime_r(&now, &time);
-  char text[32];
-  const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &time);
-  return std::string(text, length);
 }
 
 // Where a file lies that a stage read last time: what lay beside an input lies there again.

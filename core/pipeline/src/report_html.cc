@@ -123,19 +123,6 @@ std::string state_text(StageState state) {
          std::string(to_string(state)) + "</span>";
 }
 
-std::string number(double value) {
-  const auto tenths = static_cast<long long>(std::llround(value * 10));
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
-}
-
-std::string seconds_text(double seconds) {
-  if (seconds < 0.95) return std::to_string(std::llround(seconds * 1000)) + " ms";
-  if (seconds < 100) return number(seconds) + " s";
-  const auto whole = static_cast<long long>(seconds);
-  const std::string rest = std::to_string(whole % 60);
-  return std::to_string(whole / 60) + ":" + (rest.size() < 2 ? "0" : "") + rest + " min";
-}
-
 bool ran(const StageReport& stage) {
   return stage.state == StageState::done || stage.state == StageState::failed ||
          stage.state == StageState::interrupted;
@@ -285,9 +272,9 @@ std::string timeline(const RunReport& report) {
     const std::string y = std::to_string(static_cast<int>(row) * kRow);
     text += "<g transform=\"translate(0 " + y + ")\"><text x=\"0\" y=\"16\">" +
             shortened(stage.name, 26) + "</text><rect class=\"fill-" +
-            std::string(look_of(stage.state).name) + "\" x=\"" + number(x) +
-            "\" y=\"5\" height=\"14\" rx=\"2\" width=\"" + number(length) +
-            "\"/><text class=\"dim\" x=\"" + number(x + length + 6) + "\" y=\"16\">" +
+            std::string(look_of(stage.state).name) + "\" x=\"" + fixed_text(x, 1) +
+            "\" y=\"5\" height=\"14\" rx=\"2\" width=\"" + fixed_text(length, 1) +
+            "\"/><text class=\"dim\" x=\"" + fixed_text(x + length + 6, 1) + "\" y=\"16\">" +
             seconds_text(stage.seconds) + "</text></g>\n";
   }
   return text + "</svg></div></div>\n";

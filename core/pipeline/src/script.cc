@@ -312,7 +312,7 @@ Script read_script(const Path& file, const std::vector<std::string>& settings,
                    ScriptProblems& problems) {
   Script script;
   script.file = file;
-  script.directory = fs::absolute(file).lexically_normal().parent_path();
+  script.directory = absolute_path(file).lexically_normal().parent_path();
   script.vars.type = YamlNode::Type::map;
   Reader reader(script, problems);
   reader.read(file, file.string());

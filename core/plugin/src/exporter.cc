@@ -66,12 +66,7 @@ Source Source::of_directory(std::string given, std::shared_ptr<const SourceDirec
 std::string to_string(const FactValue& value) {
   struct Visitor {
     std::string operator()(std::int64_t number) const { return std::to_string(number); }
-    std::string operator()(double number) const {
-      // Shortest text that reads back as the same number, whatever the locale.
-      std::array<char, 32> buffer{};
-      const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
-      return {buffer.data(), result.ptr};
-    }
+    std::string operator()(double number) const { return number_text(number); }
     std::string operator()(const std::string& text) const { return text; }
   };
   return std::visit(Visitor{}, value);

@@ -234,10 +234,6 @@ State ema_state(const Checkpoint& checkpoint) {
   return state;
 }
 
-std::string tensors_text(std::size_t count) {
-  return std::to_string(count) + (count == 1 ? " tensor" : " tensors");
-}
-
 // One list of a message: "3 missing ('a', 'b' and 'c')".
 class Findings {
  public:
@@ -462,11 +458,11 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
 
   const bool one = expected.tensors().size() == 1;
   std::vector<std::string> checks = {
-      tensors_text(expected.tensors().size()) + " of " + state.where +
+      counted(expected.tensors().size(), "tensor") + " of " + state.where +
       (one ? " has the name and shape" : " have the names and shapes") + " that xp.cfg implies"};
   for (std::size_t i = 0; i < group_sizes.size(); ++i) {
     if (group_sizes[i] == 0) continue;
-    checks.push_back(tensors_text(group_sizes[i]) + " of " + expected.unchecked()[i].what +
+    checks.push_back(counted(group_sizes[i], "tensor") + " of " + expected.unchecked()[i].what +
                      " taken as they are");
   }
   return checks;

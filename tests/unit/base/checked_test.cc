@@ -29,5 +29,11 @@ TEST(Checked, RangeNeverWraps) {
   EXPECT_FALSE(in_range(5, kMax - 4, 10));
 }
 
+TEST(LittleEndian, TheFirstByteIsTheLeast) {
+  EXPECT_EQ(little_endian(""), 0u);
+  EXPECT_EQ(little_endian("\x01\x02\xFF"), 0xFF0201u);
+  EXPECT_EQ(little_endian("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), kMax);
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -1,5 +1,6 @@
 #include "craftbundle/base/text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -71,6 +72,32 @@ TEST(Nearest, FindsSlipsOnly) {
   EXPECT_EQ(nearest("encod", names), "encode");
   EXPECT_EQ(nearest("bundle", names), std::nullopt);
   EXPECT_EQ(nearest("", names), std::nullopt);
+}
+
+TEST(PrintableLines, KeepsLinesAndNothingThatATerminalObeys) {
+  EXPECT_EQ(printable_lines("a:\tb\nc: \x1b]0;x\x07\r\n"), "a:\tb\nc: \\x1B]0;x\\x07\\x0D\n");
+  EXPECT_EQ(printable_lines("\xC2\x9B \xE2\x80\xAE \xFF"), "\\x9B \\u{202E} \\xFF");
+  EXPECT_EQ(printable_lines(std::string(5'000, 'a')).size(), 5'000u);
+}
+
+TEST(Numbers, AsTexts) {
+  EXPECT_EQ(number_text(0.1), "0.1");
+  EXPECT_EQ(number_text(1e300), "1e+300");
+  EXPECT_EQ(fixed_text(3.14159, 2), "3.14");
+  EXPECT_EQ(fixed_text(-0.5, 0), "-0");
+  EXPECT_EQ(fixed_text(1e308, 1).size(), 311u);
+  EXPECT_EQ(error_text(0), "0");
+  EXPECT_EQ(error_text(3.764e-4), "3.76e-04");
+}
+
+TEST(Times, AsTexts) {
+  EXPECT_EQ(clock_text(65.9), "1:05");
+  EXPECT_EQ(clock_text(6000), "100:00");
+  EXPECT_EQ(seconds_text(0), "0 ms");
+  EXPECT_EQ(seconds_text(0.3504), "350 ms");
+  EXPECT_EQ(seconds_text(12.34), "12.3 s");
+  EXPECT_EQ(seconds_text(725), "12:05 min");
+  EXPECT_THAT(utc_now(), ::testing::MatchesRegex("20..-..-..T..:..:..Z"));
 }
 
 TEST(Hex, IsLowerCase) {

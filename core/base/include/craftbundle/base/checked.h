@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
+#include <string_view>
 
 #include "craftbundle/base/export.h"
 
@@ -24,6 +24,15 @@ inline std::optional<std::uint64_t> checked_mul(std::uint64_t a, std::uint64_t b
 // Whether [offset, offset + length) lies in [0, size).
 inline bool in_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
   return offset <= size && length <= size - offset;
+}
+
+// The number in at most eight bytes, the least significant one first.
+inline std::uint64_t little_endian(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    value = (value << 8U) | static_cast<unsigned char>(bytes[i]);
+  }
+  return value;
 }
 
 }  // namespace craftbundle

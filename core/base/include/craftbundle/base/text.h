@@ -1,4 +1,4 @@
-// Text for people: escaping of untrusted bytes, sizes, near names.
+// Text for people: escaping of untrusted bytes, sizes, numbers, near names.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,9 @@ inline constexpr std::size_t kShownTextLimit = 200;
 // invalid UTF-8 become \xNN or \u{NNNN}; longer than `limit` code points is cut with "...".
 std::string printable(std::string_view text, std::size_t limit = kShownTextLimit);
 
+// printable() of any length, in which line breaks and tabs stay.
+std::string printable_lines(std::string_view text);
+
 // printable() in single quotes: 'data/3'.
 std::string quoted(std::string_view text, std::size_t limit = kShownTextLimit);
 
@@ -27,6 +30,19 @@ bool is_utf8(std::string_view text);
 
 // Binary units with one decimal: "0 B", "999 B", "1.5 KiB", "6.7 GiB".
 std::string human_bytes(std::uint64_t bytes);
+
+// The shortest text that reads back as the same number, whatever the locale.
+std::string number_text(double number);
+// "3.14" with two digits; of an error, "0" or "3.76e-04".
+std::string fixed_text(double number, int digits);
+std::string error_text(double error);
+
+// "12:05", in minutes and seconds.
+std::string clock_text(double seconds);
+// "350 ms", "12.3 s", "12:05 min".
+std::string seconds_text(double seconds);
+// "2026-11-23T19:10:00Z"
+std::string utc_now();
 
 // "[2, 3, 4]"; "[]" for a scalar.
 std::string shape_text(std::span<const std::int64_t> shape);

@@ -38,7 +38,6 @@ class Value {
   Value(JoinedTensor value) : data_(std::move(value)) {}
   // NOLINTEND(google-explicit-constructor)
 
-  bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
   template <typename T>
   const T* get_if() const {
     return std::get_if<T>(&data_);

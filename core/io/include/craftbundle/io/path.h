@@ -18,6 +18,10 @@ inline std::string path_text(const Path& path) {
   return printable(path.string(), kLongestPath);
 }
 
+// `path` from the root on. Boost's own absolute() throws what is no Error when the current
+// directory is gone; this throws Error(system).
+Path absolute_path(const Path& path);
+
 // Whether `name` names something below the directory it is relative to: parts between '/' are no
 // empty ones, "." or "..", and no byte is zero.
 bool is_relative_name(std::string_view name);
