@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/json.h"
 #include "craftbundle/io/input_file.h"
 
 namespace craftbundle {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
+constexpr std::string_view kGroup = "manifest";
 constexpr std::uint64_t kManifestBytes = 16U << 20;
 
 Json value_json(const FactValue& value) {
@@ -27,41 +26,9 @@ Json fact_json(const FitFact& fact) {
   return {{"name", fact.name}, {"value", value_json(fact.value)}, {"origin", fact.origin}};
 }
 
-template <typename Items, typename Convert>
-Json array_json(const Items& items, Convert convert) {
-  Json array = Json::array();
-  for (const auto& item : items) array.push_back(convert(item));
-  return array;
-}
-
-// OptionValue and SummaryItem.
-template <typename Item>
-Json named_json(const Item& item) {
-  return {{"name", item.name}, {"value", item.value}};
-}
-
 Json read_json(const ManifestRead& file) {
   Json json = {{"name", file.name}, {"size", file.size}};
   if (!file.sha256.empty()) json["sha256"] = file.sha256;
-  return json;
-}
-
-Json component_json(const ManifestComponent& component) {
-  Json json;
-  json["role"] = component.role;
-  json["source"] = component.source;
-  json["source_kind"] = component.source_kind;
-  json["files_read"] = array_json(component.files_read, read_json);
-  json["exporter"] = component.exporter;
-  json["exporter_revision"] = component.exporter_revision;
-  json["exporter_version"] = component.exporter_version;
-  json["options"] = array_json(component.options, named_json<OptionValue>);
-  json["summary"] = array_json(component.summary, named_json<SummaryItem>);
-  json["provides"] = array_json(component.provides, fact_json);
-  json["requires"] = array_json(component.requires_, fact_json);
-  json["checks"] = component.checks;
-  json["warnings"] = component.warnings;
-  json["load_with"] = component.load_with;
   return json;
 }
 
@@ -82,114 +49,35 @@ Json check_json(const FitCheck& check) {
   return json;
 }
 
-[[noreturn]] void refuse(std::string_view code, std::string message, std::string hint = {}) {
-  throw Error(ErrorKind::input, code, std::move(message), std::move(hint));
+FactValue fact_value_from(const JsonReader& reader) {
+  const Json& value = reader.value("value");
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return value.get<double>();
+  if (!value.is_number()) {
+    reader.refuse("type", reader.place("value") + " is neither a number nor text");
+  }
+  return reader.integer("value");
 }
 
-// A JSON object whose members must be there and have the right type. `where` is its place in the
-// file, for messages.
-class Reader {
- public:
-  Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    if (!json.is_object()) refuse("manifest.type", where_ + " is no object");
-  }
-
-  std::string text(const char* key) const {
-    return member(key, &Json::is_string, "text").get<std::string>();
-  }
-  std::string text_if_there(const char* key) const {
-    return json_.contains(key) ? text(key) : std::string();
-  }
-  std::uint64_t size(const char* key) const {
-    return member(key, &Json::is_number_unsigned, "a size").get<std::uint64_t>();
-  }
-  int small_integer(const char* key) const {
-    const std::uint64_t value = size(key);
-    if (value > 1'000'000) refuse("manifest.type", place(key) + " is out of range");
-    return static_cast<int>(value);
-  }
-  bool boolean(const char* key) const {
-    return member(key, &Json::is_boolean, "true or false").get<bool>();
-  }
-  Reader object(const char* key) const {
-    return {member(key, &Json::is_object, "an object"), place(key)};
-  }
-  FactValue fact_value(const char* key) const {
-    const Json& value = find(key);
-    if (value.is_string()) return value.get<std::string>();
-    if (value.is_number_float()) return value.get<double>();
-    // A whole number beyond 63 bits is none of ours.
-    if (value.is_number_integer() &&
-        (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX)) {
-      return value.get<std::int64_t>();
-    }
-    refuse("manifest.type", place(key) + " is neither a number nor text");
-  }
-
-  template <typename Convert>
-  auto list(const char* key, Convert convert) const {
-    const Json& array = member(key, &Json::is_array, "a list");
-    std::vector<decltype(convert(std::declval<Reader>()))> items;
-    for (std::size_t i = 0; i < array.size(); ++i) {
-      items.push_back(convert(Reader(array[i], place(key) + "[" + std::to_string(i) + "]")));
-    }
-    return items;
-  }
-  std::vector<std::string> texts(const char* key) const {
-    std::vector<std::string> items;
-    for (const Json& item : member(key, &Json::is_array, "a list")) {
-      if (!item.is_string())
-        refuse("manifest.type", place(key) + " holds something else than text");
-      items.push_back(item.get<std::string>());
-    }
-    return items;
-  }
-
-  std::string place(const char* key) const { return where_.empty() ? key : where_ + "." + key; }
-
- private:
-  const Json& find(const char* key) const {
-    const auto found = json_.find(key);
-    if (found == json_.end()) refuse("manifest.missing", place(key) + " is missing");
-    return *found;
-  }
-  const Json& member(const char* key, bool (Json::*is)() const noexcept, const char* what) const {
-    const Json& value = find(key);
-    if (!(value.*is)()) refuse("manifest.type", place(key) + " is not " + what);
-    return value;
-  }
-
-  const Json& json_;
-  std::string where_;
-};
-
-OptionValue option_from(const Reader& reader) {
-  return {reader.text("name"), reader.text("value")};
-}
-
-SummaryItem summary_from(const Reader& reader) {
-  return {reader.text("name"), reader.text("value")};
-}
-
-FitFact fact_from(const Reader& reader) {
-  return {reader.text("name"), reader.fact_value("value"), reader.text("origin")};
+FitFact fact_from(const JsonReader& reader) {
+  return {reader.text("name"), fact_value_from(reader), reader.text("origin")};
 }
 
 // The manifest's file names are joined to its directory, so they must stay in it.
-std::string file_name_from(const Reader& reader, const char* key) {
+std::string file_name_from(const JsonReader& reader, const char* key) {
   std::string name = reader.text(key);
   if (!is_relative_name(name)) {
-    refuse("manifest.file", reader.place(key) + " is no file name: " + craftbundle::quoted(name));
+    reader.refuse("file", reader.place(key) + " is no file name: " + craftbundle::quoted(name));
   }
   return name;
 }
 
-ManifestFile file_from(const Reader& reader) {
+ManifestFile file_from(const JsonReader& reader) {
   return {file_name_from(reader, "name"), reader.size("size"), reader.text("sha256"),
           reader.texts("roles")};
 }
 
-ManifestComponent component_from(const Reader& reader) {
+ManifestComponent component_from(const JsonReader& reader) {
   ManifestComponent component;
   component.role = reader.text("role");
   component.source = reader.text("source");
@@ -197,8 +85,8 @@ ManifestComponent component_from(const Reader& reader) {
   component.exporter = reader.text("exporter");
   component.exporter_revision = reader.small_integer("exporter_revision");
   component.exporter_version = reader.text("exporter_version");
-  component.options = reader.list("options", option_from);
-  component.summary = reader.list("summary", summary_from);
+  component.options = reader.list("options", named_from<OptionValue>);
+  component.summary = reader.list("summary", named_from<SummaryItem>);
   component.provides = reader.list("provides", fact_from);
   component.requires_ = reader.list("requires", fact_from);
   component.checks = reader.texts("checks");
@@ -206,11 +94,12 @@ ManifestComponent component_from(const Reader& reader) {
   return component;
 }
 
-ManifestRead read_from(const Reader& reader) {
-  return {reader.text("name"), reader.size("size"), reader.text_if_there("sha256")};
+ManifestRead read_from(const JsonReader& reader) {
+  return {reader.text("name"), reader.size("size"),
+          reader.has("sha256") ? reader.text("sha256") : std::string()};
 }
 
-ManifestComponent component_of_2(const Reader& reader) {
+ManifestComponent component_of_2(const JsonReader& reader) {
   ManifestComponent component = component_from(reader);
   component.load_with = reader.text("load_with");
   component.files_read = reader.list("files_read", read_from);
@@ -218,7 +107,7 @@ ManifestComponent component_of_2(const Reader& reader) {
 }
 
 // How to load the bundle was an item of the summary.
-ManifestComponent component_of_1(const Reader& reader) {
+ManifestComponent component_of_1(const JsonReader& reader) {
   ManifestComponent component = component_from(reader);
   std::erase_if(component.summary, [&](const SummaryItem& item) {
     if (item.name != "load with") return false;
@@ -228,24 +117,24 @@ ManifestComponent component_of_1(const Reader& reader) {
   return component;
 }
 
-ManifestFile file_of_1(const Reader& reader) {
+ManifestFile file_of_1(const JsonReader& reader) {
   return {file_name_from(reader, "file"),
           reader.size("size"),
           reader.text("sha256"),
           {reader.text("role")}};
 }
 
-FitCheck::Outcome outcome_from(const Reader& reader) {
+FitCheck::Outcome outcome_from(const JsonReader& reader) {
   const std::string text = reader.text("outcome");
   for (const auto outcome :
        {FitCheck::Outcome::agrees, FitCheck::Outcome::differs, FitCheck::Outcome::unstated}) {
     if (text == to_string(outcome)) return outcome;
   }
-  refuse("manifest.type", reader.place("outcome") + " is " + craftbundle::quoted(text) +
-                              ", expected agrees, differs or unstated");
+  reader.refuse("type", reader.place("outcome") + " is " + craftbundle::quoted(text) +
+                            ", expected agrees, differs or unstated");
 }
 
-FitCheck check_from(const Reader& reader) {
+FitCheck check_from(const JsonReader& reader) {
   FitCheck check;
   check.name = reader.text("name");
   check.outcome = outcome_from(reader);
@@ -258,41 +147,54 @@ FitCheck check_from(const Reader& reader) {
   return check;
 }
 
-Json parse_json(std::string_view text) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    refuse("manifest.syntax", "no JSON: byte " + std::to_string(error.byte));
-  }
-}
-
 }  // namespace
 
-std::string to_json(const Manifest& manifest) {
+Json component_json(const ManifestComponent& component) {
+  Json json;
+  json["role"] = component.role;
+  json["source"] = component.source;
+  json["source_kind"] = component.source_kind;
+  json["files_read"] = json_list(component.files_read, read_json);
+  json["exporter"] = component.exporter;
+  json["exporter_revision"] = component.exporter_revision;
+  json["exporter_version"] = component.exporter_version;
+  json["options"] = json_list(component.options, named_json<OptionValue>);
+  json["summary"] = json_list(component.summary, named_json<SummaryItem>);
+  json["provides"] = json_list(component.provides, fact_json);
+  json["requires"] = json_list(component.requires_, fact_json);
+  json["checks"] = component.checks;
+  json["warnings"] = component.warnings;
+  json["load_with"] = component.load_with;
+  return json;
+}
+
+Json fit_json(const std::vector<FitCheck>& fit) { return json_list(fit, check_json); }
+
+Json manifest_json(const Manifest& manifest) {
   Json json;
   json["format_version"] = kManifestVersion;
   json["layout"] = manifest.layout;
   json["layout_revision"] = manifest.layout_revision;
-  json["layout_options"] = array_json(manifest.layout_options, named_json<OptionValue>);
+  json["layout_options"] = json_list(manifest.layout_options, named_json<OptionValue>);
   json["producer"] = manifest.producer;
-  json["files"] = array_json(manifest.files, file_json);
-  json["components"] = array_json(manifest.components, component_json);
-  json["fit"] = array_json(manifest.fit, check_json);
+  json["files"] = json_list(manifest.files, file_json);
+  json["components"] = json_list(manifest.components, component_json);
+  json["fit"] = fit_json(manifest.fit);
   json["mismatch_allowed"] = manifest.mismatch_allowed;
-  // File names need not be UTF-8, JSON must be.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json;
 }
 
-Manifest parse_manifest(std::string_view text) {
-  const Json json = parse_json(text);
-  const Reader reader(json, "");
+// File names need not be UTF-8, JSON must be.
+std::string to_json(const Manifest& manifest) { return json_document(manifest_json(manifest)); }
+
+Manifest manifest_from(const JsonReader& reader) {
   Manifest manifest;
   manifest.format_version = reader.small_integer("format_version");
   if (manifest.format_version < 1 || manifest.format_version > kManifestVersion) {
-    refuse("manifest.version",
-           "format_version is " + std::to_string(manifest.format_version) +
-               ", this program reads up to " + std::to_string(kManifestVersion),
-           "use a newer craftbundle");
+    throw Error(ErrorKind::input, "manifest.version",
+                "format_version is " + std::to_string(manifest.format_version) +
+                    ", this program reads up to " + std::to_string(kManifestVersion),
+                "use a newer craftbundle");
   }
   manifest.layout = reader.text("layout");
   manifest.producer = reader.text("producer");
@@ -301,13 +203,18 @@ Manifest parse_manifest(std::string_view text) {
     manifest.components = reader.list("components", component_of_1);
   } else {
     manifest.layout_revision = reader.small_integer("layout_revision");
-    manifest.layout_options = reader.list("layout_options", option_from);
+    manifest.layout_options = reader.list("layout_options", named_from<OptionValue>);
     manifest.files = reader.list("files", file_from);
     manifest.components = reader.list("components", component_of_2);
   }
   manifest.fit = reader.list("fit", check_from);
   manifest.mismatch_allowed = reader.boolean("mismatch_allowed");
   return manifest;
+}
+
+Manifest parse_manifest(std::string_view text) {
+  const Json json = parse_json(text, kGroup);
+  return manifest_from(JsonReader(json, kGroup));
 }
 
 const ManifestFile* file_of(const Manifest& manifest, std::string_view role) {
@@ -328,7 +235,8 @@ std::optional<Manifest> read_manifest(const Path& directory) {
       [&] { return path_text(path); },
       [&] {
         if (file.size() > kManifestBytes) {
-          refuse("manifest.size", human_bytes(file.size()) + " are too much for a manifest");
+          throw Error(ErrorKind::input, "manifest.size",
+                      human_bytes(file.size()) + " are too much for a manifest");
         }
         return parse_manifest(file.read_text(0, static_cast<std::size_t>(file.size())));
       });

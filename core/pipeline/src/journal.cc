@@ -7,7 +7,6 @@
 
 #include <boost/filesystem.hpp>
 #include <cerrno>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include "craftbundle/base/error.h"
@@ -20,7 +19,6 @@ namespace craftbundle {
 namespace {
 
 namespace fs = boost::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
 constexpr std::uint64_t kMaxRecord = 64U << 20;
@@ -62,9 +60,9 @@ Json to_json(const FileState& state) {
           {"id", state.id}};
 }
 
-FileState file_of(const Json& json) {
-  return {json.at("path"),       json.at("size"),  json.at("modified_ns"),
-          json.at("changed_ns"), json.at("inode"), json.at("id")};
+FileState file_from(const JsonReader& reader) {
+  return {reader.text("path"),          reader.size("size"),  reader.integer("modified_ns"),
+          reader.integer("changed_ns"), reader.size("inode"), reader.text("id")};
 }
 
 Json to_json(const StageRead& read) {
@@ -72,8 +70,8 @@ Json to_json(const StageRead& read) {
       {"name", read.name}, {"input", read.input}, {"file", read.file.string()}, {"id", read.id}};
 }
 
-StageRead read_of(const Json& json) {
-  return {json.at("name"), json.at("input"), json.at("file").get<std::string>(), json.at("id")};
+StageRead read_from(const JsonReader& reader) {
+  return {reader.text("name"), reader.text("input"), reader.text("file"), reader.text("id")};
 }
 
 Json to_json(const StageRecord& record) {
@@ -81,12 +79,10 @@ Json to_json(const StageRecord& record) {
   json["format"] = kFormat;
   json["stage"] = record.stage;
   json["state"] = to_string(record.state);
-  json["key"] = parts_json(record.key);
-  json["read"] = Json::array();
-  for (const StageRead& read : record.read) json["read"].push_back(to_json(read));
-  json["outputs"] = parts_json(record.outputs);
-  json["files"] = Json::array();
-  for (const FileState& file : record.files) json["files"].push_back(to_json(file));
+  json["key"] = json_list(record.key, named_json<KeyPart>);
+  json["read"] = json_list(record.read, [](const StageRead& read) { return to_json(read); });
+  json["outputs"] = json_list(record.outputs, named_json<KeyPart>);
+  json["files"] = json_list(record.files, [](const FileState& file) { return to_json(file); });
   json["result"] = result_json(record.result);
   json["seconds"] = record.seconds;
   json["finished"] = record.finished;
@@ -94,21 +90,21 @@ Json to_json(const StageRecord& record) {
   return json;
 }
 
-std::optional<StageRecord> record_of(const Json& json) {
-  const std::optional<StageRecord::State> state = state_of(json.at("state"));
-  if (!state) return std::nullopt;
+StageRecord record_from(const JsonReader& reader) {
   StageRecord record;
-  record.stage = json.at("stage");
+  record.stage = reader.text("stage");
+  const std::optional<StageRecord::State> state = state_of(reader.text("state"));
+  if (!state) reader.refuse("type", reader.place("state") + " is none");
   record.state = *state;
-  record.key = parts_of(json.at("key"));
+  record.key = reader.list("key", named_from<KeyPart>);
   // Records were written without it.
-  for (const Json& read : json.value("read", Json::array())) record.read.push_back(read_of(read));
-  record.outputs = parts_of(json.at("outputs"));
-  for (const Json& file : json.at("files")) record.files.push_back(file_of(file));
-  record.result = result_of(json.at("result"));
-  record.seconds = json.at("seconds");
-  record.finished = json.at("finished");
-  record.error = json.at("error");
+  if (reader.has("read")) record.read = reader.list("read", read_from);
+  record.outputs = reader.list("outputs", named_from<KeyPart>);
+  record.files = reader.list("files", file_from);
+  record.result = result_from(reader.object("result"));
+  record.seconds = reader.real("seconds");
+  record.finished = reader.text("finished");
+  record.error = reader.text("error");
   return record;
 }
 
@@ -215,11 +211,15 @@ std::optional<StageRecord> Journal::read(const std::string& stage) const {
   try {
     const InputFile file(path);
     if (file.size() > kMaxRecord) return std::nullopt;
-    const Json json = Json::parse(file.read_text(0, file.size()));
+    const Json json = parse_json(file.read_text(0, file.size()), "journal");
+    const JsonReader reader(json, "journal");
     // A record of another version says nothing: the stage runs again.
-    if (json.at("format") != kFormat || json.at("stage") != stage) return std::nullopt;
-    return record_of(json);
-  } catch (const Json::exception&) {
+    if (reader.small_integer("format") != kFormat) return std::nullopt;
+    StageRecord record = record_from(reader);
+    if (record.stage != stage) return std::nullopt;
+    return record;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
     return std::nullopt;
   }
 }
@@ -228,7 +228,7 @@ void Journal::write(const StageRecord& record) {
   create_directories();
   OutputFile file(directory_ / "stages", Durability::sync);
   file.make_private();
-  file.write(to_json(record).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.write(json_document(to_json(record)));
   file.publish(record_path(record.stage), true);
 }
 

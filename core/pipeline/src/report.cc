@@ -1,7 +1,6 @@
 #include "craftbundle/pipeline/report.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "craftbundle/base/error.h"
 #include "result_json.h"
@@ -9,16 +8,7 @@
 namespace craftbundle {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kFormat = 1;
-
-Json error_json(const Error& error) {
-  return {{"kind", to_string(error.kind())},
-          {"code", error.code()},
-          {"message", error.message()},
-          {"hint", error.hint()}};
-}
 
 Json stage_json(const StageReport& stage, const RunReport& report) {
   Json json;
@@ -34,10 +24,9 @@ Json stage_json(const StageReport& stage, const RunReport& report) {
   json["attempts"] = stage.attempts;
   json["start"] = stage.start;
   json["seconds"] = stage.seconds;
-  json["outputs"] = Json::array();
-  for (const StageOutput& output : stage.outputs) {
-    json["outputs"].push_back({{"name", output.name}, {"path", output.path.string()}});
-  }
+  json["outputs"] = json_list(stage.outputs, [](const StageOutput& output) -> Json {
+    return {{"name", output.name}, {"path", output.path.string()}};
+  });
   json["result"] = result_json(stage.result);
   json["error"] = stage.error ? error_json(*stage.error) : Json();
   json["log"] = stage.log.empty() ? Json() : Json(stage.log.string());
@@ -107,10 +96,9 @@ std::string to_json(const RunReport& report) {
   for (const StageState state : kStates) {
     json["totals"][std::string(to_string(state))] = report.count(state);
   }
-  json["stages"] = Json::array();
-  for (const StageReport& stage : report.stages)
-    json["stages"].push_back(stage_json(stage, report));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  json["stages"] =
+      json_list(report.stages, [&](const StageReport& stage) { return stage_json(stage, report); });
+  return json_document(json);
 }
 
 }  // namespace craftbundle

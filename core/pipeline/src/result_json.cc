@@ -1,40 +1,30 @@
 #include "result_json.h"
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/bundle/json.h"
 
 namespace craftbundle {
-
-using Json = nlohmann::ordered_json;
-
-std::vector<KeyPart> parts_of(const Json& json) {
-  std::vector<KeyPart> parts;
-  for (const Json& part : json) parts.push_back({part.at("name"), part.at("value")});
-  return parts;
-}
 
 Json result_json(const StageResult& result) {
   Json json;
   json["bytes"] = result.bytes;
-  json["summary"] = parts_json(result.summary);
+  json["summary"] = json_list(result.summary, named_json<SummaryItem>);
   json["checks"] = result.checks;
   json["warnings"] = result.warnings;
-  json["tools"] = parts_json(result.tools);
-  json["manifest"] = result.manifest ? Json::parse(to_json(*result.manifest)) : Json();
+  json["tools"] = json_list(result.tools, named_json<KeyPart>);
+  json["manifest"] = result.manifest ? manifest_json(*result.manifest) : Json();
   return json;
 }
 
-StageResult result_of(const Json& json) {
+StageResult result_from(const JsonReader& reader) {
   StageResult result;
-  result.bytes = json.at("bytes");
-  for (const KeyPart& part : parts_of(json.at("summary"))) {
-    result.summary.push_back({part.name, part.value});
-  }
-  result.checks = json.at("checks");
-  result.warnings = json.at("warnings");
-  result.tools = parts_of(json.at("tools"));
-  if (!json.at("manifest").is_null()) {
+  result.bytes = reader.size("bytes");
+  result.summary = reader.list("summary", named_from<SummaryItem>);
+  result.checks = reader.texts("checks");
+  result.warnings = reader.texts("warnings");
+  result.tools = reader.list("tools", named_from<KeyPart>);
+  if (const Json& manifest = reader.value("manifest"); !manifest.is_null()) {
     try {
-      result.manifest = parse_manifest(json.at("manifest").dump());
+      result.manifest = manifest_from(JsonReader(manifest, "manifest"));
     } catch (const Error&) {
       // A manifest that this version cannot read is left out of reports.
     }

@@ -1,13 +1,10 @@
 #include "craftbundle/pipeline/schema.h"
 
-#include <nlohmann/json.hpp>
-
+#include "craftbundle/json/json.h"
 #include "craftbundle/pipeline/workflow.h"
 
 namespace craftbundle {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Editors tell numbers and booleans from text, scripts do not.
 Json scalar() { return {{"type", {"string", "number", "boolean"}}}; }
@@ -85,7 +82,7 @@ std::string script_schema(const StageReaders& readers) {
     kinds.push_back({{"$ref", "#/$defs/" + reader->name()}});
   }
   json["properties"]["stages"]["additionalProperties"] = {{"oneOf", kinds}};
-  return json.dump(2) + "\n";
+  return json_document(json);
 }
 
 }  // namespace craftbundle

@@ -97,6 +97,10 @@ TEST(Manifest, RefusesWhatIsNoJson) {
                [] { parse_manifest("{"); });
   expect_error(ErrorKind::input, "manifest.syntax", HasSubstr("no JSON"),
                [] { parse_manifest(""); });
+  std::string large = to_json(sample());
+  large.insert(large.find("\"size\": ") + 8, "1e999, \"x\": ");
+  expect_error(ErrorKind::input, "manifest.syntax", HasSubstr("a number that is too large"),
+               [&] { parse_manifest(large); });
   expect_error(ErrorKind::input, "manifest.type", HasSubstr("no object"),
                [] { parse_manifest("[]"); });
 }

@@ -87,6 +87,10 @@ TEST_F(JournalTest, RecordsThatCannotBeReadAreNone) {
   for (const std::string& broken :
        {text.substr(0, text.size() / 2), std::string(), std::string("[]"), std::string("{}"),
         std::string(text).replace(text.find("\"done\""), 6, "\"gone\""),
+        // Numbers that nothing they are read as can hold.
+        std::string(text).insert(text.find("\"size\": ") + 8, "1e300, \"x\": "),
+        std::string(text).insert(text.find("\"changed_ns\": ") + 14, "1e19, \"x\": "),
+        std::string(text).insert(text.find("\"seconds\": ") + 11, "1e999, \"x\": "),
         std::string(text).replace(text.find("\"a\""), 3, "\"b\"")}) {
     write_file(file, broken);
     EXPECT_FALSE(journal.read("a")) << broken;

@@ -1,0 +1,17 @@
+// What bundle.json is made of, for whatever holds manifests in JSON of its own.
+#pragma once
+
+#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/json/json.h"
+
+namespace craftbundle {
+
+Json manifest_json(const Manifest& manifest);
+// An element of its "components", and its "fit".
+Json component_json(const ManifestComponent& component);
+Json fit_json(const std::vector<FitCheck>& fit);
+
+// As parse_manifest(). REQUIRES: the reader's group is "manifest".
+Manifest manifest_from(const JsonReader& reader);
+
+}  // namespace craftbundle
