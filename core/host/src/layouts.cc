@@ -11,9 +11,6 @@
 namespace craftbundle {
 namespace {
 
-// The file beside all others in which the host says what a bundle holds.
-constexpr std::string_view kManifestName = "bundle.json";
-
 std::string lower_case(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -43,17 +40,38 @@ void check_places(const LayoutInfo& layout, const std::vector<PreparedComponent>
     }
   }
   if (problems.empty()) return;
-  std::string text;
-  for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
-  throw Error(ErrorKind::mismatch, code, "layout " + quoted(layout.name) + ": " + text,
+  throw Error(ErrorKind::mismatch, code,
+              "layout " + quoted(layout.name) + ": " + join(problems, "; "),
               "choose another layout; 'craftbundle plugins list' shows them");
 }
+
+// What a layout plans is called as its layout is: it may be of a class of the plugin's.
+class GuardedContent final : public FileContent {
+ public:
+  GuardedContent(Guarded<FileContent> content, std::string culprit)
+      : content_(std::move(content)), culprit_(std::move(culprit)) {}
+
+  std::optional<std::uint64_t> size() const override {
+    return call(content_, culprit_, [](const FileContent& content) { return content.size(); });
+  }
+  WriteSummary write(OutputFile& file, const WriteOptions& options) const override {
+    return call(content_, culprit_,
+                [&](const FileContent& content) { return content.write(file, options); });
+  }
+  std::vector<const InputFile*> sources() const override {
+    return call(content_, culprit_, [](const FileContent& content) { return content.sources(); });
+  }
+
+ private:
+  Guarded<FileContent> content_;
+  std::string culprit_;
+};
 
 }  // namespace
 
 std::optional<std::string> find_problem(const std::vector<BundleFile>& files) {
   if (files.empty()) return "planned no file";
-  std::set<std::string> seen = {std::string(kManifestName)};
+  std::set<std::string> seen = {std::string(kManifestFile)};
   for (const BundleFile& file : files) {
     if (!is_relative_name(file.name)) return "planned a file " + quoted(file.name);
     if (!seen.insert(lower_case(file.name)).second) {
@@ -112,11 +130,16 @@ std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
   std::vector<Component> components;
   for (const PreparedComponent& one : prepared) components.push_back(one.component);
   PlanContext context(*this);
-  std::vector<BundleFile> files =
-      call(object<Layout>(offer), culprit(offer),
-           [&](const Layout& layout) { return layout.plan(components, options, context); });
+  const Guarded<Layout>& object = this->object<Layout>(offer);
+  std::vector<BundleFile> files = call(object, culprit(offer), [&](const Layout& layout) {
+    return layout.plan(components, options, context);
+  });
   if (const auto problem = find_problem(files)) {
     throw Error(ErrorKind::plugin, "plugin.layout", culprit(offer) + " " + *problem);
+  }
+  for (BundleFile& file : files) {
+    file.content =
+        std::make_shared<GuardedContent>(object.adopt(std::move(file.content)), culprit(offer));
   }
   return files;
 }

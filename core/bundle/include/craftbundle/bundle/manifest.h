@@ -11,10 +11,10 @@
 #include "craftbundle/base/export.h"
 #include "craftbundle/bundle/fit.h"
 #include "craftbundle/io/path.h"
+#include "craftbundle/plugin/layout.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
 
-inline constexpr std::string_view kManifestFile = "bundle.json";
 // Raised when readers of the old version could misread the new one.
 inline constexpr int kManifestVersion = 2;
 

@@ -21,6 +21,8 @@ namespace CRAFTBUNDLE_API craftbundle {
 
 // The one that is taken when nobody names one.
 inline constexpr std::string_view kDefaultLayout = "audiocraft";
+// In which the host says what a bundle holds, beside the files of any layout.
+inline constexpr std::string_view kManifestFile = "bundle.json";
 
 struct LayoutInfo : OfferInfo {
   static constexpr std::string_view kKind = "layout";

@@ -75,7 +75,7 @@ std::optional<Error> guarded(Guard guard, Body&& body) noexcept {
 template <typename T>
 class Guarded {
  public:
-  explicit Guarded(std::unique_ptr<const T> object, detail::Guard guard = &detail::guard)
+  explicit Guarded(std::shared_ptr<const T> object, detail::Guard guard = &detail::guard)
       : object_(std::move(object)), guard_(guard) {}
 
   explicit operator bool() const { return object_ != nullptr; }
@@ -97,9 +97,13 @@ class Guarded {
   Guarded<Made> adopt(std::unique_ptr<Made> made) const {
     return Guarded<Made>(std::move(made), guard_);
   }
+  template <typename Made>
+  Guarded<Made> adopt(std::shared_ptr<const Made> made) const {
+    return Guarded<Made>(std::move(made), guard_);
+  }
 
  private:
-  std::unique_ptr<const T> object_;
+  std::shared_ptr<const T> object_;
   detail::Guard guard_;
 };
 
