@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "craftbundle/base/text.h"
-#include "json.h"
+#include "craftbundle/json/json.h"
 
 namespace craftbundle::app {
 namespace {
@@ -46,12 +46,6 @@ std::string_view to_string(LogLevel level) {
 
 }  // namespace
 
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<std::uint64_t>(seconds);
-  const std::string rest = std::to_string(whole % 60);
-  return std::to_string(whole / 60) + ":" + (rest.size() < 2 ? "0" : "") + rest;
-}
-
 std::string bar_text(std::uint64_t done, std::uint64_t total, std::size_t width) {
   const double share = std::min(
       1.0, static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(1, total)));
@@ -88,7 +82,7 @@ void Console::progress(const Progress& progress) noexcept try {
   }
   last_shown_ = now;
   if (json) {
-    write_line(dump_line({{"event", "progress"},
+    write_line(json_line({{"event", "progress"},
                           {"task", progress.task},
                           {"done", progress.done},
                           {"total", progress.total}}));
@@ -109,12 +103,11 @@ void Console::error(const Error& error) noexcept try {
   if (options_.format == LogFormat::json) {
     Json json = error_json(error);
     json["event"] = "error";
-    write_line(dump_line(json));
+    write_line(json_line(json));
     return;
   }
-  std::string text = "error: " + error.message() + " [" + error.code() + "]\n";
-  if (!error.hint().empty()) text += "  hint: " + error.hint() + "\n";
-  write_error_text(text);
+  write_line("error: " + error.message() + " [" + error.code() + "]");
+  if (!error.hint().empty()) write_line("  hint: " + error.hint());
 } catch (...) {
   write_error_text("error: out of memory\n");
 }
@@ -195,7 +188,7 @@ void Console::line(std::string_view text) noexcept try {
 }
 
 void Console::event(const Json& json) noexcept try {
-  if (!options_.quiet) line(dump_line(json));
+  if (!options_.quiet) line(json_line(json));
 } catch (...) {
   // As in log().
 }

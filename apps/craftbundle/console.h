@@ -9,7 +9,7 @@
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/sink.h"
-#include "json.h"
+#include "craftbundle/json/json.h"
 
 namespace craftbundle::app {
 
@@ -24,8 +24,6 @@ struct ConsoleOptions {
 
 // "[########........] 50%" of a width in characters.
 std::string bar_text(std::uint64_t done, std::uint64_t total, std::size_t width);
-// "1:05"
-std::string clock_text(double seconds);
 
 // On a terminal progress is drawn over; elsewhere a line now and then, so that
 // logs stay short; with LogFormat::json every report is a JSON object on a line.

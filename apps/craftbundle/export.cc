@@ -37,7 +37,7 @@ int run(const Arguments& arguments, Session& session) {
                          .publish = arguments.target.publish(session)};
   const ExportReport report = export_component(session.host(), job);
   if (arguments.target.json) {
-    session.print(dump_pretty(export_json(report, job.layout.name)));
+    session.print(json_document(export_json(report, job.layout.name)));
   } else if (!session.quiet()) {
     session.print(export_text(report, job.layout.name));
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "craftbundle/base/text.h"
-#include "json.h"
+#include "craftbundle/json/json.h"
 
 namespace craftbundle::app {
 namespace {
@@ -15,13 +15,6 @@ constexpr auto kTellInterval = 500ms;
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// "0.4 s", "75 s"
-std::string seconds_text(double seconds) {
-  if (seconds >= 100) return clock_text(seconds);
-  const auto tenths = static_cast<std::uint64_t>(seconds * 10 + 0.5);
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
 }  // namespace

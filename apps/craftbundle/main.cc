@@ -8,7 +8,7 @@
 
 #include "commands.h"
 #include "craftbundle/base/text.h"
-#include "json.h"
+#include "craftbundle/json/json.h"
 #include "session.h"
 #include "signals.h"
 
@@ -75,7 +75,7 @@ int fail(Session& session, const Command& command, const Error& error) {
   session.console().error(error);
   if (command.json) {
     try {
-      session.print(dump_pretty({{"error", error_json(error)}}));
+      session.print(json_document({{"error", error_json(error)}}));
     } catch (const Error&) {
       // Standard error has told already.
     }

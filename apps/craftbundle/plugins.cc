@@ -7,7 +7,7 @@
 #include "commands.h"
 #include "craftbundle/base/text.h"
 #include "craftbundle/bundle/transform.h"
-#include "json.h"
+#include "craftbundle/json/json.h"
 #include "table.h"
 
 namespace craftbundle::app {
@@ -65,7 +65,7 @@ int list_json(Session& session) {
                                {"code", refused.code},
                                {"reason", refused.reason}});
   }
-  session.print(dump_pretty(json));
+  session.print(json_document(json));
   return kExitDone;
 }
 
@@ -76,9 +76,9 @@ template <typename T>
 requires std::is_enum_v<T> std::string cell(T word) { return std::string(to_string(word)); }
 
 std::string cell(const std::vector<std::string>& texts) {
-  std::string line;
-  for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + printable(text);
-  return line;
+  std::vector<std::string> shown;
+  for (const std::string& text : texts) shown.push_back(printable(text));
+  return join(shown, ", ");
 }
 
 // {label, value} of each field of this kind of offer that fits in a line.
@@ -144,6 +144,14 @@ std::string block(const std::vector<AcceptedSource>& sources) {
   return text;
 }
 
+std::string block(const std::vector<LayoutInfo::Part>& parts) {
+  Table table;
+  for (const LayoutInfo::Part& part : parts) {
+    table.add({part.role == "*" ? "any other" : printable(part.role), printable(part.file)});
+  }
+  return "components and their files\n" + table.text();
+}
+
 template <typename Info>
 std::string info_text(const FoundOffer<Info>& offer) {
   const FoundPlugin& plugin = *offer.plugin;
@@ -185,7 +193,7 @@ int info(const std::string& name, bool json, Session& session) {
                 "no exporter or plugin is named " + craftbundle::quoted(name),
                 near.empty() ? "'craftbundle plugins list' shows what there is" : near);
   }
-  session.print(json ? dump_pretty(found) : text);
+  session.print(json ? json_document(found) : text);
   return kExitDone;
 }
 
@@ -199,7 +207,7 @@ int directories(bool json, Session& session) {
     list.push_back(
         {{"directory", directory.path.string()}, {"origin", directory.origin}, {"there", there}});
   }
-  session.print(json ? dump_pretty({{"directories", list}}) : table.text());
+  session.print(json ? json_document({{"directories", list}}) : table.text());
   return kExitDone;
 }
 

@@ -182,7 +182,7 @@ Json bundle_json(const BundleReport& report) {
 
 void print_bundle(const BundleReport& report, bool json, Session& session) {
   if (json) {
-    session.print(dump_pretty(bundle_json(report)));
+    session.print(json_document(bundle_json(report)));
   } else if (!session.quiet()) {
     session.print(bundle_text(report));
   }

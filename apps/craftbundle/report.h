@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "craftbundle/bundle/bundle.h"
-#include "json.h"
+#include "craftbundle/bundle/json.h"
 #include "session.h"
 
 namespace craftbundle::app {

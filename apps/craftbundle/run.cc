@@ -11,7 +11,6 @@
 #include "craftbundle/pipeline/report.h"
 #include "craftbundle/pipeline/schema.h"
 #include "craftbundle/pipeline/script_run.h"
-#include "inspect_stage.h"
 #include "live_view.h"
 #include "table.h"
 
@@ -48,12 +47,6 @@ struct Arguments {
   bool stage_of_engine = false;
 };
 
-StageReaders readers(const Host& host) {
-  StageReaders all = standard_stages(host);
-  all.push_back(make_inspect_kind());
-  return all;
-}
-
 // Tells all problems of a script at once.
 void refuse_problems(const ScriptRun& loaded, Session& session) {
   const ScriptSources& sources = loaded.script().sources;
@@ -78,7 +71,7 @@ void refuse_problems(const ScriptRun& loaded, Session& session) {
 // A script without problems.
 struct Loaded : ScriptRun {
   Loaded(const Arguments& arguments, Session& session)
-      : ScriptRun(session.host(), readers(session.host()),
+      : ScriptRun(session.host(), standard_stages(session.host()),
                   {arguments.script, arguments.settings, arguments.state_directory,
                    &session.cancellation()}) {
     refuse_problems(*this, session);
@@ -220,9 +213,10 @@ int explain(const Arguments& arguments, Session& session) {
 int emit(const Arguments& arguments, Session& session) {
   const Loaded loaded(arguments, session);
   EmittedRun run;
+  boost::system::error_code ignored;
   run.script = arguments.script;
-  run.directory = fs::current_path().string();
-  run.command = {fs::canonical("/proc/self/exe").string(), "run", arguments.script};
+  run.directory = absolute_path({}).string();
+  run.command = {fs::canonical("/proc/self/exe", ignored).string(), "run", arguments.script};
   for (const std::string& directory : session.search_directories()) {
     run.command.insert(run.command.end(), {"--plugin-dir", directory});
   }
@@ -255,13 +249,6 @@ int emit(const Arguments& arguments, Session& session) {
 
 // Running
 // -------------------------------------------------------------------------------------------
-
-std::string seconds_text(double seconds) {
-  if (seconds >= 100) return clock_text(seconds);
-  const auto hundredths = static_cast<std::uint64_t>(seconds * 100 + 0.5);
-  const std::string rest = std::to_string(hundredths % 100);
-  return std::to_string(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest + " s";
-}
 
 // Each warning once, with the stages that have it.
 std::string warnings_text(const RunReport& report) {
@@ -315,8 +302,10 @@ void write_file(const Path& path, std::string_view text) {
 
 Path write_reports(const RunReport& report, const Arguments& arguments, const Journal& journal) {
   const Path directory =
-      arguments.report.empty() ? journal.directory() : Path(fs::absolute(arguments.report));
-  fs::create_directories(directory);
+      arguments.report.empty() ? journal.directory() : absolute_path(arguments.report);
+  boost::system::error_code failure;
+  fs::create_directories(directory, failure);
+  if (failure) throw system_error(failure.value(), path_text(directory));
   write_file(directory / "report.json", to_json(report));
   write_file(directory / "report.html", to_html(report));
   return directory / "report.html";
@@ -349,7 +338,7 @@ RunReport execute(ScriptRun& loaded, const Plan& plan, const Arguments& argument
 
 int run(const Arguments& arguments, Session& session) {
   if (arguments.schema) {
-    session.print(script_schema(readers(session.host())));
+    session.print(script_schema(standard_stages(session.host())));
     return kExitDone;
   }
   if (arguments.script.empty()) {
@@ -364,7 +353,8 @@ int run(const Arguments& arguments, Session& session) {
   }
   const Plan plan = plan_of(loaded, arguments, session);
   if (arguments.dry_run) {
-    session.print(arguments.json ? dump_pretty(plan_json(loaded, plan)) : plan_text(loaded, plan));
+    session.print(arguments.json ? json_document(plan_json(loaded, plan))
+                                 : plan_text(loaded, plan));
     return kExitDone;
   }
   const RunReport report = execute(loaded, plan, arguments, session);
@@ -373,7 +363,7 @@ int run(const Arguments& arguments, Session& session) {
   if (arguments.json) {
     session.print(to_json(report));
   } else if (!session.quiet() && !arguments.stage_of_engine) {
-    session.print(report_text(report) + "report\n  " + shown_path(page, fs::current_path()) + "\n");
+    session.print(report_text(report) + "report\n  " + shown_path(page, absolute_path({})) + "\n");
   }
   if (const std::optional<Error> error = failure(report)) {
     if (error->kind() != ErrorKind::interrupted) session.console().error(*error);

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cmath>
-#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -20,7 +19,9 @@ namespace {
 constexpr const char* kFooter = R"(
 Reads every byte. Nothing in the files is run or imported; --run computes with LibTorch, in this
 process. Exit code 4 when something does not hold.
+)";
 
+constexpr const char* kExamples = R"(
 Examples:
   craftbundle verify my_model
   craftbundle verify my_model --run
@@ -49,16 +50,9 @@ struct CodecReport {
   CodecRun run;
 };
 
-std::string number_text(double number, int digits) {
-  std::string text(32, '\0');
-  text.resize(
-      static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%.*f", digits, number)));
-  return text;
-}
-
-const PreparedComponent& codec_of(const Verification& found, const Host& host) {
-  for (const PreparedComponent& prepared : found.prepared) {
-    if (host.can_run(prepared.exporter.name)) return prepared;
+const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
+  for (const VerifiedComponent& component : found.components) {
+    if (component.prepared && host.can_run(component.prepared->exporter.name)) return component;
   }
   throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
               "'craftbundle plugins list' shows what can be run");
@@ -66,11 +60,11 @@ const PreparedComponent& codec_of(const Verification& found, const Host& host) {
 
 CodecReport run_codec(const Arguments& arguments, const Verification& found, Session& session) {
   const Host& host = session.host();
-  const PreparedComponent& component = codec_of(found, host);
+  const VerifiedComponent& component = codec_of(found, host);
   const std::unique_ptr<Codec> codec =
-      host.load_codec(component, {arguments.device, arguments.threads});
+      host.load_codec(*component.prepared, {arguments.device, arguments.threads});
   CodecReport report;
-  report.file = component.source.checkpoint().file().path().filename().string();
+  report.file = component.file;
   report.properties = codec->properties();
   const CodecProperties& properties = report.properties;
   report.input = arguments.audio.empty() ? "built-in test signal" : arguments.audio;
@@ -97,7 +91,7 @@ CodecReport run_codec(const Arguments& arguments, const Verification& found, Ses
 }
 
 std::string decibels(double value) {
-  return std::isfinite(value) ? number_text(value, 2) + " dB" : "none: silence";
+  return std::isfinite(value) ? fixed_text(value, 2) + " dB" : "none: silence";
 }
 
 std::string codec_text(const CodecReport& report) {
@@ -105,19 +99,19 @@ std::string codec_text(const CodecReport& report) {
   Table table;
   table.add({"computed by", report.properties.engine + " on " + report.properties.device});
   table.add(
-      {"audio", printable(report.input) + ", " + number_text(run.seconds, 2) + " s at " +
+      {"audio", printable(report.input) + ", " + fixed_text(run.seconds, 2) + " s at " +
                     std::to_string(report.properties.sample_rate) + " Hz, " +
                     counted(static_cast<std::uint64_t>(report.properties.channels), "channel")});
   table.add({"codes", grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
                           std::to_string(run.codebooks) + ", " +
-                          number_text(run.bits_per_second / 1000, 2) + " kbit/s"});
+                          fixed_text(run.bits_per_second / 1000, 2) + " kbit/s"});
   table.add({"SI-SNR", decibels(run.si_snr)});
-  table.add({"encode", number_text(run.encode_speed(), 1) + " times real time, " +
+  table.add({"encode", fixed_text(run.encode_speed(), 1) + " times real time, " +
                            grouped(static_cast<std::uint64_t>(run.codes_per_second())) +
                            " codes a second"});
-  table.add({"decode", number_text(run.decode_speed(), 1) + " times real time"});
+  table.add({"decode", fixed_text(run.decode_speed(), 1) + " times real time"});
   if (!report.properties.whole_input.empty() && run.seconds > PieceOptions().seconds) {
-    table.add({"pieces", "coded in pieces of " + number_text(PieceOptions().seconds, 0) + " s; " +
+    table.add({"pieces", "coded in pieces of " + fixed_text(PieceOptions().seconds, 0) + " s; " +
                              report.properties.whole_input});
   }
   std::string text = "codec of " + printable(report.file) + "\n" + table.text();
@@ -126,7 +120,7 @@ std::string codec_text(const CodecReport& report) {
     use.add(
         {std::to_string(i),
          std::to_string(run.use[i].used) + " of " + std::to_string(report.properties.cardinality),
-         number_text(run.use[i].entropy, 2)});
+         fixed_text(run.use[i].entropy, 2)});
   }
   return text + use.text();
 }
@@ -183,14 +177,10 @@ std::string loaders_text(const Verification& found) {
       table.add({printable(answer.loader), component.file, loads, printable(answer.words, 400)});
     }
   }
-  return found.components.empty() ? std::string() : table.text();
-}
-
-std::string exponent_text(double number) {
-  if (number == 0) return "0";
-  std::string text(32, '\0');
-  text.resize(static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%.2e", number)));
-  return text;
+  const bool any = std::ranges::any_of(found.components, [](const VerifiedComponent& component) {
+    return component.prepared.has_value();
+  });
+  return any ? table.text() : std::string();
 }
 
 // The tensors that differ most come first; equal ones are counted.
@@ -203,8 +193,8 @@ std::string differences_text(std::vector<TensorDifference> differences) {
   Table table({"tensor", "type", "largest error", "relative (RMS)"});
   for (std::size_t i = 0; i < std::min(kShown, differences.size()); ++i) {
     const TensorDifference& difference = differences[i];
-    table.add({printable(difference.name), difference.what, exponent_text(difference.absolute),
-               exponent_text(difference.relative)});
+    table.add({printable(difference.name), difference.what, error_text(difference.absolute),
+               error_text(difference.relative)});
   }
   std::string text = "against the original\n";
   if (!differences.empty()) text += table.text();
@@ -248,15 +238,14 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
   Json json;
   json["path"] = path.string();
   json["bytes"] = found.bytes;
-  json["sound"] = found.count(Finding::Outcome::fails) == 0;
-  json["findings"] = Json::array();
-  for (const Finding& finding : found.findings) {
-    json["findings"].push_back({{"outcome", to_string(finding.outcome)},
-                                {"file", finding.where},
-                                {"code", finding.code},
-                                {"text", finding.text},
-                                {"hint", finding.hint}});
-  }
+  json["sound"] = found.is_sound();
+  json["findings"] = json_list(found.findings, [](const Finding& finding) -> Json {
+    return {{"outcome", to_string(finding.outcome)},
+            {"file", finding.where},
+            {"code", finding.code},
+            {"text", finding.text},
+            {"hint", finding.hint}};
+  });
   json["loaders"] = Json::array();
   for (const VerifiedComponent& component : found.components) {
     for (const LoaderAnswer& answer : component.loaders) {
@@ -305,12 +294,12 @@ int run(Arguments arguments, Session& session) {
                    .cancellation = &session.cancellation()};
   if (!arguments.against.empty()) job.against = arguments.against;
   const Verification found = verify(session.host(), job);
-  const bool sound = found.count(Finding::Outcome::fails) == 0;
+  const bool sound = found.is_sound();
   std::optional<CodecReport> codec;
   // Weights that are not what they should be are not computed with.
   if (arguments.run && sound) codec = run_codec(arguments, found, session);
   if (arguments.json) {
-    session.print(dump_pretty(to_json(arguments.source, found, codec)));
+    session.print(json_document(to_json(arguments.source, found, codec)));
   } else if (!session.quiet() || !sound) {
     session.print(to_text(arguments.source, found, arguments.run, codec));
   }
@@ -352,7 +341,12 @@ void add_verify(CLI::App& app, Command& command) {
                   "Report the error of each tensor against this file or directory")
       ->type_name("ORIGINAL");
   sub->add_flag("--json", arguments->json, "Print JSON");
-  sub->footer(kFooter);
+  std::string checks = "\nChecks:\n";
+  for (const VerifyCheck& check : verify_checks()) {
+    checks += "  " + std::string(check.name) + std::string(12 - check.name.size(), ' ') +
+              std::string(check.description) + "\n";
+  }
+  sub->footer(kFooter + checks + kExamples);
   sub->callback([arguments, run_option, &command] {
     arguments->run = run_option->count() > 0;
     command.json = arguments->json;

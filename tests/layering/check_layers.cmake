@@ -108,7 +108,7 @@ function(only_in pattern what)
 endfunction()
 only_in("boost/dll" "Boost.DLL" core/host/src)
 only_in("yaml-cpp" "yaml-cpp" core/yaml/src core/host/src)
-only_in("nlohmann" "nlohmann-json" core/checkpoint/src core/bundle/src core/pipeline/src apps)
+only_in("nlohmann" "nlohmann-json" core/checkpoint/src core/json)
 only_in("boost/asio" "Boost.Asio" core/pipeline/src)
 only_in("archive" "libarchive" core/pipeline/src)
 

@@ -33,6 +33,11 @@ PreparedComponent open(const Host& host, const ComponentChoice& choice) {
                            host);
 }
 
+SourceInspection inspect(const Host& host, const std::string& source,
+                         const SourceOptions& lookup) {
+  return inspect_source(resolve_source(source, lookup, host), host);
+}
+
 std::vector<PreparedComponent> open_bundle(const Host& host, const Path& directory) {
   return components_of(directory, host);
 }

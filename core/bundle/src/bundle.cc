@@ -62,12 +62,6 @@ void check_roles(const std::vector<PreparedComponent>& components) {
   }
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
-  return text;
-}
-
 WriteSummary write(const BundleFile& planned, OutputFile& file, std::string task,
                    const PublishOptions& options) {
   return planned.content->write(file, {std::move(task), options.sink, options.cancellation});
@@ -171,11 +165,9 @@ std::vector<OptionValue> recorded_options(const PreparedComponent& prepared) {
   for (OptionValue& option : options) {
     for (const OptionSpec& spec : declared) {
       if (spec.name != option.name || spec.type != OptionSpec::Type::files) continue;
-      std::string names;
-      for (const Path& file : files_of(option.value)) {
-        names += (names.empty() ? "" : ",") + file.filename().string();
-      }
-      option.value = names;
+      std::vector<std::string> names;
+      for (const Path& file : files_of(option.value)) names.push_back(file.filename().string());
+      option.value = join(names, ",");
     }
   }
   return options;
@@ -190,25 +182,12 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
   }
   if (!differing.empty()) {
     return Error(ErrorKind::mismatch, "bundle.mismatch",
-                 "the components do not fit: " + joined(differing),
+                 "the components do not fit: " + join(differing, "; "),
                  "choose components that belong together, or pass --allow-mismatch");
   }
-  for (const ManifestComponent& component : manifest.components) {
-    std::vector<std::string> unstated;
-    bool compared = false;
-    for (const FitCheck& check : manifest.fit) {
-      if (check.required_by != component.role) continue;
-      compared = compared || check.outcome != FitCheck::Outcome::unstated;
-      if (std::find(unstated.begin(), unstated.end(), check.name) == unstated.end()) {
-        unstated.push_back(check.name);
-      }
-    }
-    if (!compared && !unstated.empty()) {
-      return Error(ErrorKind::mismatch, "bundle.unchecked",
-                   "whether the components fit cannot be told: " + component.role + " needs " +
-                       list_text(unstated) + ", no other component states any of it",
-                   "add the missing component, or pass --allow-mismatch");
-    }
+  if (const std::optional<UncheckedFit> unchecked = find_unchecked(manifest.fit)) {
+    return Error(ErrorKind::mismatch, "bundle.unchecked", to_string(*unchecked),
+                 "add the missing component, or pass --allow-mismatch");
   }
   return std::nullopt;
 }

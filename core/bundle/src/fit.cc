@@ -62,6 +62,27 @@ std::vector<FitCheck> check_fit(const std::vector<StatedFacts>& components) {
   return checks;
 }
 
+std::optional<UncheckedFit> find_unchecked(const std::vector<FitCheck>& checks) {
+  for (const FitCheck& first : checks) {
+    UncheckedFit unchecked{first.required_by, {}};
+    bool compared = false;
+    for (const FitCheck& check : checks) {
+      if (check.required_by != first.required_by) continue;
+      compared = compared || check.outcome != FitCheck::Outcome::unstated;
+      if (std::ranges::count(unchecked.facts, check.name) == 0) {
+        unchecked.facts.push_back(check.name);
+      }
+    }
+    if (!compared) return unchecked;
+  }
+  return std::nullopt;
+}
+
+std::string to_string(const UncheckedFit& unchecked) {
+  return "whether the components fit cannot be told: " + unchecked.role + " needs " +
+         list_text(unchecked.facts) + ", no other component states any of it";
+}
+
 std::string to_string(const FitCheck& check) {
   std::string text = printable(check.name) + ": " + printable(check.required_by) + " needs " +
                      value_text(check.required);

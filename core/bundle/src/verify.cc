@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
-#include <cmath>
-#include <limits>
 #include <set>
-#include <unordered_map>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
@@ -14,7 +11,6 @@
 #include "craftbundle/checkpoint/container.h"
 #include "craftbundle/checkpoint/loading.h"
 #include "craftbundle/io/sha256.h"
-#include "craftbundle/tensor/convert.h"
 
 namespace craftbundle {
 namespace {
@@ -22,554 +18,511 @@ namespace {
 namespace fs = boost::filesystem;
 
 using Outcome = Finding::Outcome;
+using Depth = VerifyOptions::Depth;
 
-// Bytes, or as many elements as fit, that are looked at in one go.
-constexpr std::size_t kPiece = 1 << 20;
+constexpr const char* kMixedUp =
+    "the files are mixed up: give each the name of its component, or make the bundle again";
+constexpr const char* kGiveSource = "give the file that it was made from";
 
-// Tensors among the further data of a file.
-void collect_tensors(const Value& value, const std::string& name, std::vector<NamedTensor>& out) {
-  if (const auto* tensor = value.get_if<Tensor>()) {
-    out.push_back({name, *tensor});
-  } else if (const auto* list = value.get_if<Value::List>()) {
-    for (std::size_t i = 0; i < list->size(); ++i) {
-      collect_tensors((*list)[i], name + "[" + std::to_string(i) + "]", out);
-    }
-  } else if (const auto* dict = value.get_if<Value::Dict>()) {
-    for (const auto& [key, item] : *dict) collect_tensors(item, name + "." + key, out);
-  }
-}
-
-// All tensors of a component, the model's under their own names.
-std::vector<NamedTensor> tensors_of(const Component& component) {
-  const Model* model = component.model();
-  std::vector<NamedTensor> tensors;
-  if (model != nullptr) tensors = model->tensors;
-  const Value::Dict& extra =
-      model != nullptr ? model->extra : std::get<Reference>(component.content).extra;
-  for (const auto& [key, value] : extra) collect_tensors(value, key, tensors);
-  return tensors;
-}
-
-void count_stored(const Tensor& tensor, const Cancellation& cancellation, ValueCounts& counts) {
-  const std::size_t size = item_size(tensor.dtype);
-  const std::uint64_t count = element_count(tensor.layout.shape).value_or(0);
-  const std::uint64_t first = static_cast<std::uint64_t>(tensor.layout.offset) * size;
-  std::vector<std::byte> bytes;
-  for (std::uint64_t done = 0; done < count * size; done += bytes.size()) {
-    cancellation.check();
-    bytes.resize(std::min<std::uint64_t>(kPiece, count * size - done));
-    tensor.storage.owner->read(tensor.storage, first + done, bytes);
-    count_values(tensor.dtype, bytes, counts);
-  }
-}
-
-ValueCounts count(const Tensor& tensor, const Cancellation& cancellation) {
-  ValueCounts counts;
-  if (!is_convertible(tensor.dtype)) return counts;
-  if (is_contiguous(tensor.layout)) {
-    count_stored(tensor, cancellation, counts);
-    return counts;
-  }
-  const ElementsPtr elements = elements_of(tensor);
-  std::vector<double> numbers;
-  for (std::uint64_t done = 0; done < elements->size(); done += numbers.size()) {
-    cancellation.check();
-    numbers.resize(std::min<std::uint64_t>(kPiece / sizeof(double), elements->size() - done));
-    elements->read(done, numbers);
-    count_values(DType::float64, std::as_bytes(std::span(numbers)), counts);
-  }
-  return counts;
-}
-
-// Sums over the elements of a tensor and its original.
-void measure(const Elements& found, const Elements& original, const Cancellation& cancellation,
-             TensorDifference& difference) {
-  std::vector<double> a;
-  std::vector<double> b;
-  double squares = 0;
-  double errors = 0;
-  difference.elements = found.size();
-  for (std::uint64_t done = 0; done < found.size(); done += a.size()) {
-    cancellation.check();
-    a.resize(std::min<std::uint64_t>(kPiece / sizeof(double), found.size() - done));
-    b.resize(a.size());
-    found.read(done, a);
-    original.read(done, b);
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double error = std::abs(a[i] - b[i]);
-      // NaN on one side only is as far as can be.
-      if (std::isnan(error) && std::isnan(a[i]) == std::isnan(b[i])) continue;
-      if (a[i] == b[i]) {
-        squares += b[i] * b[i];
-        continue;
-      }
-      const double distance = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
-      difference.absolute = std::max(difference.absolute, distance);
-      errors += distance * distance;
-      squares += b[i] * b[i];
-    }
-  }
-  if (errors > 0) {
-    difference.relative = std::isfinite(errors) ? std::sqrt(errors / squares)
-                                                : std::numeric_limits<double>::infinity();
-  }
-}
-
-// The tensors of an original, also as they are once weight norms are folded.
-class Originals {
- public:
-  explicit Originals(const Component& component) {
-    add(tensors_of(component), plain_);
-    if (component.model() == nullptr) return;
-    try {
-      Model folded = *component.model();
-      fold_weight_norm(folded);
-      add(folded.tensors, folded_);
-    } catch (const Error&) {
-      // Nothing to fold, which is no fault of an original.
-    }
-  }
-
-  // nullptr when there is none. `how` is what was done to it, for people.
-  ElementsPtr find(const std::string& name, std::string& how) const {
-    if (const auto found = plain_.find(name); found != plain_.end()) {
-      return elements_of(found->second);
-    }
-    const auto found = folded_.find(name);
-    if (found == folded_.end()) return nullptr;
-    how = "folded, ";
-    return elements_of(found->second);
-  }
-
- private:
-  using ByName = std::unordered_map<std::string, NamedTensor>;
-  static void add(std::vector<NamedTensor> tensors, ByName& by_name) {
-    for (NamedTensor& named : tensors) {
-      std::string name = named.name;
-      by_name.emplace(std::move(name), std::move(named));
-    }
-  }
-
-  ByName plain_;
-  ByName folded_;
+// What is looked at in one go: the files of a bundle, or a single file.
+struct Subject {
+  const Host& host;
+  const VerifyOptions& options;
+  Path path;
+  std::optional<BundleListing> listing = {};  // of a bundle
+  Verification result = {};
 };
 
-class Verifier {
- public:
-  Verifier(const Host& host, const VerifyOptions& options)
-      : host_(host), options_(options), cancellation_(*options.cancellation) {}
+// A file, or the bundle as a whole, and what checks have made of it so far.
+struct Item {
+  std::string where;  // its name, printable; empty: the bundle as a whole
+  Path path;
+  const ManifestFile* stated = nullptr;         // what the manifest says of the file
+  const BundleListing::Entry* entry = nullptr;  // of a component of a bundle
+  bool is_component = true;
+  bool is_there = false;
+  std::optional<InputFile> input = {};
+  bool size_agrees = false;  // with the manifest
+  bool has_sums = false;     // damage of what it holds would show
+  std::optional<RoleSource> source = {};
+  VerifiedComponent component = {};
 
-  Verification bundle(const Path& directory) {
-    std::optional<Manifest> manifest;
-    attempt(directory / std::string(kManifestFile), std::string(kManifestFile), kManifestAgain,
-            [&] { manifest = read_manifest(directory); });
-    if (!manifest && result_.findings.empty()) {
-      add(Outcome::warns, {}, {},
-          "there is no " + std::string(kManifestFile) + " to compare sizes and SHA-256 with");
-    }
-    const BundleListing bundle = list_bundle(directory, manifest, host_);
-    layout_ = bundle.layout.name;
-    for (const BundleListing::Entry& entry : bundle.entries) {
-      if (!entry.stated && manifest) {
-        add(Outcome::fails, entry.file, "manifest.unstated",
-            "is there, but the manifest has no word of it",
-            "remove what does not belong to the bundle, or make the bundle again");
-      }
-      check_component(bundle, entry);
-    }
-    if (manifest) {
-      for (const ManifestFile& file : manifest->files) check_further(directory, file);
-    }
-    check_complete(bundle);
-    finish(manifest);
-    return std::move(result_);
+  const Checkpoint* checkpoint() const {
+    const bool is_file = source->source.kind() == AcceptedSource::Kind::checkpoint;
+    return is_file ? &source->source.checkpoint() : nullptr;
   }
+};
 
-  Verification file(const Path& path) {
-    const std::string name = printable(path.filename().string());
-    std::optional<PreparedComponent> prepared;
-    attempt(path, name, kMakeAgain, [&] {
-      const bool sums = check_bytes(path, name, nullptr);
-      for (const RoleSource& source : host_.sources_in(std::string(kDefaultLayout), path, {})) {
-        prepared = check_source(source, name, sums, false);
-      }
-    });
-    keep(std::move(prepared), name);
-    finish(std::nullopt);
-    return std::move(result_);
-  }
+// A check at work on an item.
+struct Run {
+  Subject& subject;
+  Item& item;
+  std::string hint;  // for failures, unless they have one of their own
 
- private:
-  // A file that is cut off is found so by each check.
-  void add(Outcome outcome, const std::string& where, const std::string& code, std::string text,
-           std::string hint = {}) {
-    for (const Finding& known : result_.findings) {
+  void add(Outcome outcome, const std::string& where, std::string_view code, std::string text,
+           std::string advice) {
+    // A file that is cut off is found so by each check.
+    for (const Finding& known : subject.result.findings) {
       if (known.outcome == outcome && known.where == where && known.text == text) return;
     }
-    result_.findings.push_back({outcome, where, code, std::move(text), std::move(hint)});
+    subject.result.findings.push_back(
+        {outcome, where, std::string(code), std::move(text), std::move(advice)});
+  }
+  void holds(std::string text) { add(Outcome::holds, item.where, {}, std::move(text), {}); }
+  void warns(std::string text, std::string_view code = {}) {
+    add(Outcome::warns, item.where, code, std::move(text), {});
+  }
+  void fails(std::string_view code, std::string text) { fails(code, std::move(text), hint); }
+  void fails(std::string_view code, std::string text, std::string advice) {
+    add(Outcome::fails, item.where, code, std::move(text), std::move(advice));
   }
 
-  // A component that needs another one is of no use alone.
-  void check_complete(const BundleListing& bundle) {
-    const bool enough =
-        !bundle.entries.empty() && result_.prepared.size() == bundle.entries.size() &&
-        std::ranges::all_of(result_.prepared, [](const PreparedComponent& prepared) {
-          return prepared.component.requires_.empty();
-        });
-    for (const LayoutInfo::Part& part : bundle.layout.parts) {
-      if (part.role == "*" || bundle.has(part.role)) continue;
-      add(enough ? Outcome::warns : Outcome::fails, part.file, enough ? "" : "bundle.incomplete",
-          "is missing: the bundle has no component " + quoted(part.role),
-          "copy the file into the directory, or make the bundle again");
-    }
-  }
-
-  // What can be wrong with contents of `file` becomes a finding about `where`, with `hint` unless
-  // the error has one; what is wrong with the disk or the installation does not.
-  template <typename Check>
-  void attempt(const Path& file, const std::string& where, const std::string& hint, Check&& check) {
-    try {
-      check();
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
-      // The path is context; `where` says as much.
-      std::string text = error.message_within(path_text(file));
-      // That of the host is for those who export.
-      const bool mixed_up = error.code() == "exporter.component";
-      const std::string& next = error.hint().empty() ? hint : error.hint();
-      add(Outcome::fails, where, error.code(), std::move(text), mixed_up ? kMixedUp : next);
-    }
-  }
-
-  void check_component(const BundleListing& bundle, const BundleListing::Entry& entry) {
-    const std::string name = printable(entry.file);
-    const Path path = bundle.directory / entry.file;
-    boost::system::error_code ignored;
-    if (!fs::exists(path, ignored)) {
-      add(Outcome::fails, name, "manifest.missing",
-          "is missing, the manifest has it as component " + quoted(entry.role), kGetAgain);
-      looked_at_.insert(entry.file);
-      return;
-    }
-    std::optional<PreparedComponent> prepared;
-    attempt(path, name, kMakeAgain, [&] {
-      const ManifestFile* stated = nullptr;
-      if (entry.stated) stated = file_of(*bundle.manifest, entry.role);
-      looked_at_.insert(entry.file);
-      const bool sums = check_bytes(path, name, stated);
-      prepared = check_source(find_source(bundle, entry.role, host_), name, sums, true);
-    });
-    keep(std::move(prepared), name);
-  }
-
-  // What an exporter takes is compared and kept for who wants to run it.
-  void keep(std::optional<PreparedComponent> prepared, const std::string& name) {
-    if (!prepared) return;
-    if (options_.against) compare_weights(*prepared, name);
-    result_.prepared.push_back(*std::move(prepared));
-  }
-
-  // A file of the manifest by which no component is named.
-  void check_further(const Path& directory, const ManifestFile& file) {
-    if (!looked_at_.insert(file.name).second) return;
-    const std::string name = printable(file.name);
-    boost::system::error_code ignored;
-    if (!fs::exists(directory / file.name, ignored)) {
-      return add(Outcome::fails, name, "manifest.missing", "is missing, the manifest has it",
-                 kGetAgain);
-    }
-    attempt(directory / file.name, name, kGetAgain,
-            [&] { check_bytes(directory / file.name, name, &file); });
-  }
-
-  // The bytes against the manifest, and the sums of a zip file. Returns whether damage of what it
-  // holds would show.
-  bool check_bytes(const Path& path, const std::string& name, const ManifestFile* stated) {
-    const InputFile input(path);
-    result_.bytes += input.size();
-    const auto progress = [&](std::uint64_t done) {
-      options_.sink->progress({name, done, input.size()});
+  const Cancellation& cancellation() const { return *subject.options.cancellation; }
+  // Tells how much of the item was read.
+  auto progress() const {
+    return [this](std::uint64_t done) {
+      subject.options.sink->progress({item.where, done, item.input->size()});
     };
-    if (stated != nullptr) compare(input, name, *stated, progress);
-    bool has_sums = true;
-    attempt(path, name, kMakeAgain, [&] { has_sums = check_sums(input, name, progress); });
-    return has_sums;
   }
-
-  PreparedComponent check_source(const RoleSource& found, const std::string& name, bool has_sums,
-                                 bool in_bundle) {
-    const Source& source = found.source;
-    const Checkpoint* checkpoint =
-        source.kind() == AcceptedSource::Kind::checkpoint ? &source.checkpoint() : nullptr;
-    if (checkpoint != nullptr) {
-      if (!has_sums) {
-        add(Outcome::warns, name, {}, "has no CRC-32 by which damage of the tensors could be seen");
-      }
-      check_names(*checkpoint, name);
-    }
-    std::optional<std::string> role;
-    if (!found.role.empty()) role = found.role;
-    PreparedComponent prepared = prepare_component({source, role, {}, {}, {}}, host_);
-    if (found.misplaced) {
-      add(in_bundle ? Outcome::fails : Outcome::warns, name,
-          in_bundle ? found.misplaced->code() : std::string(), found.misplaced->message(),
-          found.misplaced->hint());
-      for (LoaderAnswer& answer : prepared.component.loaders) {
-        if (answer.loads) answer = {answer.loader, false, false, "it is no exported file"};
-      }
-    }
-    // What exporters say of loaders holds for the layout that is the usual one.
-    if (layout_ != kDefaultLayout) {
-      for (LoaderAnswer& answer : prepared.component.loaders) {
-        if (!answer.loads) continue;
-        answer = {answer.loader, false, false,
-                  "it reads the layout " + quoted(kDefaultLayout) +
-                      ", which 'craftbundle convert' makes of this one"};
-      }
-    }
-    describe(prepared, name, checkpoint);
-    check_values(prepared.component, name);
-    return prepared;
-  }
-
-  template <typename Report>
-  void compare(const InputFile& input, const std::string& name, const ManifestFile& stated,
-               const Report& progress) {
-    if (input.size() != stated.size) {
-      return add(Outcome::fails, name, "manifest.size",
-                 "has " + std::to_string(input.size()) + " bytes, the manifest says " +
-                     std::to_string(stated.size),
-                 kGetAgain);
-    }
-    const std::string found = sha256_of_file(input, cancellation_, progress);
-    if (found == stated.sha256) {
-      return add(Outcome::holds, name, {}, "size and SHA-256 are those of the manifest");
-    }
-    add(Outcome::fails, name, "manifest.sha256",
-        "has the SHA-256 " + found + ", the manifest says " + printable(stated.sha256), kGetAgain);
-  }
-
-  template <typename Report>
-  bool check_sums(const InputFile& input, const std::string& name, const Report& progress) {
-    // What is no zip file is refused by what it is, or is of a PyTorch before 1.6.
-    constexpr std::string_view kZip = "PK";
-    if (input.size() < kZip.size() || input.read_text(0, kZip.size()) != kZip) return false;
-    const std::uint64_t records = check_records(input, cancellation_, progress);
-    if (records == 0) return false;
-    add(Outcome::holds, name, {}, "the CRC-32 of " + std::to_string(records) + " records holds");
-    return true;
-  }
-
-  void check_names(const Checkpoint& checkpoint, const std::string& name) {
-    bool harmless = true;
-    for (const GlobalReference& reference : checkpoint.globals()) {
-      if (reference.verdict == GlobalReference::Verdict::known) continue;
-      harmless = false;
-      const bool unsafe = reference.verdict == GlobalReference::Verdict::unsafe;
-      add(Outcome::fails, name, unsafe ? "pickle.unsafe" : "pickle.unknown_name",
-          (unsafe ? "would run code when Python loads it: names " : "names ") +
-              printable(reference.name) + " (" + printable(reference.where) + ")" +
-              (unsafe ? "" : ", which no loader of models knows"),
-          unsafe ? "do not load it in Python; get the file from someone you trust"
-                 : "'craftbundle export' makes a copy of it without what is not part of the model");
-    }
-    if (harmless) add(Outcome::holds, name, {}, "nothing in the pickle runs code");
-  }
-
-  // Whether PyTorch's safe loader takes the file.
-  LoaderAnswer torch_answer(const Checkpoint& checkpoint, const std::string& name) {
-    const std::vector<std::string> obstacles = weights_only_obstacles(checkpoint);
-    const std::string oldest = oldest_pytorch(checkpoint);
-    LoaderAnswer torch{"torch.load, weights_only", obstacles.empty(), false, {}};
-    torch.words = oldest == "any" ? "any PyTorch" : "PyTorch " + oldest + " and later";
-    if (!obstacles.empty()) {
-      torch.words.clear();
-      for (const std::string& obstacle : obstacles) {
-        torch.words += (torch.words.empty() ? "" : ", and ") + obstacle;
-      }
-    }
-    // Names that are harmless, but no part of an exported file: what training left.
-    if (!torch.loads) {
-      add(Outcome::warns, name, {}, "torch.load refuses it: " + torch.words);
-    }
-    return torch;
-  }
-
-  void describe(const PreparedComponent& prepared, const std::string& name,
-                const Checkpoint* checkpoint) {
-    for (const std::string& check : prepared.component.checks) {
-      add(Outcome::holds, name, {}, check);
-    }
-    for (const std::string& warning : prepared.component.warnings) {
-      add(Outcome::warns, name, {}, warning);
-    }
-    VerifiedComponent verified{name, {}};
-    if (checkpoint != nullptr) {
-      for (const std::string& note : checkpoint->format().notes) {
-        add(Outcome::warns, name, {}, note);
-      }
-      verified.loaders.push_back(torch_answer(*checkpoint, name));
-    }
-    for (const LoaderAnswer& answer : prepared.component.loaders) {
-      verified.loaders.push_back(answer);
-    }
-    result_.components.push_back(std::move(verified));
-  }
-
-  void check_values(const Component& component, const std::string& name) {
-    std::uint64_t sound = 0;
-    std::uint64_t odd = 0;
-    std::vector<std::string> unknown;
-    for (const NamedTensor& named : tensors_of(component)) {
-      const auto* tensor = std::get_if<Tensor>(&named.tensor);
-      if (tensor == nullptr) continue;
-      if (!is_convertible(tensor->dtype)) {
-        unknown.push_back(named.name);
-        continue;
-      }
-      const ValueCounts counts = count(*tensor, cancellation_);
-      const auto some = [&](std::uint64_t part) {
-        return std::to_string(part) + " of " + std::to_string(counts.elements) + " elements of " +
-               quoted(named.name, 200) + (part == 1 ? " is " : " are ");
-      };
-      if (counts.not_a_number + counts.infinite > 0) {
-        ++odd;
-        if (odd > kMostNamed) continue;
-        if (counts.not_a_number > 0) {
-          add(Outcome::fails, name, "values.not_a_number",
-              some(counts.not_a_number) + "not a number", kOddElements);
-        }
-        if (counts.infinite > 0) {
-          add(Outcome::fails, name, "values.infinite", some(counts.infinite) + "infinite",
-              kOddElements);
-        }
-        continue;
-      }
-      ++sound;
-      const bool floating = is_floating(tensor->dtype);
-      if (floating && counts.elements > 1 && counts.zero == counts.elements) {
-        add(Outcome::warns, name, "values.zero",
-            "all " + std::to_string(counts.elements) + " elements of " + quoted(named.name, 200) +
-                " are zero");
-      }
-    }
-    if (odd > kMostNamed) {
-      add(Outcome::fails, name, "values.more",
-          std::to_string(odd - kMostNamed) + " more tensors have such elements", kOddElements);
-    }
-    if (!unknown.empty()) {
-      add(Outcome::warns, name, {},
-          "the elements of " + list_text(unknown) + " are of types that are not looked at");
-    }
-    if (odd == 0 && sound > 0) {
-      add(Outcome::holds, name, {},
-          "the elements of " + std::to_string(sound) + (sound == 1 ? " tensor" : " tensors") +
-              " are finite");
-    }
-  }
-
-  // The file that `name` is compared with.
-  Path original_of(const std::string& name) const {
-    boost::system::error_code ignored;
-    if (!fs::is_directory(*options_.against, ignored)) return *options_.against;
-    Path file = *options_.against / name;
-    if (fs::exists(file, ignored)) return file;
-    throw Error(ErrorKind::usage, "verify.against",
-                path_text(*options_.against) + " has no " + quoted(name) + " to compare with",
-                kGiveSource);
-  }
-
-  void compare_weights(const PreparedComponent& prepared, const std::string& name) {
-    const Path path = original_of(name);
-    const PreparedComponent original = with_context("the original", [&] {
-      const Source source = Source::of_checkpoint(path.string(), host_.open(path));
-      try {
-        return host_.prepare({source, prepared.component.role, {}, {}, {}});
-      } catch (const Error& error) {
-        // Its hint is for those who export.
-        if (error.code() != "exporter.component") throw;
-        throw Error(error.kind(), error.code(), error.message(), kGiveSource);
-      }
-    });
-    const Originals originals(original.component);
-    std::vector<std::string> strangers;
-    std::uint64_t compared = 0;
-    double worst = 0;
-    for (const NamedTensor& named : tensors_of(prepared.component)) {
-      TensorDifference difference{name, named.name, {}, 0, 0, 0};
-      const ElementsPtr before = originals.find(named.name, difference.what);
-      const ElementsPtr after = elements_of(named);
-      if (!before || before->shape() != after->shape()) {
-        strangers.push_back(named.name);
-        continue;
-      }
-      difference.what += before->dtype() == after->dtype()
-                             ? std::string(craftbundle::name(after->dtype()))
-                             : std::string(craftbundle::name(before->dtype())) + " to " +
-                                   std::string(craftbundle::name(after->dtype()));
-      measure(*after, *before, cancellation_, difference);
-      worst = std::max(worst, difference.relative);
-      ++compared;
-      result_.differences.push_back(std::move(difference));
-    }
-    if (!strangers.empty()) {
-      add(Outcome::fails, name, "verify.against",
-          path_text(path) + " has no tensor to compare with for " + list_text(strangers));
-    }
-    if (compared == 0) return;
-    add(Outcome::holds, name, {},
-        std::to_string(compared) + " tensors compared with " + path_text(path) +
-            ", largest relative error " + error_text(worst));
-  }
-
-  void finish(const std::optional<Manifest>& stated) {
-    Manifest described = describe_bundle(result_.prepared);
-    for (const FitCheck& check : described.fit) {
-      if (check.outcome == FitCheck::Outcome::differs) {
-        add(Outcome::fails, {}, "bundle.mismatch", "does not fit: " + to_string(check),
-            kBelongTogether);
-      } else if (check.outcome == FitCheck::Outcome::agrees) {
-        add(Outcome::holds, {}, {}, "fits: " + to_string(check));
-      }
-    }
-    const std::optional<Error> misfit = find_misfit(described);
-    if (result_.prepared.size() > 1 && misfit && misfit->code() == "bundle.unchecked") {
-      add(Outcome::fails, {}, misfit->code(), misfit->message(), kBelongTogether);
-    }
-    if (stated && stated->mismatch_allowed) {
-      add(Outcome::warns, {}, {}, "was written with --allow-mismatch");
-    }
-    if (stated) {
-      described.layout = stated->layout;
-      described.layout_revision = stated->layout_revision;
-      described.files = stated->files;
-    }
-    result_.manifest = std::move(described);
-  }
-
-  static constexpr const char* kGiveSource = "give the file that it was made from";
-  static constexpr const char* kManifestAgain =
-      "get bundle.json again from where the bundle was made; without it all else is still checked";
-  static constexpr const char* kMakeAgain =
-      "make the file again from its checkpoint or pretrained name with 'craftbundle export'";
-  static constexpr const char* kMixedUp =
-      "the files are mixed up: give each the name of its component, or make the bundle again";
-  static constexpr const char* kGetAgain =
-      "get the file again from where the bundle was made, or make the bundle again";
-  static constexpr const char* kBelongTogether =
-      "make the bundle of components that belong together";
-  static constexpr const char* kOddElements =
-      "the training diverged, or numbers were too large for the type: export another checkpoint";
-  // Of the tensors with odd elements, these many are named.
-  static constexpr std::uint64_t kMostNamed = 16;
-
-  const Host& host_;
-  const VerifyOptions& options_;
-  const Cancellation& cancellation_;
-  std::string layout_ = std::string(kDefaultLayout);
-  std::set<std::string> looked_at_;  // names of files
-  Verification result_;
 };
+
+// --- The bundle as a whole ---------------------------------------------------------------------
+
+void check_manifest(Run& run) {
+  run.subject.result.stated = read_manifest(run.subject.path);
+  if (run.subject.result.stated) return;
+  run.item.where.clear();
+  run.warns("there is no " + std::string(kManifestFile) + " to compare sizes and SHA-256 with");
+}
+
+// A component that needs another one is of no use alone.
+void check_complete(Run& run) {
+  if (!run.subject.listing) return;
+  const BundleListing& listing = *run.subject.listing;
+  const auto& components = run.subject.result.components;
+  const bool enough =
+      !components.empty() && std::ranges::all_of(components, [](const VerifiedComponent& one) {
+        return one.prepared && one.prepared->component.requires_.empty();
+      });
+  for (const LayoutInfo::Part& part : listing.layout.parts) {
+    if (part.role == "*" || listing.has(part.role)) continue;
+    run.add(enough ? Outcome::warns : Outcome::fails, part.file, enough ? "" : "bundle.incomplete",
+            "is missing: the bundle has no component " + quoted(part.role), run.hint);
+  }
+}
+
+void check_facts(Run& run) {
+  Verification& result = run.subject.result;
+  const std::vector<FitCheck>& fit = result.described.fit;
+  for (const FitCheck& check : fit) {
+    if (check.outcome == FitCheck::Outcome::differs) {
+      run.fails("bundle.mismatch", "does not fit: " + to_string(check));
+    } else if (check.outcome == FitCheck::Outcome::agrees) {
+      run.holds("fits: " + to_string(check));
+    }
+  }
+  const std::optional<UncheckedFit> unchecked = find_unchecked(fit);
+  if (result.described.components.size() > 1 && unchecked) {
+    run.fails("bundle.unchecked", to_string(*unchecked));
+  }
+  if (result.stated && result.stated->mismatch_allowed) {
+    run.warns("was written with --allow-mismatch");
+  }
+}
+
+// --- Its files ---------------------------------------------------------------------------------
+
+void check_stated(Run& run) {
+  const BundleListing::Entry* entry = run.item.entry;
+  if (entry == nullptr || entry->stated || !run.subject.result.stated) return;
+  run.fails("manifest.unstated", "is there, but the manifest has no word of it");
+}
+
+void check_present(Run& run) {
+  Item& item = run.item;
+  boost::system::error_code ignored;
+  item.is_there = fs::exists(item.path, ignored);
+  if (item.is_there) return;
+  run.fails(
+      "manifest.missing",
+      "is missing, the manifest has it" +
+          (item.entry == nullptr ? std::string() : " as component " + quoted(item.entry->role)));
+}
+
+void check_readable(Run& run) {
+  Item& item = run.item;
+  item.input.emplace(item.path);
+  item.component.size = item.input->size();
+  run.subject.result.bytes += item.input->size();
+}
+
+void check_size(Run& run) {
+  const Item& item = run.item;
+  if (item.stated == nullptr) return;
+  run.item.size_agrees = item.input->size() == item.stated->size;
+  if (item.size_agrees) return;
+  run.fails("manifest.size", "has " + std::to_string(item.input->size()) +
+                                 " bytes, the manifest says " + std::to_string(item.stated->size));
+}
+
+void check_sha256(Run& run) {
+  const Item& item = run.item;
+  if (!item.size_agrees) return;
+  const std::string found = sha256_of_file(*item.input, run.cancellation(), run.progress());
+  if (found == item.stated->sha256) {
+    return run.holds("size and SHA-256 are those of the manifest");
+  }
+  run.fails("manifest.sha256",
+            "has the SHA-256 " + found + ", the manifest says " + printable(item.stated->sha256));
+}
+
+void check_sums(Run& run) {
+  // What is no zip file is refused by what it is, or is of a PyTorch before 1.6.
+  constexpr std::string_view kZip = "PK";
+  const InputFile& input = *run.item.input;
+  // Unless the file is damaged, which is a finding of its own.
+  run.item.has_sums = true;
+  std::uint64_t records = 0;
+  if (input.size() >= kZip.size() && input.read_text(0, kZip.size()) == kZip) {
+    records = check_records(input, run.cancellation(), run.progress());
+  }
+  run.item.has_sums = records > 0;
+  if (records > 0) run.holds("the CRC-32 of " + std::to_string(records) + " records holds");
+}
+
+void check_source(Run& run) {
+  const Subject& subject = run.subject;
+  if (subject.listing) {
+    run.item.source = find_source(*subject.listing, run.item.entry->role, subject.host);
+    return;
+  }
+  for (RoleSource& found :
+       subject.host.sources_in(std::string(kDefaultLayout), run.item.path, {})) {
+    run.item.source = std::move(found);
+  }
+}
+
+// --- The components in them --------------------------------------------------------------------
+
+void check_names(Run& run) {
+  const Checkpoint* checkpoint = run.item.checkpoint();
+  if (checkpoint == nullptr) return;
+  if (!run.item.has_sums && run.subject.options.depth == Depth::contents) {
+    run.warns("has no CRC-32 by which damage of the tensors could be seen");
+  }
+  bool harmless = true;
+  for (const GlobalReference& reference : checkpoint->globals()) {
+    if (reference.verdict == GlobalReference::Verdict::known) continue;
+    harmless = false;
+    const std::string place = printable(reference.name) + " (" + printable(reference.where) + ")";
+    if (reference.verdict == GlobalReference::Verdict::unsafe) {
+      run.fails("pickle.unsafe", "would run code when Python loads it: names " + place);
+    } else {
+      run.fails("pickle.unknown_name", "names " + place + ", which no loader of models knows",
+                "'craftbundle export' makes a copy of it without what is not part of the model");
+    }
+  }
+  if (harmless) run.holds("nothing in the pickle runs code");
+}
+
+void check_exporter(Run& run) {
+  Item& item = run.item;
+  std::optional<std::string> role;
+  if (!item.source->role.empty()) role = item.source->role;
+  PreparedComponent prepared =
+      prepare_component({item.source->source, role, {}, {}, {}}, run.subject.host);
+  // Why what exporters say of loaders does not hold here.
+  std::string obstacle;
+  if (const std::optional<Error>& misplaced = item.source->misplaced) {
+    if (run.subject.listing) {
+      run.fails(misplaced->code(), misplaced->message(), misplaced->hint());
+    } else {
+      run.add(Outcome::warns, item.where, {}, misplaced->message(), misplaced->hint());
+    }
+    obstacle = "it is no exported file";
+  } else if (run.subject.result.layout != kDefaultLayout) {
+    obstacle = "it reads the layout " + quoted(kDefaultLayout) +
+               ", which 'craftbundle convert' makes of this one";
+  }
+  for (LoaderAnswer& answer : prepared.component.loaders) {
+    if (answer.loads && !obstacle.empty()) answer = {answer.loader, false, false, obstacle};
+  }
+  for (const std::string& check : prepared.component.checks) run.holds(check);
+  for (const std::string& warning : prepared.component.warnings) run.warns(warning);
+  item.component.prepared = std::move(prepared);
+}
+
+// Whether PyTorch's safe loader takes the file, and what the exporter says of others.
+void check_loaders(Run& run) {
+  std::vector<LoaderAnswer>& loaders = run.item.component.loaders;
+  loaders = run.item.component.prepared->component.loaders;
+  const Checkpoint* checkpoint = run.item.checkpoint();
+  if (checkpoint == nullptr) return;
+  for (const std::string& note : checkpoint->format().notes) run.warns(note);
+  const std::vector<std::string> obstacles = weights_only_obstacles(*checkpoint);
+  const std::string oldest = oldest_pytorch(*checkpoint);
+  LoaderAnswer torch{"torch.load, weights_only", obstacles.empty(), false, {}};
+  torch.words = !torch.loads      ? join(obstacles, ", and ")
+                : oldest == "any" ? "any PyTorch"
+                                  : "PyTorch " + oldest + " and later";
+  // Names that are harmless, but no part of an exported file: what training left.
+  if (!torch.loads) run.warns("torch.load refuses it: " + torch.words);
+  loaders.insert(loaders.begin(), std::move(torch));
+}
+
+void check_values(Run& run) {
+  constexpr std::uint64_t kMostNamed = 16;  // of the tensors with odd elements
+  std::uint64_t sound = 0;
+  std::uint64_t odd = 0;
+  std::vector<std::string> unknown;
+  for (const NamedTensor& named : tensors_of(run.item.component.prepared->component)) {
+    const auto* tensor = std::get_if<Tensor>(&named.tensor);
+    if (tensor == nullptr) continue;
+    if (!is_convertible(tensor->dtype)) {
+      unknown.push_back(named.name);
+      continue;
+    }
+    const ValueCounts counts = count_values(*tensor, run.cancellation());
+    const std::string elements =
+        std::to_string(counts.elements) + " elements of " + quoted(named.name, 200);
+    const auto some = [&](std::uint64_t part) {
+      return std::to_string(part) + " of " + elements + (part == 1 ? " is " : " are ");
+    };
+    if (counts.not_a_number + counts.infinite > 0) {
+      if (++odd > kMostNamed) continue;
+      if (counts.not_a_number > 0) {
+        run.fails("values.not_a_number", some(counts.not_a_number) + "not a number");
+      }
+      if (counts.infinite > 0) run.fails("values.infinite", some(counts.infinite) + "infinite");
+      continue;
+    }
+    ++sound;
+    if (is_floating(tensor->dtype) && counts.elements > 1 && counts.zero == counts.elements) {
+      run.warns("all " + elements + " are zero", "values.zero");
+    }
+  }
+  if (odd > kMostNamed) {
+    run.fails("values.more", std::to_string(odd - kMostNamed) + " more tensors have such elements");
+  }
+  if (!unknown.empty()) {
+    run.warns("the elements of " + list_text(unknown) + " are of types that are not looked at");
+  }
+  if (odd == 0 && sound > 0) {
+    run.holds("the elements of " + counted(sound, "tensor") + " are finite");
+  }
+}
+
+// What a check needs to have something to look at, in the order in which it comes to be.
+enum class Needs {
+  directory,
+  file,
+  present_file,
+  readable_file,
+  component_file,
+  source,
+  component,
+  bundle,
+};
+
+struct Check {
+  std::string_view name;
+  std::string_view description;
+  const char* hint;  // what to do about a failure
+  Needs needs;
+  Depth depth;
+  void (*run)(Run&);
+};
+
+constexpr const char* kGetAgain =
+    "get the file again from where the bundle was made, or make the bundle again";
+constexpr const char* kMakeAgain =
+    "make the file again from its checkpoint or pretrained name with 'craftbundle export'";
+
+constexpr Check kChecks[] = {
+    {"manifest", "What bundle.json says can be read.",
+     "get bundle.json again from where the bundle was made; without it all else is still checked",
+     Needs::directory, Depth::structure, &check_manifest},
+    {"stated", "The manifest has every component that is there.",
+     "remove what does not belong to the bundle, or make the bundle again", Needs::file,
+     Depth::structure, &check_stated},
+    {"present", "Every file of the manifest is there.", kGetAgain, Needs::file, Depth::structure,
+     &check_present},
+    {"readable", "It is a file that can be read.", kMakeAgain, Needs::present_file,
+     Depth::structure, &check_readable},
+    {"size", "Its size is that of the manifest.", kGetAgain, Needs::readable_file, Depth::structure,
+     &check_size},
+    {"sha256", "Its SHA-256 is that of the manifest.", kGetAgain, Needs::readable_file,
+     Depth::contents, &check_sha256},
+    {"crc", "The CRC-32 of every record of a zip file holds.", kMakeAgain, Needs::readable_file,
+     Depth::contents, &check_sums},
+    {"source", "The layout finds a component in it.", kMakeAgain, Needs::component_file,
+     Depth::structure, &check_source},
+    {"names", "No name in a pickle runs code, and loaders know them all.",
+     "do not load it in Python; get the file from someone you trust", Needs::source,
+     Depth::structure, &check_names},
+    {"exporter",
+     "An exporter takes the component: keys, configuration, every tensor and its shape.",
+     kMakeAgain, Needs::source, Depth::structure, &check_exporter},
+    {"loaders", "Loaders take the component as it lies there.", kMakeAgain, Needs::component,
+     Depth::structure, &check_loaders},
+    {"values", "Every element of its tensors is a finite number.",
+     "the training diverged, or numbers were too large for the type: export another checkpoint",
+     Needs::component, Depth::contents, &check_values},
+    {"complete", "No component of the layout is missing.",
+     "copy the file into the directory, or make the bundle again", Needs::bundle, Depth::structure,
+     &check_complete},
+    {"fit", "What components need is what the others have.",
+     "make the bundle of components that belong together", Needs::bundle, Depth::structure,
+     &check_facts},
+};
+
+bool can_look(const Check& check, const Item& item) {
+  switch (check.needs) {
+    case Needs::directory:
+    case Needs::bundle:
+    case Needs::file:
+      return true;
+    case Needs::present_file:
+      return item.is_there;
+    case Needs::readable_file:
+      return item.input.has_value();
+    case Needs::component_file:
+      return item.input && item.is_component;
+    case Needs::source:
+      return item.source.has_value();
+    case Needs::component:
+      return item.component.prepared.has_value();
+  }
+  return false;
+}
+
+// What can be wrong with the contents becomes a finding; what is wrong with the disk or the
+// installation does not.
+void run_check(const Check& check, Subject& subject, Item& item) {
+  Run run{subject, item, check.hint};
+  try {
+    check.run(run);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
+    // The host's hint is for those who export.
+    const bool mixed_up = error.subject() == kRoleSubject;
+    // The path is context; the item's name says as much.
+    run.fails(error.code(), error.message_within(path_text(item.path)),
+              mixed_up               ? kMixedUp
+              : error.hint().empty() ? check.hint
+                                     : error.hint());
+  }
+}
+
+// Makes the checks whose needs are among [first, last] and met.
+void run_checks(Needs first, Needs last, Subject& subject, Item& item) {
+  for (const Check& check : kChecks) {
+    if (check.needs < first || check.needs > last || !can_look(check, item)) continue;
+    if (check.depth <= subject.options.depth) run_check(check, subject, item);
+  }
+}
+
+// The file that the one called `name` is compared with.
+Path original_of(const Path& against, const std::string& name) {
+  boost::system::error_code ignored;
+  if (!fs::is_directory(against, ignored)) return against;
+  Path file = against / name;
+  if (fs::exists(file, ignored)) return file;
+  throw Error(ErrorKind::usage, "verify.against",
+              path_text(against) + " has no " + quoted(name) + " to compare with", kGiveSource);
+}
+
+PreparedComponent prepare_original(const Path& path, const std::string& role, const Host& host) {
+  try {
+    return host.prepare({Source::of_checkpoint(path.string(), host.open(path)), role, {}, {}, {}});
+  } catch (const Error& error) {
+    // As above.
+    if (error.subject() != kRoleSubject) throw;
+    throw Error(error.kind(), error.code(), error.message(), kGiveSource);
+  }
+}
+
+void compare_weights(Subject& subject, Item& item) {
+  const Component& found = item.component.prepared->component;
+  const Path path = original_of(*subject.options.against, item.where);
+  const PreparedComponent original = with_context(
+      "the original", [&] { return prepare_original(path, found.role, subject.host); });
+  TensorComparison comparison =
+      compare_tensors(found, original.component, *subject.options.cancellation);
+  Run run{subject, item, {}};
+  if (!comparison.strangers.empty()) {
+    run.fails("verify.against", path_text(path) + " has no tensor to compare with for " +
+                                    list_text(comparison.strangers));
+  }
+  if (comparison.differences.empty()) return;
+  double worst = 0;
+  for (TensorDifference& difference : comparison.differences) {
+    worst = std::max(worst, difference.relative);
+    difference.file = item.where;
+  }
+  run.holds(std::to_string(comparison.differences.size()) + " tensors compared with " +
+            path_text(path) + ", largest relative error " + error_text(worst));
+  std::ranges::move(comparison.differences, std::back_inserter(subject.result.differences));
+}
+
+void look_at(Item& item, Subject& subject) {
+  run_checks(Needs::file, Needs::component, subject, item);
+  if (item.component.prepared && subject.options.against) compare_weights(subject, item);
+  if (item.is_component) subject.result.components.push_back(std::move(item.component));
+}
+
+// What is there as exporters see it, and whether it belongs together.
+Verification finish(Subject& subject) {
+  Verification& result = subject.result;
+  std::vector<PreparedComponent> prepared;
+  for (const VerifiedComponent& component : result.components) {
+    if (component.prepared) prepared.push_back(*component.prepared);
+  }
+  result.described = describe_bundle(prepared);
+  if (result.stated) {
+    result.described.layout = result.stated->layout;
+    result.described.layout_revision = result.stated->layout_revision;
+    result.described.files = result.stated->files;
+  }
+  Item whole{{}, subject.path};
+  run_checks(Needs::bundle, Needs::bundle, subject, whole);
+  return std::move(result);
+}
+
+Verification verify_bundle(Subject subject) {
+  const Path& directory = subject.path;
+  Item manifest{std::string(kManifestFile), directory / std::string(kManifestFile)};
+  run_checks(Needs::directory, Needs::directory, subject, manifest);
+  subject.listing = list_bundle(directory, subject.result.stated, subject.host);
+  subject.result.layout = subject.listing->layout.name;
+  std::set<std::string> seen;  // names of files
+  for (const BundleListing::Entry& entry : subject.listing->entries) {
+    Item item{printable(entry.file), directory / entry.file};
+    if (entry.stated) item.stated = file_of(*subject.result.stated, entry.role);
+    item.entry = &entry;
+    item.component.role = entry.role;
+    item.component.file = item.where;
+    seen.insert(entry.file);
+    look_at(item, subject);
+  }
+  if (subject.result.stated) {
+    for (const ManifestFile& file : subject.result.stated->files) {
+      if (!seen.insert(file.name).second) continue;
+      Item item{printable(file.name), directory / file.name};
+      item.stated = &file;
+      item.is_component = false;
+      look_at(item, subject);
+    }
+  }
+  return finish(subject);
+}
+
+Verification verify_file(Subject subject) {
+  Item item{printable(subject.path.filename().string()), subject.path};
+  item.component.file = item.where;
+  look_at(item, subject);
+  return finish(subject);
+}
 
 }  // namespace
 
@@ -586,8 +539,7 @@ std::string_view to_string(Finding::Outcome outcome) {
 }
 
 std::uint64_t Verification::count(Finding::Outcome outcome) const {
-  return static_cast<std::uint64_t>(std::ranges::count(
-      findings, outcome, [](const Finding& finding) { return finding.outcome; }));
+  return static_cast<std::uint64_t>(std::ranges::count(findings, outcome, &Finding::outcome));
 }
 
 std::vector<std::string> Verification::texts(Finding::Outcome outcome) const {
@@ -606,8 +558,15 @@ Verification verify(const Path& path, const Host& host, const VerifyOptions& opt
                 path_text(*options.against) + " is not there to compare with",
                 "give the file or directory that " + path_text(path.filename()) + " was made from");
   }
-  Verifier verifier(host, options);
-  return fs::is_directory(path, ignored) ? verifier.bundle(path) : verifier.file(path);
+  Subject subject{host, options, path};
+  return fs::is_directory(path, ignored) ? verify_bundle(std::move(subject))
+                                         : verify_file(std::move(subject));
+}
+
+std::vector<VerifyCheck> verify_checks() {
+  std::vector<VerifyCheck> checks;
+  for (const Check& check : kChecks) checks.push_back({check.name, check.description});
+  return checks;
 }
 
 }  // namespace craftbundle

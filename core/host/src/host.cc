@@ -341,7 +341,8 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
                 source + " is no component " + quoted(*request.component) + " but a component " +
                     quoted(best.entry.info->component) + ": " + best.words(),
                 "give it where a component " + quoted(best.entry.info->component) +
-                    " is expected, or name the exporter that is to take it");
+                    " is expected, or name the exporter that is to take it")
+        .about(kRoleSubject);
   }
   if (wanted.size() > 1 && wanted[1].probe.confidence == wanted[0].probe.confidence) {
     throw Error(ErrorKind::input, "exporter.tie",

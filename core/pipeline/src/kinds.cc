@@ -12,6 +12,7 @@ StageReaders standard_stages(const Host& host) {
   readers.push_back(make_copy_kind());
   readers.push_back(make_archive_kind());
   readers.push_back(make_command_kind());
+  readers.push_back(make_inspect_kind());
   add_plugin_kinds(host, readers);
   return readers;
 }

@@ -15,6 +15,7 @@ std::unique_ptr<const StageReader> make_card_kind();
 std::unique_ptr<const StageReader> make_copy_kind();
 std::unique_ptr<const StageReader> make_archive_kind();
 std::unique_ptr<const StageReader> make_command_kind();
+std::unique_ptr<const StageReader> make_inspect_kind();
 
 // Those that plugins offer, unless their names are taken.
 void add_plugin_kinds(const Host& host, StageReaders& readers);

@@ -3,7 +3,6 @@
 #include <boost/filesystem/operations.hpp>
 #include <chrono>
 #include <cstdlib>
-#include <ctime>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
@@ -21,14 +20,6 @@ Path journal_directory(const ScriptRun::Options& options, const Script& script) 
     return boost::filesystem::absolute(options.state_directory);
   }
   return script.directory / ".craftbundle" / script.file.filename();
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm time{};
-  ::gmtime_r(&now, &time);
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &time));
 }
 
 }  // namespace

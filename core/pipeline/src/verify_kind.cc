@@ -1,6 +1,5 @@
 // verify: whether bundles and exported files are what they say they are.
 #include <cmath>
-#include <cstdio>
 
 #include "craftbundle/base/error.h"
 #include "craftbundle/base/text.h"
@@ -16,10 +15,12 @@ constexpr int kSeconds = 5;
 
 // Encodes and decodes a test signal with each codec among `components`. Throws Error(input,
 // "codec.none") when there is none, and what the codec throws.
-void run_codecs(const std::vector<PreparedComponent>& components, const StageRun& run,
+void run_codecs(const std::vector<VerifiedComponent>& components, const StageRun& run,
                 std::vector<std::string>& checks) {
   bool found = false;
-  for (const PreparedComponent& component : components) {
+  for (const VerifiedComponent& verified : components) {
+    if (!verified.prepared) continue;
+    const PreparedComponent& component = *verified.prepared;
     if (!run.host.can_run(component.exporter.name)) continue;
     found = true;
     const std::unique_ptr<Codec> codec = run.host.load_codec(component);
@@ -28,13 +29,11 @@ void run_codecs(const std::vector<PreparedComponent>& components, const StageRun
     PieceOptions options;
     options.cancellation = &run.cancellation;
     const CodecRun coded = run_codec(*codec, *reader, options);
-    std::string ratio(32, '\0');
-    ratio.resize(static_cast<std::size_t>(
-        std::snprintf(ratio.data(), ratio.size(), "%.2f dB", coded.si_snr)));
-    checks.push_back(component.component.role + ": codes and decodes a test signal of " +
-                     std::to_string(kSeconds) + " s in " + std::to_string(coded.frames) +
-                     " frames of " + std::to_string(coded.codebooks) + ", SI-SNR " +
-                     (std::isfinite(coded.si_snr) ? ratio : "none: silence"));
+    checks.push_back(
+        component.component.role + ": codes and decodes a test signal of " +
+        std::to_string(kSeconds) + " s in " + std::to_string(coded.frames) + " frames of " +
+        std::to_string(coded.codebooks) + ", SI-SNR " +
+        (std::isfinite(coded.si_snr) ? fixed_text(coded.si_snr, 2) + " dB" : "none: silence"));
   }
   if (!found) {
     throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
@@ -77,14 +76,14 @@ class VerifyStage final : public Stage {
         for (const std::string& text : found.texts(outcome)) to.push_back(where + text);
       };
       // Weights that are not what they should be are not computed with.
-      if (run_codec_ && found.count(Outcome::fails) == 0) {
+      if (run_codec_ && found.is_sound()) {
         with_context([&] { return path_text(input.path.filename()); },
-                     [&] { run_codecs(found.prepared, run, result.checks); });
+                     [&] { run_codecs(found.components, run, result.checks); });
       }
       append(Outcome::holds, result.checks);
       append(Outcome::warns, result.warnings);
       append(Outcome::fails, problems);
-      if (inputs_.size() == 1) result.manifest = std::move(found.manifest);
+      if (inputs_.size() == 1) result.manifest = std::move(found.described);
     }
     if (!problems.empty()) {
       throw Error(ErrorKind::mismatch, "verify.failed", join(problems, "; "));

@@ -20,6 +20,7 @@
 
 #include "craftbundle/base/export.h"
 #include "craftbundle/bundle/bundle.h"
+#include "craftbundle/bundle/inspection.h"
 #include "craftbundle/bundle/verify.h"
 #include "craftbundle/error.h"
 #include "craftbundle/host/host.h"
@@ -42,6 +43,12 @@ struct ComponentChoice {
 // read, or a name. Ready to be looked at, to be run (Host::load_codec()) or to be written
 // (write_component(), write_bundle()). Throws as resolve_source(), Host::prepare() and transforms.
 PreparedComponent open(const Host& host, const ComponentChoice& choice);
+
+// What is in a source, whoever wrote it, what exporters say of it, and what it would be exported as
+// or why it cannot be. For the directory of a bundle see inspect_bundle(). Throws as
+// resolve_source() and inspect_source().
+SourceInspection inspect(const Host& host, const std::string& source,
+                         const SourceOptions& lookup = {});
 
 // The components of a bundle in any layout that can be read, each checked as open() does. Throws
 // Error(input, "bundle.none") for a directory that is no bundle, "manifest.*", and as open().

@@ -1,10 +1,11 @@
 // What bundle.json is made of, for whatever holds manifests in JSON of its own.
 #pragma once
 
+#include "craftbundle/base/export.h"
 #include "craftbundle/bundle/manifest.h"
 #include "craftbundle/json/json.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 Json manifest_json(const Manifest& manifest);
 // An element of its "components", and its "fit".

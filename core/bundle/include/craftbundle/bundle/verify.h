@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "craftbundle/base/export.h"
 #include "craftbundle/bundle/manifest.h"
+#include "craftbundle/bundle/tensor_diff.h"
 #include "craftbundle/host/host.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
@@ -27,23 +29,22 @@ struct Finding {
 };
 std::string_view to_string(Finding::Outcome outcome);
 
-// A component, as an exporter sees it.
+// A component of the bundle, whether an exporter takes it or not.
 struct VerifiedComponent {
-  std::string file;
-  std::vector<LoaderAnswer> loaders;  // PyTorch first, then what the exporter says
-};
-
-// How the tensors of a component differ from those of another file.
-struct TensorDifference {
-  std::string file;
-  std::string name;
-  std::string what;     // "float32 -> float16", "folded", "equal"
-  double absolute = 0;  // largest difference of an element
-  double relative = 0;  // root of the mean square difference by that of the original
-  std::uint64_t elements = 0;
+  std::string role;        // empty: of a single file that does not tell
+  std::string file;        // printable
+  std::uint64_t size = 0;  // of the file
+  // PyTorch first, then what the exporter says; none when no exporter takes it.
+  std::vector<LoaderAnswer> loaders;
+  std::optional<PreparedComponent> prepared;
 };
 
 struct VerifyOptions {
+  enum class Depth {
+    structure,  // no element of a tensor is read: fast, whatever the size
+    contents,
+  };
+  Depth depth = Depth::contents;
   // A file, or a directory with files of the same names, to compare tensors with.
   std::optional<Path> against;
   Sink* sink = &Sink::none();
@@ -51,32 +52,33 @@ struct VerifyOptions {
 };
 
 struct Verification {
-  std::optional<Manifest> manifest;  // what really is there, as exporters see it
-  std::uint64_t bytes = 0;           // of the files
-  std::vector<Finding> findings;     // in the order in which they were made
+  std::optional<Manifest> stated;  // bundle.json as it was read
+  Manifest described;              // what really is there, as exporters see it
+  std::string layout = std::string(kDefaultLayout);
+  std::uint64_t bytes = 0;        // of the files
+  std::vector<Finding> findings;  // in the order in which they were made
   std::vector<VerifiedComponent> components;
   std::vector<TensorDifference> differences;
-  // Components that can be prepared, for whoever wants to run them.
-  std::vector<PreparedComponent> prepared;
 
   std::uint64_t count(Finding::Outcome outcome) const;
+  bool is_sound() const { return count(Finding::Outcome::fails) == 0; }
   // "FILE: TEXT" of each finding of this outcome.
   std::vector<std::string> texts(Finding::Outcome outcome) const;
 };
 
-// Reads every byte of the bundle directory or exported file at `path`:
-//
-// * that every file of the layout is there and lies as loaders want it;
-// * sizes and SHA-256 against the manifest, and the CRC-32 of every record;
-// * names in the pickle that run code, or that no loader knows;
-// * whether an exporter takes each component: package keys, configuration, every tensor and shape;
-// * elements that are not a number or infinite (failures), tensors of zeros only (warnings);
-// * whether the components fit, and what can load them;
-// * with `against`, the difference to the original weights.
+// Holds a bundle directory or exported file at `path` against everything in verify_checks(), and
+// with `against` compares it with the original weights.
 //
 // What is wrong with the contents is a finding, not an error. Throws Error(input, "bundle.none"),
 // Error(usage, "verify.against"), Error(system), Error(plugin), Error(interrupted), and what
 // opening the original throws.
 Verification verify(const Path& path, const Host& host, const VerifyOptions& options);
+
+struct VerifyCheck {
+  std::string_view name;
+  std::string_view description;  // one sentence
+};
+// In the order in which they are made.
+std::vector<VerifyCheck> verify_checks();
 
 }  // namespace craftbundle

@@ -67,6 +67,9 @@ struct RefusedPlugin {
   std::string reason;  // a sentence without the library's name, with what to do
 };
 
+// Error::subject() when a source is of another role than the one asked for.
+inline constexpr std::string_view kRoleSubject = "role";
+
 // An exporter's answer about a source.
 struct Candidate {
   std::string exporter;

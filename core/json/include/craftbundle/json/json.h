@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "craftbundle/base/error.h"
+#include "craftbundle/base/export.h"
 
-namespace craftbundle {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Keys keep the order in which they were added.
 using Json = nlohmann::ordered_json;

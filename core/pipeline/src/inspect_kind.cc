@@ -1,13 +1,13 @@
-#include "inspect_stage.h"
-
+// inspect: what is in a checkpoint or bundle, as JSON in a file.
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/base/text.h"
+#include "craftbundle/bundle/inspection.h"
 #include "craftbundle/bundle/read.h"
 #include "craftbundle/pipeline/place.h"
-#include "inspect.h"
+#include "kinds.h"
 
-namespace craftbundle::app {
+namespace craftbundle {
 namespace {
 
 class InspectStage final : public Stage {
@@ -25,19 +25,21 @@ class InspectStage final : public Stage {
   Forecast forecast(const Host& /*host*/) const override { return {}; }
 
   StageResult run(StageRun& run) const override {
-    boost::system::error_code ignored;
-    const bool is_bundle = boost::filesystem::is_directory(input_.path, ignored) &&
-                           !is_source_directory(input_.path, run.host);
-    const Json findings =
-        is_bundle
-            ? bundle_findings(input_.path, run.host)
-            : source_findings(source_at(input_.path.string(), input_.path, run.host), run.host);
     StageResult result;
-    result.bytes = publish_text(dump_pretty(findings), to_, run);
+    result.bytes = publish_text(found(run.host), to_, run);
     return result;
   }
 
  private:
+  std::string found(const Host& host) const {
+    boost::system::error_code ignored;
+    if (boost::filesystem::is_directory(input_.path, ignored) &&
+        !is_source_directory(input_.path, host)) {
+      return bundle_json(input_.path, inspect_bundle(input_.path, host));
+    }
+    return to_json(inspect_source(source_at(input_.path.string(), input_.path, host), host));
+  }
+
   StageInput input_;
   Path to_;
 };
@@ -65,4 +67,4 @@ class InspectKind final : public StageReader {
 
 std::unique_ptr<const StageReader> make_inspect_kind() { return std::make_unique<InspectKind>(); }
 
-}  // namespace craftbundle::app
+}  // namespace craftbundle
