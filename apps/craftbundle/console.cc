@@ -19,12 +19,16 @@ constexpr auto kLineInterval = 10s;
 constexpr std::size_t kBarWidth = 24;
 constexpr std::string_view kEraseLine = "\r\x1b[K";
 
-void write_error_text(std::string_view text) {
+// With what moves the cursor; all that others say comes as lines.
+void write_sequence(std::string_view text) {
   // There is nobody left to tell when this fails.
   if (std::fwrite(text.data(), 1, text.size(), stderr) == text.size()) std::fflush(stderr);
 }
 
-void write_line(std::string_view text) { write_error_text(std::string(text) + "\n"); }
+// A terminal gets no byte that it would obey.
+void write_line(std::string_view text) {
+  write_sequence((::isatty(STDERR_FILENO) == 1 ? printable_lines(text) : std::string(text)) + "\n");
+}
 
 std::string percent(const Progress& progress) {
   return std::to_string(static_cast<int>(100.0 * static_cast<double>(progress.done) /
@@ -109,7 +113,7 @@ void Console::error(const Error& error) noexcept try {
   write_line("error: " + error.message() + " [" + error.code() + "]");
   if (!error.hint().empty()) write_line("  hint: " + error.hint());
 } catch (...) {
-  write_error_text("error: out of memory\n");
+  write_sequence("error: out of memory\n");
 }
 
 void Console::begin_task(const Progress& progress, Clock::time_point now) {
@@ -136,7 +140,7 @@ void Console::erase_bar() noexcept {
   if (drawn_) {
     std::string text(kEraseLine);
     for (std::size_t i = 1; i < shown_.size(); ++i) text += "\x1b[A" + std::string(kEraseLine);
-    write_error_text(text);
+    write_sequence(text);
   }
   drawn_ = false;
 }
@@ -145,10 +149,10 @@ void Console::redraw() noexcept {
   std::string text;
   for (const std::string& line : shown_) {
     // A line that wraps cannot be drawn over.
-    text += (text.empty() ? "" : "\n") + line.substr(0, width() - 1);
+    text += (text.empty() ? "" : "\n") + printable_lines(line.substr(0, width() - 1));
   }
   if (text.empty()) return;
-  write_error_text(text);
+  write_sequence(text);
   drawn_ = true;
 }
 

@@ -28,6 +28,7 @@ struct Arguments {
   std::string source;
   SourceArguments how;
   bool config = false;
+  bool raw = false;
   bool json = false;
 };
 
@@ -203,7 +204,7 @@ int run(const Arguments& arguments, Session& session) {
   }
   const Source source = arguments.how.resolve(arguments.source, session);
   if (arguments.config) {
-    session.print(config_text(source, session.host()));
+    session.print(config_text(source, session.host()), arguments.raw);
     return kExitDone;
   }
   const SourceInspection found = inspect_source(source, session.host());
@@ -221,6 +222,7 @@ void add_inspect(CLI::App& app, Command& command) {
       ->type_name("SOURCE");
   CLI::Option* config = sub->add_flag(
       "--config", arguments->config, "Print only the configuration, as the exported file holds it");
+  sub->add_flag("--raw", arguments->raw, "Escape nothing of it for a terminal")->needs(config);
   sub->add_flag("--json", arguments->json, "Print JSON")->excludes(config);
   arguments->how.declare_xps(*sub);
   sub->footer(kFooter);

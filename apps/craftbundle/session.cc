@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
-#include <boost/filesystem.hpp>
 #include <cerrno>
+
+#include "craftbundle/base/text.h"
 
 namespace craftbundle::app {
 
@@ -31,10 +32,7 @@ Session::Session(const GlobalOptions& options, const Cancellation& cancellation)
 PluginSearch Session::search() const {
   PluginSearch search;
   for (const std::string& directory : options_.plugin_directories) {
-    boost::system::error_code error;
-    const Path current = boost::filesystem::current_path(error);
-    search.directories.push_back(
-        boost::filesystem::absolute(directory, current).lexically_normal());
+    search.directories.push_back(absolute_path(directory).lexically_normal());
   }
   return search;
 }
@@ -56,7 +54,9 @@ const Host& Session::host() {
   return *host_;
 }
 
-void Session::print(std::string_view text) {
+void Session::print(std::string_view text, bool raw) {
+  std::string shown;
+  if (!raw && ::isatty(STDOUT_FILENO) == 1) text = shown = printable_lines(text);
   while (!text.empty()) {
     const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
     if (written >= 0) {

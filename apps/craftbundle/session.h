@@ -42,8 +42,9 @@ class Session {
   // As --plugin-dir gave them, absolute.
   std::vector<std::string> search_directories() const;
 
-  // Writes to standard output. A reader that went away is no error.
-  void print(std::string_view text);
+  // Writes to standard output. A reader that went away is no error. A terminal gets no byte that it
+  // would obey, whatever `text` is made of, unless it is to be `raw`.
+  void print(std::string_view text, bool raw = false);
 
  private:
   const GlobalOptions options_;
