@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle::app {
 

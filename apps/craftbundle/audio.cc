@@ -6,9 +6,9 @@
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle::app {
 namespace {

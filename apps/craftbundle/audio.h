@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "craftbundle/bundle/codec_run.h"
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace craftbundle::app {
 

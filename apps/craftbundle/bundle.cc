@@ -5,7 +5,7 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 #include "report.h"
 
 namespace craftbundle::app {

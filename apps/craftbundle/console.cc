@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/json/json.h"
 
 namespace craftbundle::app {
 namespace {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/sink.h"
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/sink.h"
+#include "craftbundle/detail/json/json.h"
 
 namespace craftbundle::app {
 

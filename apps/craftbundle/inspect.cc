@@ -1,5 +1,5 @@
 // craftbundle inspect: what is in a checkpoint or bundle.
-#include "craftbundle/bundle/inspection.h"
+#include "craftbundle/detail/bundle/inspection.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
@@ -7,8 +7,8 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/read.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/read.h"
 #include "report.h"
 #include "table.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "console.h"
-#include "craftbundle/pipeline/runner.h"
+#include "craftbundle/detail/pipeline/runner.h"
 
 namespace craftbundle::app {
 

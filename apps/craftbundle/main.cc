@@ -7,8 +7,8 @@
 #include <new>
 
 #include "commands.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/json/json.h"
 #include "session.h"
 #include "signals.h"
 

@@ -5,9 +5,9 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/json/json.h"
 #include "table.h"
 
 namespace craftbundle::app {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 #include "table.h"
 
 namespace craftbundle::app {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/json.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/json.h"
 #include "session.h"
 
 namespace craftbundle::app {

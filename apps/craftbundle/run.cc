@@ -6,11 +6,11 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/pipeline/emit.h"
-#include "craftbundle/pipeline/report.h"
-#include "craftbundle/pipeline/schema.h"
-#include "craftbundle/pipeline/script_run.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/pipeline/emit.h"
+#include "craftbundle/detail/pipeline/report.h"
+#include "craftbundle/detail/pipeline/schema.h"
+#include "craftbundle/detail/pipeline/script_run.h"
 #include "live_view.h"
 #include "table.h"
 

@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::app {
 

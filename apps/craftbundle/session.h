@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "console.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/host/host.h"
 
 namespace craftbundle::app {
 

@@ -1,7 +1,7 @@
 // Ctrl-C and its relatives.
 #pragma once
 
-#include "craftbundle/base/sink.h"
+#include "craftbundle/detail/base/sink.h"
 
 namespace craftbundle::app {
 

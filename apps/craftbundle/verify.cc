@@ -8,8 +8,8 @@
 #include "arguments.h"
 #include "audio.h"
 #include "commands.h"
-#include "craftbundle/base/text.h"
 #include "craftbundle/craftbundle.h"
+#include "craftbundle/detail/base/text.h"
 #include "report.h"
 #include "table.h"
 

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/scan.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/scan.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "craftbundle/audiocraft_rules/package.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "dac/spec.h"
 
 namespace craftbundle::dac {

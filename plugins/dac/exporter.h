@@ -2,7 +2,7 @@
 // knows.
 #pragma once
 
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::dac {
 

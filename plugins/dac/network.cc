@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "craftbundle/audiocraft_rules/package.h"
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "dac/spec.h"
 #include "support/torch/network.h"
 

@@ -1,7 +1,7 @@
 // Runs DAC models (descript-audio-codec) with LibTorch.
 #pragma once
 
-#include "craftbundle/plugin/codec.h"
+#include "craftbundle/detail/plugin/codec.h"
 
 namespace craftbundle::dac {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "dac/exporter.h"
 
 CRAFTBUNDLE_PLUGIN("dac", "1.0.0", registrar) {

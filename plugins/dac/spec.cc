@@ -4,8 +4,8 @@
 #include <array>
 
 #include "craftbundle/audiocraft_rules/config.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::dac {
 namespace {

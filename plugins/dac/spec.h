@@ -8,8 +8,8 @@
 
 #include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/checkpoint/object.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/checkpoint/object.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::dac {
 

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "craftbundle/audiocraft_rules/package.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "encodec/pretrained.h"
 #include "encodec/spec.h"
 

@@ -1,7 +1,7 @@
 // Exports EnCodec models trained with AudioCraft, and references to pretrained ones.
 #pragma once
 
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::encodec {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "encodec/exporter.h"
 
 CRAFTBUNDLE_PLUGIN("encodec", "1.0.0", registrar) {

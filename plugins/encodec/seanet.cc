@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "craftbundle/audiocraft_rules/config.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::encodec {
 namespace {

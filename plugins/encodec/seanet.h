@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::encodec {
 

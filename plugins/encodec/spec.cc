@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "craftbundle/audiocraft_rules/config.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::encodec {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "encodec/seanet.h"
 
 namespace craftbundle::encodec {

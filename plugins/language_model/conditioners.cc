@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "craftbundle/audiocraft_rules/config.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 #include "language_model/transformer.h"
 
 namespace craftbundle::language_model {

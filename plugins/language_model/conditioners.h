@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::language_model {
 

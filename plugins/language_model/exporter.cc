@@ -5,8 +5,8 @@
 
 #include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/audiocraft_rules/package.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "language_model/spec.h"
 
 namespace craftbundle::language_model {

@@ -1,7 +1,7 @@
 // Exports language models trained with AudioCraft: MusicGen, AudioGen, MAGNeT and JASCO.
 #pragma once
 
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::language_model {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "language_model/exporter.h"
 
 CRAFTBUNDLE_PLUGIN("language_model", "1.0.0", registrar) {

@@ -7,8 +7,8 @@
 
 #include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::language_model {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <string_view>
 
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::language_model {
 namespace {

@@ -4,8 +4,8 @@
 #include <map>
 #include <sstream>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 #include "support/temporary_directory.h"

@@ -3,7 +3,7 @@
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 

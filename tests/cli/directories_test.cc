@@ -6,8 +6,8 @@
 #include <boost/filesystem.hpp>
 #include <nlohmann/json.hpp>
 
-#include "craftbundle/checkpoint/safetensors.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
+#include "craftbundle/detail/io/sha256.h"
 #include "support/program.h"
 #include "unit/checkpoint/safetensors_builder.h"
 #include "unit/host/fixtures.h"

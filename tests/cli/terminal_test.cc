@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "support/program.h"
 
 namespace craftbundle {

@@ -15,8 +15,8 @@
 #include <sstream>
 #include <utility>
 
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/io/sha256.h"
 #include "support/program.h"
 #include "unit/checkpoint/pickle_pieces.h"
 #include "unit/checkpoint/zip_builder.h"

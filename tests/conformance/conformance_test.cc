@@ -10,10 +10,10 @@
 #include <set>
 #include <stdexcept>
 
-#include "craftbundle/bundle/codec_run.h"
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/host/host.h"
-#include "craftbundle/host/scan.h"
+#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/host/scan.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
 

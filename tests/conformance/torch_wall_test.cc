@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/bundle/verify.h"
-#include "craftbundle/host/elf.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/bundle/verify.h"
+#include "craftbundle/detail/host/elf.h"
+#include "craftbundle/detail/host/host.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
 
@@ -61,8 +61,11 @@ const Host& host() {
 Path data(const std::string& name) { return Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name; }
 
 PreparedComponent prepare(const std::string& name, std::vector<OptionValue> options = {}) {
-  return prepare_component({Source::of_checkpoint(name, host().open(data(name))), std::nullopt,
-                         std::nullopt, std::move(options), {}},
+  return prepare_component({Source::of_checkpoint(name, host().open(data(name))),
+                            std::nullopt,
+                            std::nullopt,
+                            std::move(options),
+                            {}},
                            host());
 }
 

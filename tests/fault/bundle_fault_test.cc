@@ -16,8 +16,8 @@
 #include <random>
 #include <thread>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/manifest.h"
 #include "support/program.h"
 
 namespace craftbundle {

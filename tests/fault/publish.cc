@@ -4,8 +4,8 @@
 #include <iostream>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "unit/checkpoint/fake_checkpoint.h"
 
 int main(int argc, char** argv) try {

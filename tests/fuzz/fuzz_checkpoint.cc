@@ -1,8 +1,8 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 #include "fuzz_target.h"
 #include "support/exercise.h"
 

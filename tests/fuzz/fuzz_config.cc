@@ -1,9 +1,9 @@
 #include <string>
 #include <string_view>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "fuzz_target.h"
 
 namespace {

@@ -1,5 +1,5 @@
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/elf.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/elf.h"
 #include "fuzz_target.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,7 +1,7 @@
 #include <string_view>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/pipeline/journal.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/pipeline/journal.h"
 #include "fuzz_target.h"
 #include "support/temporary_directory.h"
 

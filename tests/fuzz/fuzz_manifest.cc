@@ -1,7 +1,7 @@
 #include <string_view>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/bundle/manifest.h"
 #include "fuzz_target.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,6 +1,6 @@
 #include <unordered_set>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "fuzz_target.h"
 #include "unpickler.h"
 

@@ -3,9 +3,9 @@
 #include <span>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/safetensors.h"
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
+#include "craftbundle/detail/tensor/layout.h"
 #include "fuzz_target.h"
 #include "safetensors_format.h"
 #include "support/temporary_directory.h"

@@ -1,7 +1,7 @@
 #include <string_view>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 #include "fuzz_target.h"
 
 namespace {

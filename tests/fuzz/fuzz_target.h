@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/path.h"
 
 // Each target defines it, as libFuzzer calls it: crashes on failure, returns 0.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

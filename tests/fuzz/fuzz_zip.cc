@@ -1,5 +1,5 @@
 #include "archive.h"
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "fuzz_target.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

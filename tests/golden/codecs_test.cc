@@ -8,9 +8,9 @@
 #include <numeric>
 #include <ostream>
 
-#include "craftbundle/bundle/codec_run.h"
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/host/host.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle {
@@ -83,7 +83,10 @@ constexpr double kTolerance = 1e-5;
 PreparedComponent prepare(const std::string& file, std::vector<OptionValue> options = {}) {
   const Path path = data("data/" + file);
   return prepare_component({Source::of_checkpoint(path.string(), Checkpoint::open(path)),
-                            std::string(kCompressionRole), std::nullopt, std::move(options), {}},
+                            std::string(kCompressionRole),
+                            std::nullopt,
+                            std::move(options),
+                            {}},
                            host());
 }
 

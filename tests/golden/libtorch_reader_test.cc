@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 
 namespace {
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/safetensors.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
 #include "unit/checkpoint/fake_checkpoint.h"
 
 namespace {

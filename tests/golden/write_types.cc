@@ -11,8 +11,8 @@
 #include <string>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "unit/checkpoint/fake_checkpoint.h"
 
 namespace {

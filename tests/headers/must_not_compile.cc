@@ -1,8 +1,8 @@
 // Misuse that the public headers refuse. MISUSE chooses one; 0 is none, and compiles.
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/object.h"
-#include "craftbundle/io/input_file.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/object.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle::testing {
 

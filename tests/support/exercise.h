@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 
 namespace craftbundle::testing {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/path.h"
 #include "support/temporary_directory.h"
 
 namespace craftbundle::testing {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace craftbundle::testing {
 

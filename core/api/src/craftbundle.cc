@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "craftbundle/bundle/read.h"
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/bundle/read.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle {
 namespace {
@@ -33,8 +33,7 @@ PreparedComponent open(const Host& host, const ComponentChoice& choice) {
                            host);
 }
 
-SourceInspection inspect(const Host& host, const std::string& source,
-                         const SourceOptions& lookup) {
+SourceInspection inspect(const Host& host, const std::string& source, const SourceOptions& lookup) {
   return inspect_source(resolve_source(source, lookup, host), host);
 }
 

@@ -1,5 +1,5 @@
 #include "craftbundle/craftbundle.h"
-#include "craftbundle/pipeline/script_run.h"
+#include "craftbundle/detail/pipeline/script_run.h"
 
 namespace craftbundle {
 namespace {

@@ -1,4 +1,4 @@
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 #include <cerrno>
 #include <cstring>

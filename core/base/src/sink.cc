@@ -1,6 +1,6 @@
-#include "craftbundle/base/sink.h"
+#include "craftbundle/detail/base/sink.h"
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <ctime>
 #include <numeric>
 
-#include "craftbundle/base/utf8.h"
+#include "craftbundle/detail/base/utf8.h"
 
 namespace craftbundle {
 namespace {

@@ -1,4 +1,4 @@
-#include "craftbundle/base/utf8.h"
+#include "craftbundle/detail/base/utf8.h"
 
 namespace craftbundle {
 

@@ -1,14 +1,14 @@
-#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/detail/bundle/bundle.h"
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 #include <memory>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/io/output_directory.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/io/output_directory.h"
+#include "craftbundle/detail/io/sha256.h"
 #include "target.h"
 
 namespace craftbundle {

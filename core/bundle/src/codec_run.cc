@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/codec_run.h"
 
 #include <algorithm>
 #include <chrono>
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

@@ -1,9 +1,9 @@
-#include "craftbundle/bundle/fit.h"
+#include "craftbundle/detail/bundle/fit.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

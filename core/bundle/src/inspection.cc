@@ -1,16 +1,16 @@
-#include "craftbundle/bundle/inspection.h"
+#include "craftbundle/detail/bundle/inspection.h"
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 #include <set>
 #include <unordered_set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/json.h"
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/json.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle {
 namespace {

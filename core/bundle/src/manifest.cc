@@ -1,13 +1,13 @@
-#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/detail/bundle/manifest.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cmath>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/json.h"
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/json.h"
+#include "craftbundle/detail/io/input_file.h"
 
 namespace craftbundle {
 namespace {

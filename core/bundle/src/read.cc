@@ -1,10 +1,10 @@
-#include "craftbundle/bundle/read.h"
+#include "craftbundle/detail/bundle/read.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -5,9 +5,9 @@
 #include <functional>
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/manifest.h"
 
 namespace craftbundle {
 namespace {
@@ -71,8 +71,7 @@ bool check_bundle_target(const Place& place, const SourceFiles& sources, bool fo
                          const std::vector<std::string>& known) {
   const std::vector<std::string> contents = check_directory_target(place, sources, "a bundle");
   if (contents.empty()) return false;
-  if (const std::string reason = foreign_reason(place.path(), contents, known);
-      !reason.empty()) {
+  if (const std::string reason = foreign_reason(place.path(), contents, known); !reason.empty()) {
     throw Error(ErrorKind::usage, "target.foreign",
                 quoted_path(place.given) + " is not only a bundle: " + reason,
                 "choose another directory, or move what is there away");

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/io/place.h"
+#include "craftbundle/detail/io/place.h"
 
 namespace craftbundle {
 

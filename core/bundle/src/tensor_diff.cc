@@ -1,12 +1,12 @@
-#include "craftbundle/bundle/tensor_diff.h"
+#include "craftbundle/detail/bundle/tensor_diff.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle {
 namespace {

@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 #include <fnmatch.h>
 
@@ -14,8 +14,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

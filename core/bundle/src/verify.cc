@@ -1,16 +1,16 @@
-#include "craftbundle/bundle/verify.h"
+#include "craftbundle/detail/bundle/verify.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/read.h"
-#include "craftbundle/checkpoint/container.h"
-#include "craftbundle/checkpoint/loading.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/read.h"
+#include "craftbundle/detail/checkpoint/container.h"
+#include "craftbundle/detail/checkpoint/loading.h"
+#include "craftbundle/detail/io/sha256.h"
 
 namespace craftbundle {
 namespace {

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/io/input_file.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle {
 

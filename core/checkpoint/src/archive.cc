@@ -8,11 +8,11 @@
 #include <numeric>
 #include <optional>
 
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
+#include "craftbundle/detail/io/crc32.h"
 
 namespace craftbundle {
 namespace {

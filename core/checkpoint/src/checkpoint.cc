@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "archive.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "legacy.h"
 #include "object_tree.h"
 #include "recognize.h"

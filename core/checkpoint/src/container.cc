@@ -1,14 +1,14 @@
-#include "craftbundle/checkpoint/container.h"
+#include "craftbundle/detail/checkpoint/container.h"
 
 #include <algorithm>
 #include <span>
 #include <vector>
 
 #include "archive.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/crc32.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/crc32.h"
+#include "craftbundle/detail/io/sha256.h"
 
 namespace craftbundle {
 namespace {

@@ -2,10 +2,10 @@
 #include <bit>
 #include <charconv>
 
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/object.h"
 #include "tensor_description.h"
 
 namespace craftbundle {

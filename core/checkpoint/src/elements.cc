@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/elements.h"
+#include "craftbundle/detail/checkpoint/elements.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,9 +6,9 @@
 #include <mutex>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "walk.h"
 
 namespace craftbundle {

@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/file_content.h"
+#include "craftbundle/detail/checkpoint/file_content.h"
 
 #include <algorithm>
 #include <utility>

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "craftbundle/checkpoint/tensor_file.h"
+#include "craftbundle/detail/checkpoint/tensor_file.h"
 
 namespace craftbundle {
 

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/detail/checkpoint/object.h"
 
 namespace craftbundle {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "tensor_description.h"
 #include "unpickler.h"
 

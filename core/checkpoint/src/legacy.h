@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "object_tree.h"
 
 namespace craftbundle {

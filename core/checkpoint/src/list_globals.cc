@@ -1,8 +1,8 @@
 // Verdicts on the names of a pickle, and where they sit.
 #include <deque>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "globals.h"
 #include "object_tree.h"
 

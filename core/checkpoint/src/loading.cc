@@ -1,10 +1,10 @@
-#include "craftbundle/checkpoint/loading.h"
+#include "craftbundle/detail/checkpoint/loading.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

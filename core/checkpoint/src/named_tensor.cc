@@ -1,6 +1,6 @@
-#include "craftbundle/checkpoint/named_tensor.h"
+#include "craftbundle/detail/checkpoint/named_tensor.h"
 
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 
 namespace craftbundle {
 namespace {

@@ -1,10 +1,10 @@
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/detail/checkpoint/object.h"
 
 #include <array>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "object_tree.h"
 
 namespace craftbundle {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/detail/checkpoint/object.h"
 
 namespace craftbundle {
 

@@ -1,7 +1,7 @@
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 
-#include "craftbundle/checkpoint/file_content.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/checkpoint/file_content.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "package_stream.h"
 
 namespace craftbundle {

@@ -4,9 +4,9 @@
 #include <sstream>
 #include <type_traits>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 
 namespace craftbundle {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "storage_stream.h"
 
 namespace craftbundle {

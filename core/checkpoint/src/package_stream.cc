@@ -1,6 +1,6 @@
 #include "package_stream.h"
 
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/io/crc32.h"
 #include "pickler.h"
 
 namespace craftbundle {

@@ -1,10 +1,10 @@
 #include <array>
 #include <unordered_set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
+#include "craftbundle/detail/checkpoint/package.h"
 
 namespace craftbundle {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "craftbundle/base/utf8.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/utf8.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 
 namespace craftbundle {
 namespace {

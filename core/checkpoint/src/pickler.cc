@@ -6,7 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "package_plan.h"
 
 namespace craftbundle {

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "archive.h"
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "legacy.h"
 
 namespace craftbundle {

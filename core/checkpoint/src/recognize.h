@@ -1,7 +1,7 @@
 // Tells checkpoints from the files that people confuse with them.
 #pragma once
 
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/io/input_file.h"
 
 namespace craftbundle {
 

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 
 namespace craftbundle {
 namespace {

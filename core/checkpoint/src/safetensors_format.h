@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/tensor/dtype.h"
+#include "craftbundle/detail/tensor/dtype.h"
 
 namespace craftbundle {
 

@@ -4,11 +4,11 @@
 #include <limits>
 #include <set>
 
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
-#include "craftbundle/checkpoint/safetensors.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
 #include "safetensors_format.h"
 #include "storage_stream.h"
 

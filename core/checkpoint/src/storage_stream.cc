@@ -6,10 +6,10 @@
 #include <cmath>
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/crc32.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/crc32.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "gather.h"
 #include "swap.h"
 

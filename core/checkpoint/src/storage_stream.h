@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "appender.h"
-#include "craftbundle/checkpoint/elements.h"
-#include "craftbundle/checkpoint/tensor_file.h"
+#include "craftbundle/detail/checkpoint/elements.h"
+#include "craftbundle/detail/checkpoint/tensor_file.h"
 #include "verifier.h"
 
 namespace craftbundle {

@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "craftbundle/checkpoint/object.h"
-#include "craftbundle/tensor/dtype.h"
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/checkpoint/object.h"
+#include "craftbundle/detail/tensor/dtype.h"
+#include "craftbundle/detail/tensor/layout.h"
 
 namespace craftbundle {
 

@@ -1,9 +1,9 @@
-#include "craftbundle/checkpoint/tensor_file.h"
+#include "craftbundle/detail/checkpoint/tensor_file.h"
 
 #include <algorithm>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "object_tree.h"
 
 namespace craftbundle {

@@ -4,9 +4,9 @@
 #include <array>
 #include <system_error>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/crc32.h"
 
 namespace craftbundle {
 namespace {

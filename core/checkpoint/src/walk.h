@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/tensor/layout.h"
 
 namespace craftbundle {
 

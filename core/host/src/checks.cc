@@ -4,12 +4,12 @@
 #include <boost/filesystem/operations.hpp>
 #include <deque>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/host/elf.h"
-#include "craftbundle/host/library.h"
-#include "craftbundle/host/reading.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/host/elf.h"
+#include "craftbundle/detail/host/library.h"
+#include "craftbundle/detail/host/reading.h"
 #include "offers.h"
 #include "plugin_info.h"
 #include "remote_codec.h"

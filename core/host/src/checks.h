@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/host/scan.h"
+#include "craftbundle/detail/host/scan.h"
 
 namespace craftbundle {
 

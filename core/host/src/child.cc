@@ -16,9 +16,9 @@
 #include <string_view>
 #include <thread>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/descriptor.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/descriptor.h"
 #include "place.h"
 
 namespace craftbundle {

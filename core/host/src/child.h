@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/host/scan.h"
+#include "craftbundle/detail/host/scan.h"
 
 namespace craftbundle {
 

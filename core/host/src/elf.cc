@@ -1,4 +1,4 @@
-#include "craftbundle/host/elf.h"
+#include "craftbundle/detail/host/elf.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -9,10 +9,10 @@
 #include <optional>
 #include <string_view>
 
-#include "craftbundle/base/checked.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/library.h"
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/base/checked.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/library.h"
+#include "craftbundle/detail/io/input_file.h"
 
 namespace craftbundle {
 namespace {

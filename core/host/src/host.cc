@@ -1,4 +1,4 @@
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/host/host.h"
 
 #include <sys/stat.h>
 
@@ -6,11 +6,11 @@
 #include <boost/filesystem/directory.hpp>
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/library.h"
-#include "craftbundle/host/scan.h"
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/library.h"
+#include "craftbundle/detail/host/scan.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "offers.h"
 #include "plugin_info.h"
 #include "remote_codec.h"

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/host.h"
-#include "craftbundle/host/library.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/host/library.h"
 #include "offers.h"
 
 namespace craftbundle {

@@ -1,4 +1,4 @@
-#include "craftbundle/host/library.h"
+#include "craftbundle/detail/host/library.h"
 
 #include <boost/dll/shared_library.hpp>
 #include <cstring>
@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/elf.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/elf.h"
 #include "plugin_info.h"
 #include "trust.h"
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/host.h"
-#include "craftbundle/host/library.h"
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/host/library.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "remote_codec.h"
 
 namespace craftbundle {

@@ -3,7 +3,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <set>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "offers.h"
 #include "plugin_info.h"
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace craftbundle {
 

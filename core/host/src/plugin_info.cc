@@ -7,8 +7,8 @@
 #include <cmath>
 #include <set>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/plugin/interface_id.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/plugin/interface_id.h"
 
 namespace craftbundle {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/sidecar.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/sidecar.h"
 
 namespace craftbundle {
 

@@ -1,9 +1,9 @@
-#include "craftbundle/host/reading.h"
+#include "craftbundle/detail/host/reading.h"
 
 #include <boost/filesystem/operations.hpp>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

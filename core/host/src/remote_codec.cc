@@ -4,9 +4,9 @@
 #include <cmath>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/tensor/layout.h"
 
 namespace craftbundle {
 namespace {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 
 namespace craftbundle {
 

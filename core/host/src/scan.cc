@@ -1,4 +1,4 @@
-#include "craftbundle/host/scan.h"
+#include "craftbundle/detail/host/scan.h"
 
 #include <unistd.h>
 
@@ -8,8 +8,8 @@
 
 #include "checks.h"
 #include "child.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/library.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/library.h"
 #include "sidecar_file.h"
 
 namespace craftbundle {

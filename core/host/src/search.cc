@@ -2,9 +2,9 @@
 #include <boost/filesystem/operations.hpp>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/host.h"
 #include "place.h"
 
 namespace craftbundle {

@@ -1,4 +1,4 @@
-#include "craftbundle/host/sidecar.h"
+#include "craftbundle/detail/host/sidecar.h"
 
 #include <yaml-cpp/yaml.h>
 
@@ -6,8 +6,8 @@
 #include <array>
 #include <charconv>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/yaml/yaml.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/yaml/yaml.h"
 #include "plugin_info.h"
 
 namespace craftbundle {

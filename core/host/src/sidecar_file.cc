@@ -4,9 +4,9 @@
 #include <sstream>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "trust.h"
 
 namespace craftbundle {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "craftbundle/host/sidecar.h"
+#include "craftbundle/detail/host/sidecar.h"
 
 namespace craftbundle {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/host.h"
 #include "place.h"
 #include "plugin_info.h"
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <ctime>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/io/input_file.h"
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace craftbundle {
 

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/io/input_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <random>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle {
 

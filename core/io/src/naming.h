@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/io/descriptor.h"
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/descriptor.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace craftbundle {
 

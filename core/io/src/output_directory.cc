@@ -1,4 +1,4 @@
-#include "craftbundle/io/output_directory.h"
+#include "craftbundle/detail/io/output_directory.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <optional>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "naming.h"
 
 namespace craftbundle {

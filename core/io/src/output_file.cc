@@ -1,4 +1,4 @@
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/io/output_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "hasher.h"
 #include "naming.h"
 

@@ -1,8 +1,8 @@
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/io/path.h"
 
 #include <boost/filesystem/operations.hpp>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/io/place.h"
+#include "craftbundle/detail/io/place.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,8 +8,8 @@
 #include <boost/filesystem.hpp>
 #include <cerrno>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -1,4 +1,4 @@
-#include "craftbundle/io/program.h"
+#include "craftbundle/detail/io/program.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "naming.h"
 
 extern char** environ;

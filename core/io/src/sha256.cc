@@ -1,4 +1,4 @@
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/io/sha256.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "scalar.h"
 
 namespace craftbundle::omegaconf {

@@ -5,7 +5,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::omegaconf {
 

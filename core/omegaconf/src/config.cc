@@ -1,10 +1,10 @@
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "lookup.h"
 #include "pickled.h"
 #include "yaml_reader.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "scalar.h"
 #include "unicode.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "scalar.h"
 
 namespace craftbundle::omegaconf {

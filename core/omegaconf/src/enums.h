@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "craftbundle/checkpoint/object.h"
+#include "craftbundle/detail/checkpoint/object.h"
 
 namespace craftbundle::omegaconf {
 

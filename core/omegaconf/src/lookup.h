@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/omegaconf/interpolation.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/interpolation.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::omegaconf {
 

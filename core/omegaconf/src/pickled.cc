@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "budget.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "enums.h"
 
 namespace craftbundle::omegaconf {

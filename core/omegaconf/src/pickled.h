@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "craftbundle/checkpoint/object.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/checkpoint/object.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::omegaconf {
 

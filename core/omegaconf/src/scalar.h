@@ -7,7 +7,7 @@
 #include <string_view>
 #include <variant>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::omegaconf {
 

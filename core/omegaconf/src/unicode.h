@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "craftbundle/base/utf8.h"
+#include "craftbundle/detail/base/utf8.h"
 
 namespace craftbundle::omegaconf {
 

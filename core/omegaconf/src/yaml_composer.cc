@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "budget.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::omegaconf {
 namespace {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "budget.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "grammar.h"
 #include "scalar.h"
 #include "unicode.h"

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::omegaconf {
 

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "budget.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "unicode.h"
 
 using namespace std::string_view_literals;

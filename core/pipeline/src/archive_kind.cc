@@ -8,9 +8,9 @@
 #include <map>
 #include <memory>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "file_list.h"
 #include "kinds.h"
 

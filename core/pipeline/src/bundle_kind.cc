@@ -2,9 +2,9 @@
 #include <boost/filesystem/operations.hpp>
 
 #include "components.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/bundle.h"
 #include "kinds.h"
 
 namespace craftbundle {

@@ -1,12 +1,12 @@
 // card: a model card for a bundle, made from its manifest.
 #include <algorithm>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/read.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/read.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
 
 namespace craftbundle {

@@ -1,10 +1,10 @@
 // checksum: SHA-256 of files, in the format of sha256sum.
 #include <set>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/sha256.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/sha256.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "file_list.h"
 #include "kinds.h"
 

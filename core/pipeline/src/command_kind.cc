@@ -3,11 +3,11 @@
 #include <boost/filesystem/operations.hpp>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/input_file.h"
-#include "craftbundle/io/program.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/program.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
 
 namespace craftbundle {
@@ -131,8 +131,7 @@ class CommandStage final : public Stage {
       boost::system::error_code failure;
       if (!boost::filesystem::exists(output.path, failure)) {
         throw Error(ErrorKind::system, "command.output",
-                    shown_program() + " ended well but has not made " +
-                        path_text(output.path),
+                    shown_program() + " ended well but has not made " + path_text(output.path),
                     "correct the command or its 'outputs'");
       }
       const std::uint64_t size = boost::filesystem::file_size(output.path, failure);

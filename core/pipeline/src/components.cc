@@ -3,7 +3,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <map>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/bundle/transform.h"
-#include "craftbundle/pipeline/stage.h"
+#include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/pipeline/stage.h"
 
 namespace craftbundle {
 

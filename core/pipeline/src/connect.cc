@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 
 namespace craftbundle {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/contents.h"
+#include "craftbundle/detail/pipeline/contents.h"
 
 #include <sys/stat.h>
 
@@ -6,11 +6,11 @@
 #include <boost/filesystem.hpp>
 #include <ctime>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/container.h"
-#include "craftbundle/io/sha256.h"
-#include "craftbundle/plugin/source_directory.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/container.h"
+#include "craftbundle/detail/io/sha256.h"
+#include "craftbundle/detail/plugin/source_directory.h"
 
 namespace craftbundle {
 namespace {

@@ -1,10 +1,10 @@
-#include "craftbundle/pipeline/emit.h"
+#include "craftbundle/detail/pipeline/emit.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -1,8 +1,8 @@
 // export: a component of a checkpoint, as a file or for the bundles that use it.
 #include "components.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/bundle.h"
 #include "kinds.h"
 
 namespace craftbundle {

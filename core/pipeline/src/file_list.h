@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/pipeline/stage.h"
+#include "craftbundle/detail/pipeline/stage.h"
 
 namespace craftbundle {
 

@@ -1,10 +1,10 @@
 // inspect: what is in a checkpoint or bundle, as JSON in a file.
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/inspection.h"
-#include "craftbundle/bundle/read.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/inspection.h"
+#include "craftbundle/detail/bundle/read.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
 
 namespace craftbundle {

@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/journal.h"
+#include "craftbundle/detail/pipeline/journal.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <random>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/input_file.h"
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/sha256.h"
 #include "result_json.h"
 
 namespace craftbundle {

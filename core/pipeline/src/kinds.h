@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "craftbundle/pipeline/stage.h"
+#include "craftbundle/detail/pipeline/stage.h"
 
 namespace craftbundle {
 

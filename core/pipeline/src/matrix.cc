@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/pipeline/script.h"
+#include "craftbundle/detail/pipeline/script.h"
 
 namespace craftbundle {
 

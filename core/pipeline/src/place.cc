@@ -1,8 +1,8 @@
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/pipeline/place.h"
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 

@@ -1,12 +1,12 @@
-#include "craftbundle/pipeline/plan.h"
+#include "craftbundle/detail/pipeline/plan.h"
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <map>
 
 #include "components.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

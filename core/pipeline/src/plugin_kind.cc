@@ -3,9 +3,9 @@
 #include <boost/filesystem.hpp>
 #include <map>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/pipeline/place.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
 
 namespace craftbundle {

@@ -1,8 +1,8 @@
-#include "craftbundle/pipeline/report.h"
+#include "craftbundle/detail/pipeline/report.h"
 
 #include <algorithm>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "result_json.h"
 
 namespace craftbundle {

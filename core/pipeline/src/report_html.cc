@@ -2,9 +2,9 @@
 #include <array>
 #include <cmath>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/pipeline/graph.h"
-#include "craftbundle/pipeline/report.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/pipeline/graph.h"
+#include "craftbundle/detail/pipeline/report.h"
 
 namespace craftbundle {
 namespace {

@@ -1,6 +1,6 @@
 #include "result_json.h"
 
-#include "craftbundle/bundle/json.h"
+#include "craftbundle/detail/bundle/json.h"
 
 namespace craftbundle {
 

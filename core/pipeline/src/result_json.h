@@ -1,8 +1,8 @@
 // Results of stages as JSON, for the journal and the report.
 #pragma once
 
-#include "craftbundle/json/json.h"
-#include "craftbundle/pipeline/stage.h"
+#include "craftbundle/detail/json/json.h"
+#include "craftbundle/detail/pipeline/stage.h"
 
 namespace craftbundle {
 

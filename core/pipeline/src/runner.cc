@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/runner.h"
+#include "craftbundle/detail/pipeline/runner.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,7 @@
 #include <set>
 #include <thread>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -1,7 +1,7 @@
-#include "craftbundle/pipeline/schema.h"
+#include "craftbundle/detail/pipeline/schema.h"
 
-#include "craftbundle/json/json.h"
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/json/json.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 
 namespace craftbundle {
 namespace {

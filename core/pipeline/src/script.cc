@@ -1,12 +1,12 @@
-#include "craftbundle/pipeline/script.h"
+#include "craftbundle/detail/pipeline/script.h"
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 #include <tuple>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/input_file.h"
 
 namespace craftbundle {
 namespace {

@@ -1,11 +1,11 @@
-#include "craftbundle/pipeline/script_run.h"
+#include "craftbundle/detail/pipeline/script_run.h"
 
 #include <boost/filesystem/operations.hpp>
 #include <chrono>
 #include <cstdlib>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

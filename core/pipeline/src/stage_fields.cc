@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 

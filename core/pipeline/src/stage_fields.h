@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 #include "variables.h"
 
 namespace craftbundle {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
@@ -40,7 +40,8 @@ YamlNode from_config(const ConfigNode& config, const YamlMark& mark, bool from_e
     node.text = *text;
   } else if (const auto* list = config.get_if<ConfigNode::List>()) {
     node.type = YamlNode::Type::list;
-    for (const ConfigNode& item : *list) node.items.push_back(from_config(item, mark, from_environment));
+    for (const ConfigNode& item : *list)
+      node.items.push_back(from_config(item, mark, from_environment));
   } else if (const auto* mapping = config.get_if<ConfigNode::Mapping>()) {
     node.type = YamlNode::Type::map;
     for (const ConfigEntry& entry : *mapping) {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/omegaconf/interpolation.h"
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/omegaconf/interpolation.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 
 namespace craftbundle {
 

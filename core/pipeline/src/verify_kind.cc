@@ -1,10 +1,10 @@
 // verify: whether bundles and exported files are what they say they are.
 #include <cmath>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/bundle/codec_run.h"
-#include "craftbundle/bundle/verify.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/verify.h"
 #include "kinds.h"
 
 namespace craftbundle {

@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,8 +7,8 @@
 
 #include "condition.h"
 #include "connect.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "matrix.h"
 #include "stage_fields.h"
 

@@ -1,7 +1,7 @@
-#include "craftbundle/plugin/context.h"
+#include "craftbundle/detail/plugin/context.h"
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 

@@ -1,10 +1,10 @@
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 #include <array>
 #include <charconv>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 

@@ -1,8 +1,8 @@
-#include "craftbundle/plugin/layout.h"
+#include "craftbundle/detail/plugin/layout.h"
 
 #include <algorithm>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 

@@ -1,11 +1,11 @@
-#include "craftbundle/plugin/source_directory.h"
+#include "craftbundle/detail/plugin/source_directory.h"
 
 #include <algorithm>
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/plugin/context.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/plugin/context.h"
 
 namespace craftbundle {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/stage_kind.h"
+#include "craftbundle/detail/plugin/stage_kind.h"
 
 namespace craftbundle {
 

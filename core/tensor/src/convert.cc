@@ -1,4 +1,4 @@
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/tensor/convert.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 
 namespace craftbundle {
 namespace {

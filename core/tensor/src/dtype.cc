@@ -1,4 +1,4 @@
-#include "craftbundle/tensor/dtype.h"
+#include "craftbundle/detail/tensor/dtype.h"
 
 #include <array>
 

@@ -1,8 +1,8 @@
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/tensor/layout.h"
 
 #include <limits>
 
-#include "craftbundle/base/checked.h"
+#include "craftbundle/detail/base/checked.h"
 
 namespace craftbundle {
 

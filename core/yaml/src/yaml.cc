@@ -1,4 +1,4 @@
-#include "craftbundle/yaml/yaml.h"
+#include "craftbundle/detail/yaml/yaml.h"
 
 #include <yaml-cpp/anchor.h>
 #include <yaml-cpp/eventhandler.h>
@@ -10,7 +10,7 @@
 #include <sstream>
 #include <utility>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "craftbundle/audiocraft_rules/package.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::audiocraft {
 namespace {

@@ -2,7 +2,7 @@
 // package for torch.load for each component.
 #pragma once
 
-#include "craftbundle/plugin/layout.h"
+#include "craftbundle/detail/plugin/layout.h"
 
 namespace craftbundle::audiocraft {
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::safetensors {
 

@@ -5,9 +5,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/safetensors.h"
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "json.h"
 
 namespace craftbundle::safetensors {

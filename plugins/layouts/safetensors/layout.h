@@ -5,7 +5,7 @@
 // held lie in the metadata of the tensors' file. Strides and shared storages are not kept.
 #pragma once
 
-#include "craftbundle/plugin/layout.h"
+#include "craftbundle/detail/plugin/layout.h"
 
 namespace craftbundle::safetensors {
 

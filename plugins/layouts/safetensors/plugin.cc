@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 
 #include "layout.h"
 

@@ -1,7 +1,7 @@
 // A codec as a program: its network with its weights, for torch.jit.load and without AudioCraft.
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {

@@ -4,8 +4,8 @@
 #include <array>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::audiocraft {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::audiocraft {
 

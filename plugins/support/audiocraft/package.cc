@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "craftbundle/audiocraft_rules/facts.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle::audiocraft {
 namespace {

@@ -10,9 +10,9 @@
 #include <unordered_set>
 #include <utility>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 
 namespace craftbundle::audiocraft {
 namespace {

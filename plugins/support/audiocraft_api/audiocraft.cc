@@ -1,8 +1,8 @@
 #include "craftbundle/audiocraft.h"
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle {
 namespace {

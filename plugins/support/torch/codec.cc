@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <span>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "support/torch/module.h"
 
 namespace craftbundle::network {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <map>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/plugin/exporter.h"
 #include "support/torch/module.h"
 
 namespace craftbundle::network {

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "craftbundle/checkpoint/named_tensor.h"
-#include "craftbundle/plugin/codec.h"
+#include "craftbundle/detail/checkpoint/named_tensor.h"
+#include "craftbundle/detail/plugin/codec.h"
 
 namespace craftbundle::network {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 

@@ -15,10 +15,10 @@
 #include <sstream>
 #include <string>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "support/temporary_directory.h"
 
 namespace craftbundle::testing {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "unit/omegaconf/trees.h"
 
 namespace craftbundle::testing {

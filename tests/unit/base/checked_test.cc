@@ -1,4 +1,4 @@
-#include "craftbundle/base/checked.h"
+#include "craftbundle/detail/base/checked.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "craftbundle/base/sink.h"
+#include "craftbundle/detail/base/sink.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "craftbundle/base/text.h"
+#include "craftbundle/detail/base/text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/codec_run.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

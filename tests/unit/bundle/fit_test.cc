@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/fit.h"
+#include "craftbundle/detail/bundle/fit.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "craftbundle/bundle/inspection.h"
+#include "craftbundle/detail/bundle/inspection.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/json/json.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 

@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/manifest.h"
+#include "craftbundle/detail/bundle/manifest.h"
 
 #include <functional>
 #include <limits>

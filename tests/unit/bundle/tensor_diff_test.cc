@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/tensor_diff.h"
+#include "craftbundle/detail/bundle/tensor_diff.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/bundle/transform.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/bundle/bundle.h"
+#include "craftbundle/detail/bundle/bundle.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
@@ -164,8 +164,7 @@ TEST(WriteComponent, NeverReplacesAFileItComputesFrom) {
   PreparedComponent prepared = component("lm");
   Model model;
   model.tensors = {
-      {"w",
-       ComputedTensor{DType::float32, average({weight("a.bin"), weight("b.bin")}), "w"}}};
+      {"w", ComputedTensor{DType::float32, average({weight("a.bin"), weight("b.bin")}), "w"}}};
   prepared.component.content = std::move(model);
   const std::string before = read_file(directory / "b.bin");
   for (const char* target : {"a.bin", "b.bin"}) {

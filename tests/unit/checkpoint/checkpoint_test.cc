@@ -1,10 +1,10 @@
-#include "craftbundle/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
 
 #include <libdeflate.h>
 
 #include <bit>
 
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 #include "support/temporary_directory.h"

@@ -10,8 +10,8 @@
 #include <map>
 #include <optional>
 
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "fake_checkpoint.h"
 #include "support/error_matchers.h"
 #include "zip_builder.h"

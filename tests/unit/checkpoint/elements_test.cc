@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/elements.h"
+#include "craftbundle/detail/checkpoint/elements.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <numeric>
 #include <thread>
 
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "fake_checkpoint.h"
 #include "support/error_matchers.h"
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/io/crc32.h"
 #include "support/temporary_directory.h"
 
 namespace craftbundle::testing {

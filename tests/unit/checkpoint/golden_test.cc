@@ -2,8 +2,8 @@
 #include <boost/filesystem.hpp>
 #include <set>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/io/crc32.h"
 #include "support/error_matchers.h"
 #include "support/exercise.h"
 

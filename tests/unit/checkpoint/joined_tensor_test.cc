@@ -4,8 +4,8 @@
 
 #include <limits>
 
-#include "craftbundle/checkpoint/named_tensor.h"
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/named_tensor.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "fake_checkpoint.h"
 #include "support/error_matchers.h"
 #include "zip_reader.h"

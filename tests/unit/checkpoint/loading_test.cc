@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/loading.h"
+#include "craftbundle/detail/checkpoint/loading.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

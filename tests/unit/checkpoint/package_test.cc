@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/checkpoint/safetensors.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <boost/filesystem.hpp>
 #include <cstring>
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"
 #include "safetensors_builder.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <limits>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/checkpoint/safetensors.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "fake_checkpoint.h"
 #include "safetensors_builder.h"
 #include "support/error_matchers.h"

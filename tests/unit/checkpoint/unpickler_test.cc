@@ -1,8 +1,8 @@
 #include "unpickler.h"
 
 #include "archive.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/limits.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "pickle_pieces.h"
 #include "pickle_text.h"
 #include "support/error_matchers.h"

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "craftbundle/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "fake_checkpoint.h"
 #include "object_tree.h"
 #include "pickle_pieces.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/io/crc32.h"
 #include "pickle_pieces.h"
 
 namespace craftbundle::testing {

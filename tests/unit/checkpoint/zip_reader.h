@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/io/crc32.h"
 
 namespace craftbundle::testing {
 

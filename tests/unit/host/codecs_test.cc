@@ -1,7 +1,7 @@
 // Codecs that plugins run, as users of the host see them.
 #include <gtest/gtest.h>
 
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/host/host.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 

@@ -1,4 +1,4 @@
-#include "craftbundle/host/elf.h"
+#include "craftbundle/detail/host/elf.h"
 
 #include <elf.h>
 #include <gtest/gtest.h>

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/host/host.h"
 #include "support/temporary_directory.h"
 
 namespace craftbundle::testing {

@@ -1,11 +1,11 @@
-#include "craftbundle/host/host.h"
+#include "craftbundle/detail/host/host.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <thread>
 
-#include "craftbundle/plugin/interface_id.h"
+#include "craftbundle/detail/plugin/interface_id.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 

@@ -1,4 +1,4 @@
-#include "craftbundle/host/library.h"
+#include "craftbundle/detail/host/library.h"
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-#include "craftbundle/host/scan.h"
+#include "craftbundle/detail/host/scan.h"
 
 #include <gtest/gtest.h>
 
-#include "craftbundle/host/library.h"
+#include "craftbundle/detail/host/library.h"
 #include "fixtures.h"
 #include "support/error_matchers.h"
 

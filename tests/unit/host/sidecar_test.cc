@@ -1,8 +1,8 @@
-#include "craftbundle/host/sidecar.h"
+#include "craftbundle/detail/host/sidecar.h"
 
 #include <gtest/gtest.h>
 
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle {

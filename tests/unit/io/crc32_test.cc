@@ -1,4 +1,4 @@
-#include "craftbundle/io/crc32.h"
+#include "craftbundle/detail/io/crc32.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/io/output_file.h"
 #include "support/temporary_directory.h"
 
 namespace craftbundle {

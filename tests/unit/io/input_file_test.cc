@@ -1,4 +1,4 @@
-#include "craftbundle/io/input_file.h"
+#include "craftbundle/detail/io/input_file.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/io/output_directory.h"
+#include "craftbundle/detail/io/output_directory.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/io/output_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

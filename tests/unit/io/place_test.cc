@@ -1,4 +1,4 @@
-#include "craftbundle/io/place.h"
+#include "craftbundle/detail/io/place.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/io/sha256.h"
+#include "craftbundle/detail/io/sha256.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "craftbundle/json/json.h"
+#include "craftbundle/detail/json/json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

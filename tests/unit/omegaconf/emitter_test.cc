@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "unit/omegaconf/trees.h"
 
 namespace craftbundle::testing {

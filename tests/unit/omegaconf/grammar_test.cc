@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle::testing {

@@ -1,4 +1,4 @@
-#include "craftbundle/omegaconf/interpolation.h"
+#include "craftbundle/detail/omegaconf/interpolation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

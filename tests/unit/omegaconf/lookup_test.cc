@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/omegaconf/interpolation.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/interpolation.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle::testing {

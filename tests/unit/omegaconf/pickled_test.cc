@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 #include "unit/checkpoint/pickle_pieces.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::testing {
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle::testing {

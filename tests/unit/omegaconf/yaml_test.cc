@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/omegaconf/node.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/omegaconf/node.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle::testing {

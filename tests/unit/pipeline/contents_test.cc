@@ -1,11 +1,11 @@
-#include "craftbundle/pipeline/contents.h"
+#include "craftbundle/detail/pipeline/contents.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/checkpoint/container.h"
+#include "craftbundle/detail/checkpoint/container.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 

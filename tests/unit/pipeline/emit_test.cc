@@ -1,5 +1,5 @@
 // The texts for other engines, run by these engines on a program that writes down what it is asked.
-#include "craftbundle/pipeline/emit.h"
+#include "craftbundle/detail/pipeline/emit.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

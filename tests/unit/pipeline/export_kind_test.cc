@@ -4,8 +4,8 @@
 
 #include <boost/filesystem.hpp>
 
-#include "craftbundle/pipeline/workflow.h"
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/pipeline/workflow.h"
+#include "craftbundle/detail/tensor/convert.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 

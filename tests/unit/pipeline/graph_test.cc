@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/graph.h"
+#include "craftbundle/detail/pipeline/graph.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/journal.h"
+#include "craftbundle/detail/pipeline/journal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

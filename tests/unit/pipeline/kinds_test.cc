@@ -6,8 +6,8 @@
 #include <boost/filesystem.hpp>
 #include <set>
 
-#include "craftbundle/io/sha256.h"
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/io/sha256.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 #include "support/error_matchers.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"

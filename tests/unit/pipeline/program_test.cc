@@ -1,4 +1,4 @@
-#include "craftbundle/io/program.h"
+#include "craftbundle/detail/io/program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

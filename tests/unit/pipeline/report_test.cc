@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/report.h"
+#include "craftbundle/detail/pipeline/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // The runner with stages that are functions: no disk, no plugins.
-#include "craftbundle/pipeline/runner.h"
+#include "craftbundle/detail/pipeline/runner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

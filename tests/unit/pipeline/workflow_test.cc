@@ -1,4 +1,4 @@
-#include "craftbundle/pipeline/workflow.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 #include <gtest/gtest.h>
 

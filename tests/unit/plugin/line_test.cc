@@ -3,7 +3,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "craftbundle/plugin/plugin.h"
+#include "craftbundle/detail/plugin/plugin.h"
 #include "support/error_matchers.h"
 
 namespace craftbundle {

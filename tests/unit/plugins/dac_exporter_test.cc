@@ -188,7 +188,8 @@ TEST(DacExporter, PassesReferencesThrough) {
   const Path path = golden("pretrained_dac_44khz.bin");
   EXPECT_EQ(probe_file(exporter, path).confidence, 100);
   const Component component = prepare(exporter, file_request(exporter, path));
-  EXPECT_EQ(*audiocraft::package_of(component).find("pretrained")->get_if<std::string>(), "dac_44khz");
+  EXPECT_EQ(*audiocraft::package_of(component).find("pretrained")->get_if<std::string>(),
+            "dac_44khz");
   // Python's export stops at an assertion here.
   const Path other = testing::golden_error("compression_of_a_reference.th");
   EXPECT_EQ(probe_file(exporter, other).confidence, 100);

@@ -9,9 +9,9 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/host/reading.h"
-#include "craftbundle/io/output_file.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/host/reading.h"
+#include "craftbundle/detail/io/output_file.h"
 
 namespace craftbundle::testing {
 namespace {

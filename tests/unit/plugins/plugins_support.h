@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::testing {
 

@@ -1,4 +1,4 @@
-#include "craftbundle/tensor/convert.h"
+#include "craftbundle/detail/tensor/convert.h"
 
 #include <gtest/gtest.h>
 

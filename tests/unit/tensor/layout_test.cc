@@ -1,4 +1,4 @@
-#include "craftbundle/tensor/layout.h"
+#include "craftbundle/detail/tensor/layout.h"
 
 #include <gtest/gtest.h>
 

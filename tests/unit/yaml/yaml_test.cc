@@ -1,4 +1,4 @@
-#include "craftbundle/yaml/yaml.h"
+#include "craftbundle/detail/yaml/yaml.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,11 +7,11 @@
 //   }
 #pragma once
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/checkpoint/elements.h"
-#include "craftbundle/checkpoint/named_tensor.h"
-#include "craftbundle/checkpoint/object.h"
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/checkpoint/safetensors.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/elements.h"
+#include "craftbundle/detail/checkpoint/named_tensor.h"
+#include "craftbundle/detail/checkpoint/object.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/checkpoint/safetensors.h"
+#include "craftbundle/detail/omegaconf/config.h"
 #include "craftbundle/error.h"
-#include "craftbundle/omegaconf/config.h"

@@ -2,6 +2,6 @@
 // test_signal(), encode_pieces(), PieceDecoder and run_codec() work on audio of any length.
 #pragma once
 
-#include "craftbundle/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/plugin/codec.h"
 #include "craftbundle/error.h"
-#include "craftbundle/plugin/codec.h"

@@ -18,13 +18,13 @@
 #include <string>
 #include <vector>
 
-#include "craftbundle/base/export.h"
-#include "craftbundle/bundle/bundle.h"
-#include "craftbundle/bundle/inspection.h"
-#include "craftbundle/bundle/verify.h"
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/inspection.h"
+#include "craftbundle/detail/bundle/verify.h"
+#include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/pipeline/report.h"
 #include "craftbundle/error.h"
-#include "craftbundle/host/host.h"
-#include "craftbundle/pipeline/report.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
 

@@ -1,4 +1,4 @@
 // The error that everything of Craftbundle throws.
 #pragma once
 
-#include "craftbundle/base/error.h"
+#include "craftbundle/detail/base/error.h"

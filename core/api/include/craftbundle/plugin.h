@@ -8,11 +8,11 @@
 //   }
 #pragma once
 
-#include "craftbundle/base/text.h"
 #include "craftbundle/checkpoint.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/plugin/codec.h"
+#include "craftbundle/detail/plugin/exporter.h"
+#include "craftbundle/detail/plugin/layout.h"
+#include "craftbundle/detail/plugin/plugin.h"
+#include "craftbundle/detail/plugin/stage_kind.h"
 #include "craftbundle/error.h"
-#include "craftbundle/plugin/codec.h"
-#include "craftbundle/plugin/exporter.h"
-#include "craftbundle/plugin/layout.h"
-#include "craftbundle/plugin/plugin.h"
-#include "craftbundle/plugin/stage_kind.h"

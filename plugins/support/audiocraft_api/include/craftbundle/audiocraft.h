@@ -9,11 +9,11 @@
 
 #include <string>
 
-#include "craftbundle/base/export.h"
-#include "craftbundle/base/sink.h"
-#include "craftbundle/host/host.h"
-#include "craftbundle/io/output_file.h"
-#include "craftbundle/io/path.h"
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/base/sink.h"
+#include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/io/output_file.h"
+#include "craftbundle/detail/io/path.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/base/error.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::audiocraft {
 

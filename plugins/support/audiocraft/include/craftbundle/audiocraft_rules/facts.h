@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/plugin/codec.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/plugin/codec.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::audiocraft {
 

@@ -9,12 +9,12 @@
 
 #include "craftbundle/audiocraft_rules/config.h"
 #include "craftbundle/audiocraft_rules/state.h"
-#include "craftbundle/base/error.h"
-#include "craftbundle/base/text.h"
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/omegaconf/config.h"
-#include "craftbundle/plugin/exporter.h"
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::audiocraft {
 

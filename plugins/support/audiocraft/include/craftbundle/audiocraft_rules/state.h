@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "craftbundle/checkpoint/checkpoint.h"
-#include "craftbundle/checkpoint/named_tensor.h"
-#include "craftbundle/checkpoint/package.h"
-#include "craftbundle/omegaconf/config.h"
+#include "craftbundle/detail/checkpoint/checkpoint.h"
+#include "craftbundle/detail/checkpoint/named_tensor.h"
+#include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle::audiocraft {
 

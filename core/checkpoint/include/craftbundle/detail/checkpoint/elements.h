@@ -1,0 +1,65 @@
+// Tensors whose elements are computed when they are asked for.
+//
+// An exporter that casts, folds or averages weights describes what is to be computed, and the
+// writer of the package asks for the elements piece by piece: memory does not depend on the size of
+// a tensor or a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/checkpoint/tensor_file.h"
+#include "craftbundle/detail/tensor/dtype.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
+
+// The elements of a tensor as numbers, in row-major order. Immutable; keeps its files open.
+//
+// Thread: all functions may be called concurrently.
+class Elements {
+ public:
+  virtual ~Elements() = default;
+  virtual const std::vector<std::int64_t>& shape() const = 0;
+  // Type in which all elements are exact, or nearly so.
+  virtual DType dtype() const = 0;
+  // Elements [first, first + out.size()). Throws what TensorFile::read throws. REQUIRES: in range.
+  virtual void read(std::uint64_t first, std::span<double> out) const = 0;
+  // What is read, so that whoever reads all of it can check the bytes.
+  virtual std::vector<Storage> sources() const = 0;
+
+  std::uint64_t size() const;
+};
+
+using ElementsPtr = std::shared_ptr<const Elements>;
+
+// The elements of a tensor as they are. Those of a tensor that is not contiguous are gathered: its
+// part of the storage stays in memory from the first read() until one that reaches the end. Throws
+// Error(input, "tensor.elements") for types that are no numbers (is_convertible()).
+ElementsPtr elements_of(const Tensor& tensor);
+
+// The elements of the parts, one after the other. Throws as for a tensor.
+ElementsPtr elements_of(const JoinedTensor& tensor);
+
+// Mean of each element, computed in float64. All have the shape of the first; throws Error(input,
+// "tensor.shape") otherwise. REQUIRES: at least one.
+ElementsPtr average(std::vector<ElementsPtr> parts);
+
+// The weight that torch.nn.utils.weight_norm (dim=0) makes of its two parameters: direction * g /
+// norm of each slice direction[i]. `g` is [n, 1, 1...], n the first size of `direction`, which has
+// elements. Throws Error(input, "tensor.shape") otherwise. Norms are read when they are first
+// needed: 8 n bytes.
+ElementsPtr fold_weight_norm(ElementsPtr g, ElementsPtr direction);
+
+// A tensor to write: `elements` rounded to `dtype`. Those that share `elements` and have the same
+// type share their storage in the file.
+struct ComputedTensor {
+  DType dtype = DType::float32;
+  ElementsPtr elements;
+  std::string name;  // for messages
+};
+
+}  // namespace craftbundle

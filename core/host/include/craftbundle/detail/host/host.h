@@ -1,0 +1,276 @@
+// Finding exporter plugins, choosing one for a source, preparing and writing a component.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/base/sink.h"
+#include "craftbundle/detail/host/reading.h"
+#include "craftbundle/detail/host/sidecar.h"
+#include "craftbundle/detail/io/output_file.h"
+#include "craftbundle/detail/plugin/codec.h"
+#include "craftbundle/detail/plugin/exporter.h"
+#include "craftbundle/detail/plugin/layout.h"
+#include "craftbundle/detail/plugin/stage_kind.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
+
+class PluginLibrary;
+
+// Where plugins are looked for, in this order; the first library that offers an exporter name wins
+// and the others are refused with both paths.
+struct PluginSearch {
+  std::vector<Path> directories = {};  // given by the caller (--plugin-dir)
+  bool environment = true;             // CRAFTBUNDLE_PLUGIN_PATH, ':' separated, absolute only
+  bool user = true;                    // $XDG_DATA_HOME/craftbundle/plugins, ~/.local/share/...
+  bool installed = true;  // beside the executable, then <prefix>/lib/craftbundle/plugins
+};
+
+// The directories of `search` in order, existing or not, each once, with where it comes from.
+// Relative and empty elements of CRAFTBUNDLE_PLUGIN_PATH are left out with a warning: what is
+// loaded must not depend on the current directory. A program that runs with more rights than its
+// user (setuid and the like) reads no environment variable.
+struct SearchDirectory {
+  Path path;
+  std::string
+      origin;  // "--plugin-dir", "CRAFTBUNDLE_PLUGIN_PATH", "user", "executable", "installed"
+};
+std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink& sink);
+
+// A library that was found and whose description was accepted. Not mapped.
+struct FoundPlugin {
+  Path library;
+  std::string origin;
+  PluginInfo info;
+};
+
+// An offer of a plugin, by its description. Valid as long as the host.
+template <typename Info>
+struct FoundOffer {
+  const FoundPlugin* plugin;
+  const Info* info;
+};
+
+// A library that was found and will not be used.
+struct RefusedPlugin {
+  Path library;
+  std::string origin;
+  std::string code;    // "plugin.abi", ...
+  std::string reason;  // a sentence without the library's name, with what to do
+};
+
+// Error::subject() when a source is of another role than the one asked for.
+inline constexpr std::string_view kRoleSubject = "role";
+
+// An exporter's answer about a source.
+struct Candidate {
+  std::string exporter;
+  std::string component;
+  Probe probe;  // confidence 0 when refused
+};
+
+// A component that is ready to be written, with what made it.
+struct PreparedComponent {
+  Component component;
+  ExporterInfo exporter;
+  std::string plugin_version;
+  Path plugin_library;
+  Probe probe;
+  Source source;
+  std::vector<OptionValue> options;  // all declared ones, and further ones, with their values
+  // Beside the source: all files of a directory that were used, or further ones.
+  std::vector<ReadFile> read = {};
+};
+
+// What the user asks for.
+struct ComponentRequest {
+  Source source;
+  std::optional<std::string> component;  // role wanted; nullopt: any
+  std::optional<std::string> exporter;   // --exporter
+  std::vector<OptionValue> options;      // given by the user, unchecked
+  // Options that the caller understands itself, beside those of the exporter, which is not given
+  // them. An exporter's own option of the same name comes first.
+  std::vector<OptionSpec> further_options = {};
+  Path directory = {};  // where relative paths in options start; empty: the current directory
+};
+
+// A layout by its name, with what the user says of it.
+struct LayoutChoice {
+  std::string name = std::string(kDefaultLayout);
+  std::vector<OptionValue> options = {};  // unchecked
+};
+
+// Thread: scan once, then all const functions may be called concurrently.
+class Host {
+ public:
+  struct Options {
+    PluginSearch search = {};
+    Sink* sink = &Sink::none();
+    const Cancellation* cancellation = &Cancellation::never();
+    Path scanner = {};  // empty: the craftbundle-scan that belongs to this library
+    std::chrono::milliseconds scan_limit{10'000};
+  };
+
+  // Reads the search path. Maps no library with a sidecar; a library without one is described by a
+  // child process (time limit `scan_limit`), so that a crash or hang is a refusal and nothing more.
+  // Throws Error: interrupted on cancellation; system when a directory or library cannot be read
+  // through no fault of its own (too many open files, a failing disk). Whatever is wrong with a
+  // library is in refused().
+  explicit Host(Options options);
+  Host() : Host(Options()) {}
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  ~Host();
+
+  const std::vector<FoundPlugin>& plugins() const { return found_; }
+  const std::vector<RefusedPlugin>& refused() const { return refused_; }
+
+  // What plugins offer of one kind, in order of plugins(): offers<ExporterInfo>().
+  template <typename Info>
+  std::vector<FoundOffer<Info>> offers() const {
+    std::vector<FoundOffer<Info>> found;
+    for (const FoundPlugin& plugin : found_) {
+      for (const Info& info : plugin.info.offers<Info>()) found.push_back({&plugin, &info});
+    }
+    return found;
+  }
+
+  // Every exporter that takes sources of this kind, with its answer, best first. Asks, and so maps,
+  // only those whose declared names take a pretrained name or a directory. A library that cannot be
+  // loaded and an exporter that fails answer 0 with the reason: one bad plugin does not spoil the
+  // others.
+  std::vector<Candidate> probe(const Source& source) const;
+
+  // Names and patterns ("org/prefix_*", "*") of pretrained sources that exporters take, sorted.
+  std::vector<std::string> pretrained_names() const;
+  // Whether the names that some exporter declares take a directory of these files.
+  bool takes_directory(const std::vector<std::string>& files) const;
+
+  // Chooses the exporter, checks the options against its declarations, and prepares the component.
+  // Throws Error: usage "exporter.unknown", "exporter.kind" (takes files, not names, or the
+  // reverse), "option.unknown", "option.value", "option.duplicate" with near names; input
+  // "exporter.none" (listing every answer), "exporter.tie" (naming both), "exporter.component" (the
+  // source is something else than the role asked for, saying what it is); plugin "plugin.component"
+  // (the exporter made another role than it announced), as PluginLibrary::load, and
+  // "plugin.sidecar_mismatch"; whatever the exporter throws.
+  PreparedComponent prepare(const ComponentRequest& request) const;
+
+  // Kinds of stage that plugins offer, in order of plugins().
+  std::vector<StageKindInfo> stage_kinds() const;
+  // Checks options of a kind of stage as those of exporters. Throws Error(usage): "option.unknown",
+  // "option.value", "option.duplicate". REQUIRES: the kind is one of stage_kinds().
+  std::vector<OptionValue> check_stage_options(const std::string& kind,
+                                               const std::vector<OptionValue>& given) const;
+  // Runs a stage; maps the library. Throws as PluginLibrary::load, and whatever the stage throws.
+  // REQUIRES: the kind is one of stage_kinds().
+  StageOutcome run_stage(const std::string& kind, const StageRequest& request,
+                         StageContext& context) const;
+
+  // Layouts that plugins offer, in order of plugins().
+  std::vector<LayoutInfo> layouts() const;
+  // Throws Error(usage, "layout.unknown") with the names there are.
+  const LayoutInfo& layout(const std::string& name) const;
+  // The files of a bundle of `components`, or of a single one. Throws Error: usage "layout.unknown"
+  // and as for options of exporters; mismatch "layout.role", "layout.family" for components that
+  // the layout has no place for, all in one; plugin "plugin.layout" for names that no bundle can
+  // have; and what the layout throws.
+  std::vector<BundleFile> lay_out(const LayoutChoice& choice,
+                                  const std::vector<PreparedComponent>& components) const;
+  // The layout that recognizes a directory of these files best; nullopt when none does.
+  std::optional<std::string> recognize(const std::vector<std::string>& files) const;
+  // As Layout::sources(). Throws Error(usage, "layout.unknown"), and what the layout throws.
+  std::vector<RoleSource> sources_in(const std::string& layout, const Path& place,
+                                     const std::vector<std::string>& roles) const;
+
+  // Whether a plugin offers to run models of this family.
+  bool can_run(const std::string& family) const;
+  // The codec that `component` is, ready to run; maps the library that runs it, which may take a
+  // second. Errors of the codec itself leave its functions as they are; what it returns is held
+  // against its properties. Throws Error: input "codec.unsupported" (a reference, which
+  // has no weights); plugin "codec.none" (no plugin runs models of this family), "plugin.codec"
+  // (properties that no codec has; also from functions of the codec) and as PluginLibrary::load,
+  // and whatever the loader throws. The codec may outlive the host.
+  std::unique_ptr<Codec> load_codec(const Component& component,
+                                    const CodecOptions& options = {}) const;
+
+  std::unique_ptr<Codec> load_codec(const PreparedComponent& prepared,
+                                    const CodecOptions& options = {}) const {
+    return load_codec(prepared.component, options);
+  }
+
+  // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
+  std::shared_ptr<const Checkpoint> open(const Path& path) const;
+
+ private:
+  class PlanContext;
+  struct Answer;
+  using Entry = FoundOffer<ExporterInfo>;
+
+  bool scan(const Path& library, const std::string& origin);  // whether it was accepted
+  void add(FoundPlugin plugin);
+  void refuse(const Path& library, const std::string& origin, const Error& error);
+
+  const PluginLibrary& load(const FoundPlugin& plugin) const;
+  // The object behind a description; maps its library.
+  template <typename Offer>
+  const Guarded<Offer>& object(const FoundOffer<typename Offer::Info>& offer) const;
+  FoundOffer<LayoutInfo> find_layout(const std::string& name) const;
+  std::optional<FoundOffer<CodecLoaderInfo>> loader_of(const std::string& family) const;
+  FoundOffer<CodecLoaderInfo> require_codec(const Component& component) const;
+  std::vector<Answer> ask(const Source& source) const;
+  Probe ask(const Entry& entry, const Source& source) const;
+  Entry find(const std::string& name) const;
+  Answer choose(const ComponentRequest& request) const;
+  Answer best_of(const std::vector<Answer>& answers, const ComponentRequest& request) const;
+
+  Options options_;
+  std::vector<FoundPlugin> found_;
+  std::vector<RefusedPlugin> refused_;
+  mutable std::mutex mutex_;  // guards what follows
+  mutable std::map<std::string, std::shared_ptr<const PluginLibrary>> libraries_;
+  mutable std::map<std::string, std::weak_ptr<const Checkpoint>> checkpoints_;
+};
+
+// Options for resolving what the user typed into a Source.
+struct SourceOptions {
+  std::optional<Path> xps = {};  // --xps: directory with one folder per Dora signature
+  Path directory = {};           // where relative paths start; empty: the current directory
+};
+
+// What the user typed -> Source. Takes, in this order:
+//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps; also
+//   a
+//                      file of it, //sig/NAME/checkpoint_20.th
+//   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
+//   //pretrained/NAME  a pretrained name
+//   PATH               a file, a directory that holds checkpoint.th, or one that holds the files
+//   that
+//                      an exporter names; "~/" is the home directory
+//   NAME               a pretrained name: one an exporter lists, or ORG/NAME where one takes any
+// What looks like a path (absolute, ./, ../, ~, an extension that checkpoints have, more than one
+// '/', or an existing directory in front of the '/') must exist; loaders that take every unknown
+// text for a name make a bundle that fails later.
+//
+// Throws Error: usage "source.empty", "source.prefix" (unknown //...), "source.xps",
+// "source.reference" (where to look is not known); input "source.not_found", "source.no_checkpoint"
+// (a directory that is none of these, saying what is in it), "source.unknown_name", with near
+// names; and as Checkpoint::open.
+Source resolve_source(std::string_view given, const SourceOptions& options, const Host& host);
+
+// The source that lies at `path`, a file or a directory, under the name `given`. Throws as
+// resolve_source().
+Source source_at(const std::string& given, const Path& path, const Host& host);
+
+// The file or directory that `given` would be read from, there or not, without opening it; nullopt
+// for what would be taken for a pretrained name, and for what resolve_source() refuses.
+std::optional<Path> source_path(std::string_view given, const SourceOptions& options);
+
+}  // namespace craftbundle

@@ -1,0 +1,64 @@
+// Identity of the contents of files and directories, whatever their times say.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/base/sink.h"
+#include "craftbundle/detail/io/input_file.h"
+#include "craftbundle/detail/io/path.h"
+#include "craftbundle/detail/pipeline/journal.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
+
+// Thread: all functions may be called concurrently.
+class Contents {
+ public:
+  // `known` are files whose contents were looked at in earlier runs: those that are still the same
+  // file are not read again.
+  Contents(std::map<std::string, FileState> known, const Cancellation& cancellation)
+      : known_(std::move(known)), cancellation_(cancellation) {}
+
+  // Of a checkpoint in a zip container "zip:..." made of its directory; of other files
+  // "sha256:..."; of directories "tree:..." of all names and contents, those at or below
+  // `without` left out. Throws Error(system).
+  std::string id(const Path& path, const std::vector<Path>& without = {});
+
+  // Of the names of the files in a directory "names:...", those at or below `without` left out; of
+  // a file as id(). Throws Error(system).
+  std::string source_id(const Path& path, const std::vector<Path>& without = {});
+
+  // As id() of a file that was opened before; what no file has when another one lies there by now.
+  // Throws Error(input, "io.changed") when it was written to since.
+  std::string opened_id(const InputFile& file);
+
+  // As id() of something that was written just now.
+  std::string written_id(const Path& path);
+
+  // Whether what lies at `path` has the contents `id`. Reads every byte of a file that is not the
+  // known one.
+  bool still_is(const Path& path, const std::string& id);
+
+  // What was found out about `path` and everything below it.
+  std::vector<FileState> states(const Path& path) const;
+
+ private:
+  std::string file_id(const Path& path);
+  std::string tree_id(const Path& path, const std::vector<Path>& without);
+  std::optional<std::string> known_id(const FileState& state) const;
+  std::string read_id(const Path& path) const;
+  void remember(const FileState& state);
+
+  mutable std::mutex mutex_;
+  std::map<std::string, FileState> known_;
+  const Cancellation& cancellation_;
+};
+
+// State of the file at `path` without an id; nullopt when there is none.
+std::optional<FileState> file_state(const Path& path);
+
+}  // namespace craftbundle
