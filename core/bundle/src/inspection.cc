@@ -10,6 +10,7 @@
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/json.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/checkpoint/limits.h"
 #include "craftbundle/detail/omegaconf/config.h"
 
 namespace craftbundle {
@@ -37,10 +38,8 @@ void count_tensors(const Checkpoint& checkpoint, Object top, CheckpointContents:
   });
 }
 
-CheckpointContents::StateDict describe_state(const Checkpoint& checkpoint, Object dict,
-                                             std::string where) {
+CheckpointContents::StateDict describe_state(const Checkpoint& checkpoint, Object dict) {
   CheckpointContents::StateDict state;
-  state.where = std::move(where);
   for (const auto [key, value] : dict.entries()) {
     const auto tensor = tensor_of(checkpoint, value);
     if (!tensor) continue;
@@ -52,28 +51,52 @@ CheckpointContents::StateDict describe_state(const Checkpoint& checkpoint, Objec
   return state;
 }
 
+// A dict in dicts, and where it is.
+struct DictPlace {
+  Object dict;
+  std::size_t parent = 0;  // its number; the root is its own
+  Object key;              // in the parent
+};
+
+// Made only for places that are shown: each is as long as it is deep.
+std::string place_text(const std::vector<DictPlace>& places, std::size_t i) {
+  std::vector<std::size_t> path;
+  for (; places[i].parent != i; i = places[i].parent) path.push_back(i);
+  std::string text;
+  for (auto step = path.rbegin(); step != path.rend(); ++step) {
+    if (static_cast<std::size_t>(step - path.rbegin()) == limits::kPrintedDepth) {
+      return text + "...";
+    }
+    text += "[" + quoted(places[*step].key.as_string(), 60) + "]";
+  }
+  return text;
+}
+
 std::vector<CheckpointContents::StateDict> find_state_dicts(const Checkpoint& checkpoint) {
   // A file can hold any number of dicts of tensors; a list of more helps nobody.
   constexpr std::size_t kMost = 32;
-  struct Open {
-    Object dict;
-    std::string where;
-  };
   std::vector<CheckpointContents::StateDict> found;
   std::unordered_set<std::uint32_t> seen;
-  std::vector<Open> open = {{checkpoint.root(), ""}};
+  const Object root = checkpoint.root();
+  std::vector<DictPlace> places = {{root, 0, root}};
+  std::vector<std::size_t> open = {0};
   while (!open.empty() && found.size() < kMost) {
-    const Open next = std::move(open.back());
+    const std::size_t i = open.back();
     open.pop_back();
-    if (!next.dict.is(Kind::dict) || !seen.insert(next.dict.id()).second) continue;
-    auto state = describe_state(checkpoint, next.dict, next.where);
-    if (state.tensors > 0) found.push_back(std::move(state));
-    const DictView entries = next.dict.entries();
+    const Object dict = places[i].dict;
+    if (!dict.is(Kind::dict) || !seen.insert(dict.id()).second) continue;
+    CheckpointContents::StateDict state = describe_state(checkpoint, dict);
+    if (state.tensors > 0) {
+      state.where = place_text(places, i);
+      found.push_back(std::move(state));
+    }
+    const DictView entries = dict.entries();
     // Reversed, so that the stack gives them back in their order.
-    for (std::size_t i = entries.size(); i-- > 0;) {
-      const auto [key, value] = entries.entry(i);
+    for (std::size_t k = entries.size(); k-- > 0;) {
+      const auto [key, value] = entries.entry(k);
       if (!key.is(Kind::string) || !value.is(Kind::dict)) continue;
-      open.push_back({value, next.where + "[" + quoted(key.as_string(), 60) + "]"});
+      open.push_back(places.size());
+      places.push_back({value, i, key});
     }
   }
   return found;
