@@ -5,6 +5,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/omegaconf/node.h"
+#include "grammar.h"
 #include "lookup.h"
 #include "pickled.h"
 #include "yaml_reader.h"
@@ -136,6 +137,7 @@ bool Config::is_config(Object object) { return omegaconf::is_omegaconf(object); 
 
 Config Config::from_object(Object object, std::optional<Object> whole) {
   auto root = std::make_shared<const ConfigNode>(omegaconf::read_pickled(object, whole));
+  omegaconf::check_interpolations(*root);
   std::string text = to_yaml(*root);
   if (text.size() > limits::kConfigTextBytes) {
     throw Error(ErrorKind::input, "config.size",

@@ -81,6 +81,13 @@ TEST(FromObject, ReadsNodesOfAllClasses) {
   EXPECT_EQ(read(dict_config(str("???"))).text(), "???\n...\n");
 }
 
+// OmegaConf 2.0 took it.
+TEST(FromObject, RefusesMalformedInterpolations) {
+  expect_error(ErrorKind::input, "config.interpolation",
+               HasSubstr("config key 'k.j': the interpolation '${a' is malformed"),
+               [] { text_of(dict_config(dict(str("j") + any(str("${a"))))); });
+}
+
 TEST(FromObject, ReadsPlainContainers) {
   EXPECT_EQ(read(dict(str("a") + tuple(integer(1) + list("N")))).text(), "a:\n- 1\n- - null\n");
   EXPECT_EQ(read(list(integer(1) + dict(str("a") + any(integer(2))))).text(), "- 1\n- a: 2\n");

@@ -43,6 +43,7 @@ class Config {
   //   config.type    something else is there; names the key and the class
   //   config.enum    the name of an enum member is not in the file
   //   config.unsafe  the configuration refers to a name that can run code
+  //   config.interpolation  as from_yaml: OmegaConf 2.0 took it, but no later one reads the text
   //   config.depth, config.size  beyond the limits above
   // Some Pythons pickle enum members without their names, which stand in other parts of the
   // configuration; `whole`, the root of the pickle, is searched when they do not.
