@@ -165,10 +165,12 @@ Transforms transforms_of(const PreparedComponent& prepared) {
   return transforms;
 }
 
-// The host shares what it opens, so a file that is named twice is one checkpoint.
+// Whether both are the same file or directory, by whatever names.
 bool is_same(const Source& a, const Source& b) {
   if (a.kind() != b.kind()) return false;
-  if (a.kind() == AcceptedSource::Kind::checkpoint) return &a.checkpoint() == &b.checkpoint();
+  if (a.kind() == AcceptedSource::Kind::checkpoint) {
+    return a.checkpoint().file().is_same_file(b.checkpoint().file().path());
+  }
   boost::system::error_code ignored;
   return a.kind() == AcceptedSource::Kind::directory &&
          boost::filesystem::equivalent(a.directory().path(), b.directory().path(), ignored);

@@ -452,8 +452,9 @@ std::unique_ptr<Codec> Host::load_codec(const Component& component,
 }
 
 std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {
-  // Two threads may open the same file at the same time; the first to finish is shared.
-  const std::string key = identity(path).value_or(path.string());
+  // Two threads may open the same file at the same time; the first to finish is shared. Under
+  // another name it is another checkpoint: other files lie beside it.
+  const std::string key = identity(path).value_or("") + " " + path.string();
   const auto shared = [&] {
     const std::lock_guard lock(mutex_);
     return checkpoints_[key].lock();

@@ -84,22 +84,33 @@ Path plain(const Path& directory) {
                                                                     : directory;
 }
 
-// Why nothing in `directory` can be exported.
-Error no_source(const std::string& given, const Path& directory) {
-  const std::vector<std::string> names = names_in(directory);
-  std::string hint = "give the file itself";
+// What to do about a directory with these names in which nothing can be exported.
+std::string advice(const Path& directory, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     if (is_there(directory / name)) continue;
     boost::system::error_code ignored;
     const Path target = fs::read_symlink(directory / name, ignored);
-    hint = quoted(name) + " is a link to " + quoted(target.string(), 4096) +
+    return quoted(name) + " is a link to " + quoted(target.string(), 4096) +
            ", which does not exist: copy what it links to as well";
-    break;
   }
+  // The cache of a model hub: the files of each revision have a directory of their own.
+  if (std::ranges::count(names, "blobs") != 0) {
+    const Path snapshots = directory / "snapshots";
+    const std::vector<std::string> revisions = names_in(snapshots);
+    if (!revisions.empty()) {
+      return "give a snapshot in " + quoted(snapshots.string(), 4096) + ": " + list_text(revisions);
+    }
+  }
+  return "give the file itself";
+}
+
+// Why nothing in `directory` can be exported.
+Error no_source(const std::string& given, const Path& directory) {
+  const std::vector<std::string> names = names_in(directory);
   return input_error("source.no_checkpoint",
                      quoted(given) + ": the directory holds no " + kCheckpointName +
                          (names.empty() ? ", it is empty" : ", it holds " + list_text(names)),
-                     std::move(hint));
+                     advice(directory, names));
 }
 
 // A name that cannot lead out of the directory it is looked up in.

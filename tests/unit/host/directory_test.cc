@@ -158,6 +158,21 @@ TEST_F(DirectoryTest, WithADanglingLinkSaysSo) {
   }
 }
 
+TEST_F(DirectoryTest, OfAHubIsGivenByItsSnapshot) {
+  make_snapshot();
+  try {
+    resolve("models--x--y");
+    ADD_FAILURE() << "was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), "source.no_checkpoint");
+    EXPECT_EQ(error.message(),
+              "'models--x--y': the directory holds no checkpoint.th, it holds 'blobs' and "
+              "'snapshots'");
+    EXPECT_EQ(error.hint(), "give a snapshot in '" +
+                                (directory_ / "models--x--y/snapshots").string() + "': '0123abcd'");
+  }
+}
+
 TEST_F(DirectoryTest, ThatNobodyTakesSaysWhatItHolds) {
   write("config.json", kConfig);
   write("notes.txt", "");
@@ -237,6 +252,21 @@ TEST_F(DirectoryTest, FilesBesideACheckpointAreReadToo) {
   const PreparedComponent prepared = prepare("models--x--y/snapshots/0123abcd/weights.pt");
   EXPECT_EQ(prepared.source.kind(), AcceptedSource::Kind::checkpoint);
   EXPECT_THAT(names_read(prepared), ElementsAre("config.json"));
+}
+
+// Revisions in the cache of a hub share what they have in common.
+TEST_F(DirectoryTest, CheckpointsThatAreOneFileHaveTheirOwnNeighbours) {
+  write_chime(directory_ / "blob");
+  for (const char* name : {"one", "two"}) {
+    fs::create_directory(directory_ / name);
+    fs::create_symlink("../blob", directory_ / name / "weights.pt");
+  }
+  write_file(directory_ / "one/config.json", kConfig);
+  write_file(directory_ / "two/config.json", R"({"model_type": "chime", "sample_rate": 8000})");
+  const PreparedComponent one = prepare("one/weights.pt");
+  const PreparedComponent two = prepare("two/weights.pt");
+  EXPECT_EQ(one.component.provides[0].value, FactValue(std::int64_t{16000}));
+  EXPECT_EQ(two.component.provides[0].value, FactValue(std::int64_t{8000}));
 }
 
 TEST_F(DirectoryTest, OptionsNameFilesFromTheScriptOn) {

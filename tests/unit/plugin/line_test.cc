@@ -136,6 +136,8 @@ TEST(Guarded, PassesWhatTheHostThrowsInsideOfACall) {
     Sink& sink() override { return Sink::none(); }
     const Cancellation& cancellation() const override { return Cancellation::never(); }
     std::shared_ptr<const Checkpoint> open(const Path&) override { return nullptr; }
+    SafetensorsModel open_safetensors(const Path&) override { return {}; }
+    std::shared_ptr<const InputFile> open_file(const Path&) override { return nullptr; }
     OutputFile& create(const std::string&) override { throw std::bad_alloc(); }
   } context;
   const auto run = [&](const char* stage) {

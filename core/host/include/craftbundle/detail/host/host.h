@@ -206,7 +206,7 @@ class Host {
     return load_codec(prepared.component, options);
   }
 
-  // A checkpoint, shared as long as anyone holds it. Throws as Checkpoint::open.
+  // A checkpoint, shared while anyone holds it under this name. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;
 
  private:
