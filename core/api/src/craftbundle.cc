@@ -29,7 +29,8 @@ PreparedComponent open(const Host& host, const ComponentChoice& choice) {
                             if_any(choice.role),
                             if_any(choice.exporter),
                             choice.options,
-                            {}},
+                            {},
+                            choice.lookup.directory},
                            host);
 }
 

@@ -78,6 +78,15 @@ TEST_F(ApiTest, RefusesASourceOfAnotherRole) {
                [&] { open(host, {.role = "lm", .source = golden("encodec_train.th")}); });
 }
 
+TEST_F(ApiTest, InspectsASource) {
+  const SourceInspection found = inspect(host, golden("encodec_train.th"));
+  ASSERT_TRUE(found.contents);
+  EXPECT_FALSE(found.contents->state_dicts.empty());
+  ASSERT_TRUE(found.component);
+  EXPECT_EQ(found.component->component.role, "compression");
+  EXPECT_EQ(found.candidates.front().exporter, "encodec");
+}
+
 TEST_F(ApiTest, ExportsOneComponent) {
   const ExportReport report =
       export_component(host, {.component = {.source = golden("encodec_train.th")},

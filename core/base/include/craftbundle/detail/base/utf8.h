@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace craftbundle {
+#include "craftbundle/detail/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // What a decoder makes of a lone surrogate in three bytes.
 enum class Surrogates {

@@ -5,7 +5,9 @@
 
 #include <utility>
 
-namespace craftbundle {
+#include "craftbundle/detail/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // -1: none.
 class Descriptor {
