@@ -7,6 +7,7 @@
 #include <set>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/library.h"
 #include "craftbundle/detail/host/scan.h"
@@ -15,7 +16,6 @@
 #include "plugin_info.h"
 #include "remote_codec.h"
 #include "sidecar_file.h"
-#include "trust.h"
 
 namespace craftbundle {
 namespace {

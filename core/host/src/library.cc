@@ -1,6 +1,7 @@
 #include "craftbundle/detail/host/library.h"
 
 #include <boost/dll/shared_library.hpp>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -39,6 +40,15 @@ Error translate(const Path& library, const Path& mapped_as, std::string_view mes
     return reason.find(text) != std::string_view::npos;
   };
   const std::string what = "cannot be loaded: " + printable(reason, 1'000);
+  const auto machine = [&](int error_number) {
+    const Error error = system_error(error_number, path_text(library));
+    return Error(error.kind(), error.code(), what).add_context(path_text(library));
+  };
+  if (contains("Input/output error")) return machine(EIO);
+  if (contains("Too many open files")) return machine(EMFILE);
+  if (contains("Cannot allocate memory")) return machine(ENOMEM);
+  // Without a reason of its own when memory is short.
+  if (reason.ends_with("failed to map segment from shared object")) return machine(ENOMEM);
   if (contains("undefined symbol")) {
     return plugin_error("plugin.undefined_symbol", library, what,
                         "link the plugin with -Wl,-z,defs to see what is missing");

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 
 namespace craftbundle {
 namespace {
@@ -120,11 +121,6 @@ class Step {
 Path descriptor_path(int fd) { return Path("/proc/self/fd") / std::to_string(fd); }
 
 }  // namespace
-
-bool is_fault_of_machine(const Error& error) {
-  return error.kind() == ErrorKind::system &&
-         (error.code() == "io.emfile" || error.code() == "io.enomem" || error.code() == "io.eio");
-}
 
 TrustedFile::TrustedFile(const Path& path) : path_(real_path(path)) {
   Path gone = "/";

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <ctime>
 
-#include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/io/path.h"
 
@@ -57,9 +56,5 @@ class TrustedFile {
   std::uint64_t size_ = 0;
   timespec changed_{};
 };
-
-// Whether an error of the file system says nothing about the file that was asked for: no more
-// descriptors or memory, a disk that fails.
-bool is_fault_of_machine(const Error& error);
 
 }  // namespace craftbundle

@@ -86,8 +86,12 @@ ParentDirectories::ParentDirectories(const Place& place, Durability durability) 
     missing.push_back(directory);
     directory = directory.parent_path();
   }
-  boost::system::error_code ignored;
-  if (!fs::is_directory(directory, ignored)) {
+  boost::system::error_code failure;
+  const fs::file_status status = fs::status(directory, failure);
+  if (status.type() == fs::status_error) {
+    throw system_error(failure.value(), path_text(directory));
+  }
+  if (!fs::is_directory(status)) {
     refuse("target.parent", quoted_path(place.given) + " cannot be created: " +
                                 quoted_path(directory) + " is no directory");
   }

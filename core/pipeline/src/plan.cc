@@ -6,6 +6,7 @@
 
 #include "components.h"
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
@@ -469,7 +470,8 @@ class Planner {
       planned.forecast = stage.stage->forecast(context_.host);
       forecasts_.emplace(print, planned.forecast);
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::interrupted) throw;
+      // No fault of the script.
+      if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
       problems_.add(place_of(stage, error), error);
     }
   }
