@@ -102,7 +102,7 @@ ManifestRead read_from(const JsonReader& reader) {
 ManifestComponent component_of_2(const JsonReader& reader) {
   ManifestComponent component = component_from(reader);
   component.load_with = reader.text("load_with");
-  component.files_read = reader.list("files_read", read_from);
+  if (reader.has("files_read")) component.files_read = reader.list("files_read", read_from);
   return component;
 }
 
