@@ -635,8 +635,8 @@ std::vector<Fault> config_faults() {
                 "[config.syntax]\n" +
                     kMakeAgain),
       in_config("NoYamlInACodec", kCodec, "rvq:\n", "rvq: [\n",
-                "compression_state_dict.bin: xp.cfg: line 329, column 12: end of sequence flow not "
-                "found [config.syntax]\n" +
+                "compression_state_dict.bin: xp.cfg: line 329, column 12: expected ',' or the "
+                "end of the collection, found ':' [config.syntax]\n" +
                     kMakeAgain),
       in_config(
           "NoNameOfTheModel", kLm, "lm_model: transformer_lm\n", "",
