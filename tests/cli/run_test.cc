@@ -435,6 +435,24 @@ stages:
   EXPECT_GT(killed, 0);
 }
 
+// Killed after the directory appeared and before its lock went: the stage is done, so nobody will
+// write there again.
+TEST_F(RunTest, RemovesTheLockOfAStageThatWasKilledWhenItWasDone) {
+  fs::create_directory(directory / "in");
+  write_file(directory / "in/file", "x");
+  script("stages: {copied: {copy: in, to: out}}\n");
+  EXPECT_EQ(states(), (States{{"copied", "done"}}));
+  const Path record = directory / ".craftbundle/run.yaml/stages/copied.json";
+  json started = json::parse(read_file(record));
+  started["state"] = "started";
+  started["files"] = json::array();
+  write_file(record, started.dump());
+  write_file(directory / ".out.craftbundle-lock", "");
+  EXPECT_EQ(states(), (States{{"copied", "up to date"}}));
+  EXPECT_FALSE(fs::exists(directory / ".out.craftbundle-lock"));
+  EXPECT_EQ(read_file(directory / "out/file"), "x");
+}
+
 TEST_F(RunTest, ThreeHundredStagesPlanAndRun) {
   std::string sizes;
   for (int i = 0; i < 300; ++i) sizes += (i > 0 ? ", " : "") + std::to_string(i);

@@ -38,4 +38,28 @@ std::uint64_t publish_text(std::string_view text, const Path& path, const StageR
   return publish_file(path, run, [&](OutputFile& file) { file.write(text); });
 }
 
+namespace {
+
+// What may go of a directory that was replaced: of a bundle, what its manifest lists.
+std::vector<std::string> replaced_files(const Path& directory) {
+  const std::optional<Manifest> manifest = read_manifest(directory);
+  if (!manifest) return contents_of(directory);
+  std::vector<std::string> names = {std::string(kManifestFile)};
+  for (const ManifestFile& file : manifest->files) names.push_back(file.name);
+  return names;
+}
+
+}  // namespace
+
+void remove_left_overs(const Path& output) {
+  try {
+    // Whoever begins to write at a place removes them.
+    const OutputDirectory directory(place_of(output), Durability::no_sync, Sink::none(),
+                                    replaced_files);
+    const OutputFile file(output.parent_path(), Durability::no_sync);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+  }
+}
+
 }  // namespace craftbundle

@@ -8,6 +8,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/pipeline/place.h"
 
 namespace craftbundle {
 namespace {
@@ -304,6 +305,7 @@ void recover(const PlanContext& context) {
                               });
         });
     if (!complete) continue;
+    for (const StageOutput& output : outputs) remove_left_overs(output.path);
     record->files.clear();
     record->outputs.clear();
     for (const StageOutput& output : outputs) {

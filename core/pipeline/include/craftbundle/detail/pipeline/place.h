@@ -25,4 +25,8 @@ std::uint64_t publish_text(std::string_view text, const Path& path, const StageR
 // when the run may.
 void publish_directory(OutputDirectory& directory, const StageRun& run);
 
+// Removes what a killed run left beside an output that it had finished: nobody else will write
+// there. Best effort: what is in use, or cannot be removed, stays.
+void remove_left_overs(const Path& output);
+
 }  // namespace craftbundle
