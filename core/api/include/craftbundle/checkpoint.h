@@ -1,7 +1,7 @@
 // Files with tensors: what torch.save and safetensors write, opened without running anything.
 //
 //   const auto checkpoint = craftbundle::Checkpoint::open("checkpoint.th");
-//   const craftbundle::Object state = checkpoint->root().at("best_state").at("model");
+//   const craftbundle::Object state = checkpoint->root().at("model");
 //   for (const auto [name, value] : state.entries()) {
 //     const craftbundle::Tensor tensor = checkpoint->tensor(value);  // its bytes stay in the file
 //   }

@@ -14,7 +14,7 @@ enum class LogLevel { debug, info, warning };
 
 // A step of a long operation. `done` and `total` are bytes; `total` is 0 while it is unknown.
 struct Progress {
-  std::string_view task;  // what is being written, for example "state_dict.bin"
+  std::string_view task;  // what is being written, for example the name of a file
   std::uint64_t done = 0;
   std::uint64_t total = 0;
 };

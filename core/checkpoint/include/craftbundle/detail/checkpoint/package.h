@@ -69,7 +69,7 @@ ElementsPtr elements_of(const Value& value);
 Value to_value(Object object, const Checkpoint& checkpoint, std::string_view where);
 
 struct WriteOptions {
-  std::string task;  // name for progress, for example "state_dict.bin"
+  std::string task;  // name for progress, for example the name of a file
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
 };
