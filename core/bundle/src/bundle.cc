@@ -1,7 +1,6 @@
 #include "craftbundle/detail/bundle/bundle.h"
 
 #include <algorithm>
-#include <boost/filesystem/operations.hpp>
 #include <memory>
 
 #include "craftbundle/detail/base/error.h"
@@ -196,7 +195,7 @@ namespace {
 
 // The last part of a path that may end in '/' or be ".".
 std::string name_of_directory(const Path& path) {
-  Path name = boost::filesystem::absolute(path).lexically_normal();
+  Path name = absolute_path(path).lexically_normal();
   while (name.has_parent_path() && (name.filename() == "." || name.filename().empty())) {
     name = name.parent_path();
   }

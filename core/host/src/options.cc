@@ -50,8 +50,7 @@ std::vector<OptionValue> check_options(const std::string& what,
 std::string absolute_files(const std::string& value, const Path& directory) {
   std::vector<Path> files = files_of(value);
   for (Path& file : files) {
-    file = directory.empty() ? boost::filesystem::absolute(file)
-                             : boost::filesystem::absolute(file, directory);
+    file = directory.empty() ? absolute_path(file) : boost::filesystem::absolute(file, directory);
   }
   return files_value(files);
 }

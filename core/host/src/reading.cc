@@ -1,14 +1,12 @@
 #include "craftbundle/detail/host/reading.h"
 
-#include <boost/filesystem/operations.hpp>
-
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
 
-Path absolute_of(const Path& path) { return boost::filesystem::absolute(path).lexically_normal(); }
+Path absolute_of(const Path& path) { return absolute_path(path).lexically_normal(); }
 
 // The file of `owner`, which keeps it open.
 template <typename Owner>

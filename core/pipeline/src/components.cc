@@ -1,6 +1,5 @@
 #include "components.h"
 
-#include <boost/filesystem/operations.hpp>
 #include <map>
 
 #include "craftbundle/detail/base/error.h"
@@ -81,7 +80,7 @@ std::vector<StageRead> read_for(const ComponentSource& source, const PreparedCom
       file.name += " (" + std::to_string(count) + ")";
     }
     if (read.is_below) file.input = source.label;
-    file.file = read.is_below ? Path(read.name) : boost::filesystem::absolute(read.file->path());
+    file.file = read.is_below ? Path(read.name) : absolute_path(read.file->path());
     files.push_back(std::move(file));
   }
   return files;

@@ -1,6 +1,5 @@
 #include "craftbundle/detail/pipeline/script_run.h"
 
-#include <boost/filesystem/operations.hpp>
 #include <chrono>
 #include <cstdlib>
 
@@ -17,7 +16,7 @@ std::optional<std::string> read_environment(const std::string& name) {
 
 Path journal_directory(const ScriptRun::Options& options, const Script& script) {
   if (!options.state_directory.empty()) {
-    return boost::filesystem::absolute(options.state_directory);
+    return absolute_path(options.state_directory);
   }
   return script.directory / ".craftbundle" / script.file.filename();
 }
