@@ -104,21 +104,21 @@ class Text final : public FileContent {
 
 class Copy final : public FileContent {
  public:
-  explicit Copy(const Path& file) : file_(file) {}
-  std::optional<std::uint64_t> size() const override { return file_.size(); }
+  explicit Copy(std::shared_ptr<const InputFile> file) : file_(std::move(file)) {}
+  std::optional<std::uint64_t> size() const override { return file_->size(); }
   WriteSummary write(OutputFile& file, const WriteOptions& options) const override {
-    Appender out(file, file_.size(), options);
-    out.copy(file_, 0, file_.size());
+    Appender out(file, file_->size(), options);
+    out.copy(*file_, 0, file_->size());
     out.flush();
-    file_.check_unchanged();
+    file_->check_unchanged();
     WriteSummary summary;
     summary.bytes = file.size();
     return summary;
   }
-  std::vector<const InputFile*> sources() const override { return {&file_}; }
+  std::vector<const InputFile*> sources() const override { return {file_.get()}; }
 
  private:
-  InputFile file_;
+  std::shared_ptr<const InputFile> file_;
 };
 
 class Written final : public FileContent {
@@ -147,7 +147,13 @@ FileContentPtr safetensors_file(std::vector<NamedTensor> tensors, SafetensorsMet
 
 FileContentPtr text_file(std::string text) { return std::make_shared<Text>(std::move(text)); }
 
-FileContentPtr copy_of(const Path& file) { return std::make_shared<Copy>(file); }
+FileContentPtr copy_of(const Path& file) {
+  return copy_of(std::make_shared<const InputFile>(file));
+}
+
+FileContentPtr copy_of(std::shared_ptr<const InputFile> file) {
+  return std::make_shared<Copy>(std::move(file));
+}
 
 FileContentPtr written_by(std::function<void(OutputFile&)> write) {
   return std::make_shared<Written>(std::move(write));

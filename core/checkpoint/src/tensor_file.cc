@@ -47,9 +47,7 @@ Tensor rows(const Tensor& tensor, std::int64_t first, std::int64_t count) {
   const std::vector<std::int64_t>& shape = tensor.layout.shape;
   if (shape.empty() || first < 0 || count < 0 || first > shape.front() ||
       count > shape.front() - first) {
-    throw Error(ErrorKind::input, "tensor.rows",
-                "a tensor of the shape " + shape_text(shape) + " does not have " +
-                    std::to_string(count) + " rows from row " + std::to_string(first) + " on");
+    throw no_such_rows(shape, first, count);
   }
   Tensor part = tensor;
   part.layout.shape.front() = count;
@@ -58,6 +56,12 @@ Tensor rows(const Tensor& tensor, std::int64_t first, std::int64_t count) {
     part.layout.offset += first * tensor.layout.strides.front();
   }
   return part;
+}
+
+Error no_such_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t count) {
+  return Error(ErrorKind::input, "tensor.rows",
+               "a tensor of the shape " + shape_text(shape) + " does not have " +
+                   std::to_string(count) + " rows from row " + std::to_string(first) + " on");
 }
 
 }  // namespace craftbundle

@@ -18,6 +18,8 @@ std::optional<std::string> LayoutInfo::file_for(std::string_view role) const {
   return std::nullopt;
 }
 
+std::vector<TensorAlias> Layout::aliases(const Model& /*model*/) const { return {}; }
+
 Probe Layout::recognize(const std::vector<std::string>& files) const {
   for (const LayoutInfo::Part& part : info().parts) {
     if (part.role != "*" && std::ranges::count(files, part.file) != 0) {

@@ -54,6 +54,25 @@ ElementsPtr average(std::vector<ElementsPtr> parts);
 // needed: 8 n bytes.
 ElementsPtr fold_weight_norm(ElementsPtr g, ElementsPtr direction);
 
+// The norms that torch.nn.utils.weight_norm (dim=0) keeps as `weight_g`: of each slice weight[i],
+// as [n, 1, 1...]. With the weight as direction, fold_weight_norm() gives it back. Throws
+// Error(input, "tensor.shape") for a weight without elements.
+ElementsPtr slice_norms(ElementsPtr weight);
+
+// The weight that torch.nn.utils.spectral_norm makes of its parameter and its two buffers outside
+// of training: original / (u . W v), W being `original` with the dimension `dim` first and the
+// others flattened. Throws Error(input, "tensor.shape") when sizes do not fit.
+ElementsPtr fold_spectral_norm(ElementsPtr original, ElementsPtr u, ElementsPtr v, int dim);
+
+// weight[i] * scale[i] for each row i, as a layer scale (a vector) behind a linear layer does it.
+// Throws Error(input, "tensor.shape") unless `scale` has a number for each row.
+ElementsPtr scale_rows(ElementsPtr weight, ElementsPtr scale);
+
+// What weight[first:first + count] and torch.cat(parts) give. Throw as rows() and join() of
+// tensors. REQUIRES: at least one part.
+ElementsPtr rows(ElementsPtr elements, std::int64_t first, std::int64_t count);
+ElementsPtr join(std::vector<ElementsPtr> parts);
+
 // A tensor to write: `elements` rounded to `dtype`. Those that share `elements` and have the same
 // type share their storage in the file.
 struct ComputedTensor {

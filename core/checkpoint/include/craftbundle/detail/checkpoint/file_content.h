@@ -40,6 +40,7 @@ FileContentPtr text_file(std::string text);
 
 // The bytes of another file. Throws as InputFile.
 FileContentPtr copy_of(const Path& file);
+FileContentPtr copy_of(std::shared_ptr<const InputFile> file);
 
 // What `write` writes, of a size that is not known before: a program.
 FileContentPtr written_by(std::function<void(OutputFile&)> write);

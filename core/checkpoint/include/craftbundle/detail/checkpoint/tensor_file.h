@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/export.h"
 #include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/tensor/dtype.h"
@@ -82,5 +83,8 @@ JoinedTensor join(std::vector<Tensor> parts);
 // The rows [first, first + count) of `tensor`, in the same storage: what tensor[first:first +
 // count] gives. Throws Error(input, "tensor.rows") when it does not have these.
 Tensor rows(const Tensor& tensor, std::int64_t first, std::int64_t count);
+
+// Error(input, "tensor.rows").
+Error no_such_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t count);
 
 }  // namespace craftbundle

@@ -74,6 +74,15 @@ struct RoleSource {
   std::optional<Error> misplaced = std::nullopt;
 };
 
+// A name that a layout has for rows of one of a model's tensors: what transformers calls q_proj is
+// the first third of AudioCraft's in_proj_weight.
+struct TensorAlias {
+  std::string name;
+  std::string tensor;          // of the model
+  std::int64_t first_row = 0;  // of `rows`
+  std::int64_t rows = 0;       // all of them for a tensor under another name
+};
+
 // Services of the host. Relative paths start in the current directory.
 class LayoutContext : public HostContext {
  public:
@@ -97,6 +106,10 @@ class Layout {
   virtual std::vector<BundleFile> plan(const std::vector<Component>& components,
                                        const std::vector<OptionValue>& options,
                                        LayoutContext& context) const = 0;
+
+  // The layout's own names for the tensors of `model`, for what refers to tensors by these: an
+  // adapter that was trained with another library. By default: none.
+  virtual std::vector<TensorAlias> aliases(const Model& model) const;
 
   // How sure it is that a directory that holds these files (regular ones, relative) is one of its
   // own, and why. By default: whether the file of a part is there.

@@ -6,11 +6,18 @@
 #include <vector>
 
 #include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/checkpoint/file_content.h"
 #include "craftbundle/detail/checkpoint/named_tensor.h"
 #include "craftbundle/detail/checkpoint/package.h"
 #include "craftbundle/detail/omegaconf/config.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
+
+// A file that belongs to a model and has no tensors of it: the vocabulary of a tokenizer.
+struct ModelFile {
+  std::string name;  // "tokenizer.json"
+  FileContentPtr content;
+};
 
 // A configuration and the tensors that it describes. Has no file form: layouts give it one. Value
 // type; copies share configuration and files, tensor bytes stay in the files they lie in.
@@ -35,6 +42,8 @@ struct Model {
     std::vector<std::string> order;  // names of the tensors then
   };
   Folded folded;
+  // Layouts that have a place for them write them beside the model, by these names.
+  std::vector<ModelFile> files = {};
 };
 
 // Instead of a model: a name that a loader resolves itself.
