@@ -8,10 +8,12 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/checkpoint/safetensors.h"
 #include "craftbundle/detail/io/input_file.h"
-#include "json.h"
+#include "craftbundle/layout_json.h"
 
 namespace craftbundle::safetensors {
 namespace {
+
+using layout_json::Json;
 
 constexpr std::string_view kTensors = ".safetensors";
 constexpr std::string_view kYaml = ".yaml";
@@ -44,16 +46,34 @@ std::string order_of(const Model& model) {
   return order;
 }
 
+// The name of a pretrained model as a file of its own, and back.
+constexpr const char* kName = "pretrained";
+
+std::string reference_json(const std::string& name) {
+  // Names that are no UTF-8 cannot be resolved by anyone.
+  return Json{{kName, name}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string read_reference(const std::string& text) {
+  const Json json = layout_json::parse(text);
+  if (!json.is_object() || !json.contains(kName) || !json[kName].is_string()) {
+    throw Error(ErrorKind::input, "layout.json", "has no text 'pretrained', the name of a model",
+                "get the file again from where the bundle was made");
+  }
+  return json[kName].get<std::string>();
+}
+
 void plan_model(const Component& component, const Model& model, std::vector<BundleFile>& files) {
   const std::string& role = component.role;
   const SafetensorsMetadata metadata = {{kFormatKey, "pt"},
                                         {kFamilyKey, model.family},
                                         {kOrderKey, order_of(model)},
-                                        {kExtraKey, value_json(model.extra, role)},
+                                        {kExtraKey, layout_json::value_json(model.extra, role)},
                                         {kOriginKey, model.origin}};
   files.push_back({file_of(role, kTensors), {role}, safetensors_file(model.tensors, metadata)});
   files.push_back({file_of(role, kYaml), {role}, text_file(model.config.text())});
-  files.push_back({file_of(role, kJson), {role}, text_file(config_json(model.config))});
+  files.push_back(
+      {file_of(role, kJson), {role}, text_file(layout_json::config_json(model.config))});
 }
 
 std::string read_text(const Path& path) {
@@ -114,7 +134,7 @@ Model read_model(const Path& tensors, const Path& config) {
                  model.tensors = file->tensors();
                  reorder(model.tensors, value_of(metadata, kOrderKey));
                  const std::string extra = value_of(metadata, kExtraKey);
-                 if (!extra.empty()) model.extra = read_value(extra);
+                 if (!extra.empty()) model.extra = layout_json::read_value(extra);
                });
   return model;
 }

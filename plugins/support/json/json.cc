@@ -1,19 +1,15 @@
-#include "json.h"
+#include "craftbundle/layout_json.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/omegaconf/node.h"
 
-namespace craftbundle::safetensors {
+namespace craftbundle::layout_json {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kDepth = 100;
-constexpr const char* kName = "pretrained";
 
 Json to_json(const ConfigNode& node);
 
@@ -125,6 +121,14 @@ Value from_json(const Json& json) {
   }
 }
 
+}  // namespace
+
+Json config_value(const Config& config) { return to_json(config.root()); }
+
+std::string config_json(const Config& config) {
+  return config_value(config).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 Json parse(const std::string& text) {
   // Nesting is bounded before a tree is built of it.
   const auto bound = [](int depth, Json::parse_event_t event, Json& /*parsed*/) {
@@ -140,10 +144,9 @@ Json parse(const std::string& text) {
   }
 }
 
-}  // namespace
-
-std::string config_json(const Config& config) {
-  return to_json(config.root()).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+Config config_from(const Json& json) {
+  // JSON on one line is YAML.
+  return Config::from_yaml(json.dump() + "\n");
 }
 
 std::string value_json(const Value::Dict& dict, const std::string& where) {
@@ -156,18 +159,4 @@ Value::Dict read_value(const std::string& text) {
   return *from_json(json).get_if<Value::Dict>();
 }
 
-std::string reference_json(const std::string& name) {
-  Json json;
-  json[kName] = to_json(Value(name), "the name of the pretrained model");
-  return json.dump(2) + "\n";
-}
-
-std::string read_reference(const std::string& text) {
-  const Json json = parse(text);
-  if (!json.is_object() || !json.contains(kName) || !json[kName].is_string()) {
-    throw bad_json("has no text 'pretrained', the name of a model");
-  }
-  return json[kName].get<std::string>();
-}
-
-}  // namespace craftbundle::safetensors
+}  // namespace craftbundle::layout_json
