@@ -373,5 +373,66 @@ TEST_F(FoldedElements, OfAverages) {
   EXPECT_EQ(weight->sources().size(), 4u);
 }
 
+using DerivedElements = ElementsTest;
+
+TEST_F(DerivedElements, NormsOfSlicesGiveTheWeightAgain) {
+  const ElementsPtr weight = elements({2, 2, 2}, {3, 0, 4, 0, 1, 2, 2, 4});
+  const ElementsPtr norms = slice_norms(weight);
+  EXPECT_THAT(norms->shape(), ElementsAre(2, 1, 1));
+  EXPECT_THAT(numbers_of(*norms), ElementsAre(5, 5));
+  EXPECT_EQ(numbers_of(*fold_weight_norm(norms, weight)), numbers_of(*weight));
+  expect_error(
+      [&] {
+        slice_norms(elements({0, 3}, {}));
+      },
+      ErrorKind::input, "tensor.shape", "a weight of the shape [0, 3] has nothing to normalize");
+}
+
+// What torch.nn.utils.spectral_norm computes outside of training, by hand.
+TEST_F(DerivedElements, SpectralNormsAreFoldedAlongEitherDimension) {
+  const ElementsPtr weight = elements({2, 3}, {1, 2, 3, 4, 5, 6});
+  // u . W v = 1 * (1 + 3) + 2 * (4 + 6) = 24
+  const ElementsPtr rows =
+      fold_spectral_norm(weight, elements({2}, {1, 2}), elements({3}, {1, 0, 1}), 0);
+  EXPECT_THAT(numbers_of(*rows),
+              ElementsAre(1 / 24.0, 2 / 24.0, 3 / 24.0, 4 / 24.0, 5 / 24.0, 6 / 24.0));
+  // The matrix is the transposed one: 1 * (1 + 4) + 3 * (3 + 6) = 32
+  const ElementsPtr columns =
+      fold_spectral_norm(weight, elements({3}, {1, 0, 3}), elements({2}, {1, 1}), 1);
+  EXPECT_THAT(numbers_in_pieces(*columns, 2),
+              ElementsAre(1 / 32.0, 2 / 32.0, 3 / 32.0, 4 / 32.0, 5 / 32.0, 6 / 32.0));
+  expect_error(
+      [&] {
+        fold_spectral_norm(weight, elements({3}, {1, 0, 3}), elements({3}, {1, 1, 1}), 0);
+      },
+      ErrorKind::input, "tensor.shape",
+      "weight_u of a spectral norm has the shape [3], expected [2]");
+}
+
+TEST_F(DerivedElements, RowsAreScaled) {
+  const ElementsPtr weight = elements({2, 2}, {1, 2, 3, 4});
+  EXPECT_THAT(numbers_of(*scale_rows(weight, elements({2}, {2, 10}))), ElementsAre(2, 4, 30, 40));
+  expect_error(
+      [&] {
+        scale_rows(weight, elements({3}, {1, 1, 1}));
+      },
+      ErrorKind::input, "tensor.shape", "the scale of a layer has the shape [3], expected [2]");
+}
+
+TEST_F(DerivedElements, RowsAreTakenAndJoined) {
+  const ElementsPtr weight = elements({3, 2}, {1, 2, 3, 4, 5, 6});
+  const ElementsPtr last = rows(weight, 1, 2);
+  EXPECT_THAT(last->shape(), ElementsAre(2, 2));
+  EXPECT_THAT(numbers_in_pieces(*last, 3), ElementsAre(3, 4, 5, 6));
+  EXPECT_THAT(numbers_of(*join({last, rows(weight, 0, 1)})), ElementsAre(3, 4, 5, 6, 1, 2));
+  expect_error([&] { rows(weight, 2, 2); }, ErrorKind::input, "tensor.rows",
+               "a tensor of the shape [3, 2] does not have 2 rows from row 2 on");
+  expect_error(
+      [&] {
+        join({weight, elements({3}, {1, 2, 3})});
+      },
+      ErrorKind::input, "tensor.shape", "one of the joined has the shape [3], expected [3, 2]");
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -166,5 +166,33 @@ TEST_F(JoinedTensorTest, ElementsOfAValue) {
   EXPECT_THAT(read(elements_of(value)), ElementsAre(0, 1, 7));
 }
 
+// The same of tensors of any kind.
+TEST_F(JoinedTensorTest, RowRangesOfStoredAndJoinedTensorsStayWhereTheyLie) {
+  const TensorContent whole = make_tensor(storage(), {4, 3}, {3, 1});
+  const TensorContent second = row_range(whole, 1, 1);
+  ASSERT_TRUE(std::holds_alternative<Tensor>(second));
+  EXPECT_THAT(read(elements_of(second)), ElementsAre(3, 4, 5));
+  const TensorContent joined = concatenate({row_range(whole, 2, 2), second});
+  ASSERT_TRUE(std::holds_alternative<JoinedTensor>(joined));
+  EXPECT_THAT(shape_of(joined), ElementsAre(3, 3));
+  // Rows of one part are that part again; others come from two.
+  EXPECT_TRUE(std::holds_alternative<Tensor>(row_range(joined, 0, 2)));
+  EXPECT_THAT(read(elements_of(row_range(joined, 1, 2))), ElementsAre(9, 10, 11, 3, 4, 5));
+  EXPECT_THAT(shape_of(row_range(joined, 3, 0)), ElementsAre(0, 3));
+  expect_error([&] { row_range(joined, 2, 2); }, ErrorKind::input, "tensor.rows",
+               "a tensor of the shape [3, 3] does not have 2 rows from row 2 on");
+}
+
+TEST_F(JoinedTensorTest, ComputedTensorsAreComputedByRows) {
+  const TensorContent whole = make_tensor(storage(), {4, 3}, {3, 1});
+  EXPECT_TRUE(std::holds_alternative<Tensor>(cast(whole, DType::float32)));
+  const TensorContent half = cast(whole, DType::float16);
+  EXPECT_EQ(dtype_of(half), DType::float16);
+  const TensorContent joined = concatenate({row_range(half, 3, 1), row_range(half, 0, 1)});
+  EXPECT_TRUE(std::holds_alternative<ComputedTensor>(joined));
+  EXPECT_EQ(dtype_of(joined), DType::float16);
+  EXPECT_THAT(read(elements_of(joined)), ElementsAre(9, 10, 11, 0, 1, 2));
+}
+
 }  // namespace
 }  // namespace craftbundle
