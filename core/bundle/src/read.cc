@@ -74,9 +74,24 @@ BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifes
   } else if (const auto layout = host.recognize(files_in(directory))) {
     bundle.layout = host.layout(*layout);
   }
+  bool is_shared = false;
   for (const LayoutInfo::Part& part : bundle.layout.parts) {
     if (part.role == "*" || bundle.has(part.role) || !is_there(directory / part.file)) continue;
-    bundle.entries.push_back({part.role, part.file, false});
+    if (bundle.manifest &&
+        std::ranges::count(bundle.manifest->files, part.file, &ManifestFile::name) != 0) {
+      continue;  // it belongs to a component that the manifest names
+    }
+    // Where several components have one file, only what is in it tells which are there.
+    if (std::ranges::count(bundle.layout.parts, part.file, &LayoutInfo::Part::file) > 1) {
+      is_shared = true;
+    } else {
+      bundle.entries.push_back({part.role, part.file, false});
+    }
+  }
+  if (is_shared && bundle.entries.empty()) {
+    for (const RoleSource& source : host.sources_in(bundle.layout.name, directory, {})) {
+      bundle.entries.push_back({source.role, source.files.front(), false});
+    }
   }
   if (bundle.entries.empty() && !bundle.manifest) throw no_bundle(directory, host);
   return bundle;

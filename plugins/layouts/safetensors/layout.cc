@@ -37,7 +37,7 @@ std::string order_of(const Model& model) {
   for (const NamedTensor& named : model.tensors) {
     if (named.name.find('\n') != std::string::npos) {
       throw Error(ErrorKind::mismatch, "layout.name",
-                  "tensor " + quoted(named.name) +
+                  "tensor " + craftbundle::quoted(named.name) +
                       " has a line break in its name, for which this layout has no place",
                   "choose another layout");
     }
@@ -107,8 +107,9 @@ void reorder(std::vector<NamedTensor>& tensors, const std::string& order) {
                      });
   if (!known) {
     throw Error(ErrorKind::input, "layout.order",
-                "the names under " + quoted(kOrderKey) + " of its metadata are not those of its " +
-                    std::to_string(tensors.size()) + " tensors",
+                "the names under " + craftbundle::quoted(kOrderKey) +
+                    " of its metadata are not those of its " + std::to_string(tensors.size()) +
+                    " tensors",
                 "get the file again from where the bundle was made");
   }
   std::ranges::sort(tensors, {}, [&](const NamedTensor& named) { return places.at(named.name); });
@@ -119,8 +120,8 @@ Model read_model(const Path& tensors, const Path& config) {
   boost::system::error_code ignored;
   if (!boost::filesystem::exists(config, ignored)) {
     throw Error(ErrorKind::input, "layout.config",
-                path_text(tensors) + ": its configuration " + quoted(config.filename().string()) +
-                    " is not beside it",
+                path_text(tensors) + ": its configuration " +
+                    craftbundle::quoted(config.filename().string()) + " is not beside it",
                 "get the file from where the bundle was made");
   }
   Model model;
