@@ -26,6 +26,7 @@ namespace CRAFTBUNDLE_API craftbundle {
 // Roles of components in a bundle. A role is only a word: a third party may add its own.
 inline constexpr std::string_view kLanguageModelRole = "lm";
 inline constexpr std::string_view kCompressionRole = "compression";
+inline constexpr std::string_view kTextEncoderRole = "text_encoder";
 
 // Kinds of source an exporter takes; the host asks only exporters that take the kind at hand.
 struct AcceptedSource {
