@@ -8,23 +8,20 @@
 #include <utility>
 
 #include "craftbundle/detail/base/error.h"
+#include "file_status.h"
 
 namespace craftbundle {
 namespace {
 
-std::int64_t nanoseconds(const timespec& time) {
-  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
-
-std::string_view kind_of(const struct stat& status) {
-  if (S_ISDIR(status.st_mode)) return "a directory";
-  if (S_ISFIFO(status.st_mode)) return "a FIFO";
-  if (S_ISSOCK(status.st_mode)) return "a socket";
+std::string_view kind_of(const FileStatus& status) {
+  if (S_ISDIR(status.mode)) return "a directory";
+  if (S_ISFIFO(status.mode)) return "a FIFO";
+  if (S_ISSOCK(status.mode)) return "a socket";
   return "a device";
 }
 
-void require_regular(const Path& path, const struct stat& status) {
-  if (S_ISREG(status.st_mode)) return;
+void require_regular(const Path& path, const FileStatus& status) {
+  if (S_ISREG(status.mode)) return;
   throw Error(ErrorKind::input, "io.not_a_file",
               "is " + std::string(kind_of(status)) + ", expected a file")
       .add_context(path_text(path));
@@ -33,25 +30,26 @@ void require_regular(const Path& path, const struct stat& status) {
 }  // namespace
 
 InputFile::InputFile(const Path& path, Path name) : path_(std::move(name)) {
-  struct stat status {};
   // Looked at by name first: opening a device can act on it, and a socket cannot be opened at all.
-  if (::stat(path.c_str(), &status) != 0) throw system_error(errno, path_text(path_));
-  require_regular(path_, status);
+  const auto named = file_status(path);
+  if (!named) throw system_error(errno, path_text(path_));
+  require_regular(path_, *named);
   // O_NONBLOCK: should the name have become a FIFO meanwhile, opening it must not wait.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw system_error(errno, path_text(path_));
   try {
-    if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
-    require_regular(path_, status);
+    const auto status = file_status(fd_);
+    if (!status) throw system_error(errno, path_text(path_));
+    require_regular(path_, *status);
+    size_ = status->size;
+    device_ = status->device;
+    inode_ = status->inode;
+    modified_ns_ = status->modified_ns;
+    changed_ns_ = status->changed_ns;
   } catch (...) {
     ::close(fd_);
     throw;
   }
-  size_ = static_cast<std::uint64_t>(status.st_size);
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
-  modified_ns_ = nanoseconds(status.st_mtim);
-  changed_ns_ = nanoseconds(status.st_ctim);
 }
 
 InputFile::~InputFile() { ::close(fd_); }
@@ -82,10 +80,10 @@ std::string InputFile::read_text(std::uint64_t offset, std::size_t length) const
 }
 
 void InputFile::check_unchanged() const {
-  struct stat status {};
-  if (::fstat(fd_, &status) != 0) throw system_error(errno, path_text(path_));
-  if (static_cast<std::uint64_t>(status.st_size) != size_ ||
-      nanoseconds(status.st_mtim) != modified_ns_ || nanoseconds(status.st_ctim) != changed_ns_) {
+  const auto status = file_status(fd_);
+  if (!status) throw system_error(errno, path_text(path_));
+  if (status->size != size_ || status->modified_ns != modified_ns_ ||
+      status->changed_ns != changed_ns_) {
     throw Error(ErrorKind::input, "io.changed", "changed while it was read",
                 "try again when nothing writes to it")
         .add_context(path_text(path_));
@@ -93,8 +91,8 @@ void InputFile::check_unchanged() const {
 }
 
 bool InputFile::is_same_file(const Path& other) const {
-  struct stat status {};
-  return ::stat(other.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+  const auto status = file_status(other);
+  return status && status->device == device_ && status->inode == inode_;
 }
 
 void InputFile::will_need(std::uint64_t offset, std::uint64_t length) const {
