@@ -49,17 +49,36 @@ std::vector<std::string> replaced_files(const Path& directory) {
   return names;
 }
 
-}  // namespace
+// Whether a writer of `target`, dead or alive, has hidden names beside it.
+bool has_hidden_names(const Path& target) {
+  const std::string own = "." + target.filename().string() + ".craftbundle-";
+  boost::system::error_code failure;
+  boost::filesystem::directory_iterator entry(target.parent_path(), failure);
+  for (; !failure && entry != boost::filesystem::directory_iterator(); entry.increment(failure)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(own) || name.starts_with(kTemporaryPrefix)) return true;
+  }
+  return false;
+}
 
-void remove_left_overs(const Path& output) {
+void remove_beside(const Path& target) {
+  if (!has_hidden_names(target)) return;
   try {
     // Whoever begins to write at a place removes them.
-    const OutputDirectory directory(place_of(output), Durability::no_sync, Sink::none(),
+    const OutputDirectory directory(place_of(target), Durability::no_sync, Sink::none(),
                                     replaced_files);
-    const OutputFile file(output.parent_path(), Durability::no_sync);
+    const OutputFile file(target.parent_path(), Durability::no_sync);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) throw;
   }
+}
+
+}  // namespace
+
+void remove_left_overs(const Path& output) {
+  remove_beside(output);
+  // A bundle's outputs are the files in it.
+  remove_beside(output.parent_path());
 }
 
 }  // namespace craftbundle
