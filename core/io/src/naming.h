@@ -22,7 +22,8 @@ class OpenDirectory {
   Descriptor fd_;
 };
 
-// These return false with errno set on failure. The first two never replace anything.
+// These return false with errno set on failure. The first two never replace anything; where there
+// are neither RENAME_NOREPLACE nor hard links, the second looks first.
 bool link_unnamed(int fd, const Path& name);
 bool rename_without_replacing(const Path& from, const Path& to);
 bool exchange_names(const Path& one, const Path& other);
