@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numbers>
 #include <string>
 #include <utility>
@@ -186,18 +187,15 @@ class SignalToNoise {
   double xy_ = 0;
 };
 
-// Codes by entry, for each codebook.
+// Codes by entry, for each codebook. Entries that occur only: a codec may state any number of them.
 class Histogram {
  public:
-  explicit Histogram(std::int64_t cardinality) : cardinality_(cardinality) {}
-
   void add(const Codes& codes) {
     counts_.resize(static_cast<std::size_t>(codes.codebooks));
     for (std::size_t book = 0; book < counts_.size(); ++book) {
-      counts_[book].resize(static_cast<std::size_t>(cardinality_));
       const auto begin = codes.data.begin() + static_cast<std::int64_t>(book) * codes.frames;
       for (auto code = begin; code != begin + codes.frames; ++code) {
-        ++counts_[book][static_cast<std::size_t>(*code)];
+        ++counts_[book][*code];
       }
     }
     frames_ += codes.frames;
@@ -205,10 +203,9 @@ class Histogram {
 
   std::vector<CodebookUse> use() const {
     std::vector<CodebookUse> all;
-    for (const std::vector<std::int64_t>& counts : counts_) {
+    for (const std::map<std::int64_t, std::int64_t>& counts : counts_) {
       CodebookUse use;
-      for (const std::int64_t count : counts) {
-        if (count == 0) continue;
+      for (const auto& [code, count] : counts) {
         ++use.used;
         const double share = static_cast<double>(count) / static_cast<double>(frames_);
         use.entropy -= share * std::log2(share);
@@ -219,9 +216,8 @@ class Histogram {
   }
 
  private:
-  std::int64_t cardinality_;
   std::int64_t frames_ = 0;
-  std::vector<std::vector<std::int64_t>> counts_;
+  std::vector<std::map<std::int64_t, std::int64_t>> counts_;
 };
 
 // Sound weights can still make numbers that are none.
@@ -307,6 +303,9 @@ void encode_pieces(const Codec& codec, AudioReader& reader, const PieceOptions& 
 }
 
 Audio PieceDecoder::give(const Codes& codes, bool is_last) {
+  if (pending_.frames > 0 && codes.scale.empty() != scales_.empty()) {
+    throw Error(ErrorKind::plugin, "plugin.codec", "some of the codes have a scale, others none");
+  }
   if (!codes.scale.empty()) {
     scales_.insert(scales_.end(), static_cast<std::size_t>(codes.frames), codes.scale.front());
   }
@@ -360,7 +359,7 @@ CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& 
   const TimedCodec timed(codec, run);
   PieceDecoder decoder(timed, options);
   SignalToNoise noise;
-  Histogram histogram(properties.cardinality);
+  Histogram histogram;
   std::int64_t left = reader.samples();
   const auto decoded = [&](const Audio& audio) {
     const Audio part = cut(audio, 0, left);

@@ -419,6 +419,22 @@ TEST(PieceDecoder, GivesEachFrameItsScale) {
   }
 }
 
+TEST(PieceDecoder, RefusesCodesThatLackTheScaleOfOthers) {
+  const Loudness codec(3);
+  for (const bool first : {true, false}) {
+    PieceDecoder decoder(codec, {});
+    const auto codes = [&](bool has_scale) {
+      Codes some{1, 1, 2, {1, 1}, {}};
+      if (has_scale) some.scale = {1};
+      return some;
+    };
+    decoder.give(codes(first));
+    expect_error(ErrorKind::plugin, "plugin.codec",
+                 Eq("some of the codes have a scale, others none"),
+                 [&] { decoder.give(codes(!first)); });
+  }
+}
+
 // ---- what a run shows ----
 
 // Samples become codes by a table of steps: no blur, one codebook.
