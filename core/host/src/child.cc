@@ -142,26 +142,6 @@ std::optional<std::string> take_item(std::string_view& rest) {
   return item;
 }
 
-// The answer in `text`, when it is there whole.
-std::optional<Answer> decode(std::string_view text) {
-  if (!text.starts_with(kAnswerMark)) return std::nullopt;
-  text.remove_prefix(kAnswerMark.size());
-  const std::optional<std::string> body = take_item(text);
-  if (!body) return std::nullopt;
-  std::string_view rest = *body;
-  std::vector<std::string> items;
-  while (!rest.empty()) {
-    std::optional<std::string> item = take_item(rest);
-    if (!item) return std::nullopt;
-    items.push_back(*std::move(item));
-  }
-  if (items.empty()) return std::nullopt;
-  Answer answer{std::move(items.front()), {}};
-  answer.text.assign(std::make_move_iterator(items.begin() + 1),
-                     std::make_move_iterator(items.end()));
-  return answer;
-}
-
 [[noreturn]] void report_end(const Path& library, int status) {
   if (WIFSIGNALED(status)) {
     const char* const name = ::sigabbrev_np(WTERMSIG(status));
@@ -227,6 +207,25 @@ std::string encode(const Answer& answer) {
   std::string body = item(answer.word);
   for (const std::string& text : answer.text) body += item(text);
   return std::string(kAnswerMark) + item(body);
+}
+
+std::optional<Answer> decode(std::string_view text) {
+  if (!text.starts_with(kAnswerMark)) return std::nullopt;
+  text.remove_prefix(kAnswerMark.size());
+  const std::optional<std::string> body = take_item(text);
+  if (!body) return std::nullopt;
+  std::string_view rest = *body;
+  std::vector<std::string> items;
+  while (!rest.empty()) {
+    std::optional<std::string> item = take_item(rest);
+    if (!item) return std::nullopt;
+    items.push_back(*std::move(item));
+  }
+  if (items.empty()) return std::nullopt;
+  Answer answer{std::move(items.front()), {}};
+  answer.text.assign(std::make_move_iterator(items.begin() + 1),
+                     std::make_move_iterator(items.end()));
+  return answer;
 }
 
 Answer ask_scanner(const Path& library, const std::vector<std::string>& request,

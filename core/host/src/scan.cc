@@ -9,6 +9,7 @@
 #include "checks.h"
 #include "child.h"
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/library.h"
 #include "sidecar_file.h"
 
@@ -53,17 +54,38 @@ void send(const Answer& answer) {
   }
 }
 
+// "plugin.abi"
+bool is_code(std::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == text.npos;
+}
+
+std::string odd_answer(const Answer& answer) {
+  return "the scanner answered " + quoted(answer.word);
+}
+
 }  // namespace
 
-PluginInfo scan_library(const Path& library, const ScanOptions& options) {
-  const Answer answer = ask_scanner(library, {std::string(kDescribe), library.string()}, options);
+PluginInfo description_in(const Answer& answer, const Path& library) {
   if (answer.word == "described" && answer.text.size() == 1) {
     return parse_sidecar(answer.text[0], library);
   }
-  if (answer.word == "refused" && answer.text.size() == 3) {
-    throw Error(ErrorKind::plugin, answer.text[0], answer.text[1], answer.text[2]);
+  if (answer.word == "refused" && answer.text.size() == 3 && is_code(answer.text[0])) {
+    throw Error(ErrorKind::plugin, answer.text[0], printable_lines(answer.text[1]),
+                printable_lines(answer.text[2]));
   }
-  throw Error(ErrorKind::plugin, "plugin.scanner", "the scanner answered '" + answer.word + "'");
+  throw Error(ErrorKind::plugin, "plugin.scanner", odd_answer(answer));
+}
+
+std::optional<std::string> failure_in(const Answer& answer) {
+  if (answer.word == "passed" && answer.text.size() == 1) return std::nullopt;
+  if (answer.word != "failed" || answer.text.size() != 1) return odd_answer(answer);
+  return printable_lines(answer.text[0]);
+}
+
+PluginInfo scan_library(const Path& library, const ScanOptions& options) {
+  return description_in(ask_scanner(library, {std::string(kDescribe), library.string()}, options),
+                        library);
 }
 
 std::vector<PluginCheck> check_plugin(const Path& library, const std::vector<Path>& sources,
@@ -75,9 +97,9 @@ std::vector<PluginCheck> check_plugin(const Path& library, const std::vector<Pat
     for (const Path& source : odd.files()) request.push_back(source.string());
     for (const Path& source : sources) request.push_back(source.string());
     try {
-      const Answer answer = ask_scanner(library, request, options);
-      check.passed = answer.word == "passed";
-      if (!check.passed) check.detail = answer.text.at(0);
+      const std::optional<std::string> failure = failure_in(ask_scanner(library, request, options));
+      check.passed = !failure;
+      check.detail = failure.value_or("");
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::plugin || error.code() == "plugin.scanner") throw;
       check.detail = error.message();

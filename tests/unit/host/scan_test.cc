@@ -122,5 +122,31 @@ TEST(Scan, TakesWholeAnswersOnly) {
                [&] { scan_library(fixture("good/fixture_codecs.so"), options); });
 }
 
+TEST(Scan, TakesNothingOfAnAnswerForGranted) {
+  TemporaryDirectory directory;
+  ScanOptions options;
+  const std::string mark = "craftbundle-scan answers ";
+  options.scanner = fake_scanner(directory, mark +
+                                                "28:7:refused10:plugin.abi2:a\33"
+                                                "0:");
+  expect_error(ErrorKind::plugin, "plugin.abi", ::testing::Eq("a\\x1B"),
+               [&] { scan_library(fixture("good/fixture_codecs.so"), options); });
+  options.scanner = fake_scanner(directory, mark + "19:7:refused3:A B1:a0:");
+  expect_error(ErrorKind::plugin, "plugin.scanner", ::testing::Eq("the scanner answered 'refused'"),
+               [&] { scan_library(fixture("good/fixture_codecs.so"), options); });
+}
+
+TEST(Scan, ACheckWithoutAReasonHasFailed) {
+  TemporaryDirectory directory;
+  ScanOptions options;
+  for (const std::string text : {"8:6:failed", "8:6:passed", "7:5:hello"}) {
+    options.scanner = fake_scanner(directory, "craftbundle-scan answers " + text);
+    for (const PluginCheck& check : check_plugin(fixture("good/fixture_codecs.so"), {}, options)) {
+      EXPECT_FALSE(check.passed);
+      EXPECT_EQ(check.detail, "the scanner answered '" + text.substr(4) + "'");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace craftbundle
