@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/base/utf8.h"
 
 namespace craftbundle {
 namespace {
@@ -25,7 +26,24 @@ YamlMark mark_of(const YAML::Mark& mark, std::string_view text, int source) {
                                        text.begin() + static_cast<std::ptrdiff_t>(end), [](char c) {
                                          return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
                                        });
-  return {source, mark.line + 1, mark.column + 1 - static_cast<int>(continued)};
+  // Some problems of yaml-cpp have no place.
+  return {source, std::max(mark.line, 0) + 1,
+          std::max(mark.column, 0) + 1 - static_cast<int>(continued)};
+}
+
+// yaml-cpp would guess another encoding, or put in characters that are not there, and count those.
+// A null byte is what tells the former.
+void check_encoding(std::string_view text, const YamlOptions& options) {
+  YamlMark mark{options.source, 1, 1};
+  while (!text.empty()) {
+    const Utf8Character next = first_character(text);
+    if (next.length == 0 || next.code_point == 0) {
+      throw options.error(mark, next.length == 0 ? "text is not UTF-8" : "holds a null byte");
+    }
+    text.remove_prefix(next.length);
+    ++mark.column;
+    if (next.code_point == '\n') mark = {options.source, mark.line + 1, 1};
+  }
 }
 
 bool is_indented_with_tab(std::string_view text, int line) {
@@ -67,7 +85,7 @@ class Builder final : public YAML::EventHandler {
                 const std::string& value) override {
     YamlNode node = make(mark, tag, anchor, YamlNode::Type::text);
     node.text = value;
-    if (!is_utf8(value)) fail(node.mark, "text is not UTF-8");
+    if (!is_utf8(value)) fail(node.mark, "text is not UTF-8");  // by an escape
     add(std::move(node), anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -210,6 +228,7 @@ YamlNode parse_yaml(std::string_view text, const YamlOptions& options) {
     throw options.error(start, "has " + human_bytes(text.size()) + ", expected at most " +
                                    human_bytes(options.max_bytes));
   }
+  check_encoding(text, options);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

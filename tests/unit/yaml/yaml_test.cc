@@ -47,6 +47,17 @@ TEST(Yaml, ValuesAreWhatWasTyped) {
   EXPECT_EQ(root.find("a")->find("b"), nullptr);
 }
 
+TEST(Yaml, TextIsUtf8) {
+  EXPECT_EQ(refusal("a: b\nc: \xff"), "2:4: text is not UTF-8");
+  EXPECT_EQ(refusal(std::string_view("a\0:\0 \0b\0", 8)), "1:2: holds a null byte");
+  EXPECT_EQ(parse_yaml("\xef\xbb\xbf"
+                       "a: b",
+                       options())
+                .find("a")
+                ->text,
+            "b");
+}
+
 TEST(Yaml, EverythingKnowsItsPlace) {
   YamlOptions how = options();
   how.source = 7;
