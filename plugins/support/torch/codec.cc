@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <span>
+#include <stdexcept>
+#include <string_view>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -49,6 +51,11 @@ def volume(self, audio: Tensor) -> Tensor:
     return audio.mean([1], True).pow(2).mean([2], True).sqrt() + 1e-8
 )";
 
+std::string_view last_line(std::string_view text) {
+  text = text.substr(0, text.find_last_not_of('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
 // What LibTorch throws becomes an error in its first line; the rest is its call stack.
 template <typename Action>
 decltype(auto) guarded(Action&& action) {
@@ -63,6 +70,10 @@ decltype(auto) guarded(Action&& action) {
   } catch (const torch::jit::JITException& error) {
     throw Error(ErrorKind::input, "codec.engine",
                 "the network refuses its input: " + printable(error.what(), 500));
+  } catch (const std::runtime_error& error) {
+    // Of an operation. What is wrong stands behind the call stack.
+    throw Error(ErrorKind::input, "codec.engine",
+                "the network refuses its input: " + printable(last_line(error.what()), 500));
   }
 }
 
