@@ -13,8 +13,11 @@ function(craftbundle_add_layer name)
   foreach(layer IN LISTS arg_LAYERS)
     target_link_libraries(${target} PUBLIC craftbundle_${layer})
   endforeach()
-  # What the public headers declare is exported (base/export.h), nothing else.
-  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  # What the public headers declare is exported (base/export.h), nothing else. clang asks the last part of
+  # a namespace that it has seen, which is that of the source file: there everything is exported.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  endif()
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC_LIBRARIES} PRIVATE ${arg_LIBRARIES} craftbundle_settings)
   set_property(GLOBAL APPEND PROPERTY CRAFTBUNDLE_LAYERS ${name})
 endfunction()
