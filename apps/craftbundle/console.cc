@@ -104,16 +104,20 @@ void Console::progress(const Progress& progress) noexcept try {
 void Console::error(const Error& error) noexcept try {
   const std::lock_guard lock(mutex_);
   erase_bar();
-  if (options_.format == LogFormat::json) {
-    Json json = error_json(error);
-    json["event"] = "error";
-    write_line(json_line(json));
-    return;
-  }
-  write_line("error: " + error.message() + " [" + error.code() + "]");
-  if (!error.hint().empty()) write_line("  hint: " + error.hint());
+  write_line(error_text(error));
 } catch (...) {
   write_sequence("error: out of memory\n");
+}
+
+std::string Console::error_text(const Error& error) const {
+  if (is_json()) {
+    Json json = error_json(error);
+    json["event"] = "error";
+    return json_line(json);
+  }
+  std::string text = "error: " + error.message() + " [" + error.code() + "]";
+  if (!error.hint().empty()) text += "\n  hint: " + error.hint();
+  return text;
 }
 
 void Console::begin_task(const Progress& progress, Clock::time_point now) {

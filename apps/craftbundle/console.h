@@ -35,6 +35,8 @@ class Console final : public Sink {
   void log(LogLevel level, std::string_view message) noexcept override;
   void progress(const Progress& progress) noexcept override;
   void error(const Error& error) noexcept;
+  // The lines that error() writes.
+  std::string error_text(const Error& error) const;
 
   // Whether people watch: standard error is a terminal, and progress is wanted.
   bool is_live() const { return terminal_ && progress_wanted() && !is_json(); }

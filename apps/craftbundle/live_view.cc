@@ -1,6 +1,7 @@
 #include "live_view.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/json/json.h"
@@ -22,12 +23,16 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 LiveView::LiveView(Console& console, std::vector<std::string> names, std::size_t to_do)
     : console_(console), names_(std::move(names)), to_do_(to_do) {
   if (!console_.is_live()) return;
-  drawer_ = std::thread([this] {
-    std::unique_lock lock(mutex_);
-    while (!ended_.wait_for(lock, kDrawInterval, [this] { return ending_; })) {
-      console_.show(lines());
-    }
-  });
+  try {
+    drawer_ = std::thread([this] {
+      std::unique_lock lock(mutex_);
+      while (!ended_.wait_for(lock, kDrawInterval, [this] { return ending_; })) {
+        console_.show(lines());
+      }
+    });
+  } catch (const std::system_error&) {
+    // Nothing is drawn, the work goes on.
+  }
 }
 
 LiveView::~LiveView() {

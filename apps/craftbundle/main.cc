@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <exception>
 #include <new>
 
 #include "commands.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/json/json.h"
 #include "session.h"
@@ -86,15 +89,38 @@ int fail(Session& session, const Command& command, const Error& error) {
 int run(Session& session, const Command& command) {
   try {
     return command.run(session);
-  } catch (const Error& error) {
-    return fail(session, command, error);
-  } catch (const std::bad_alloc&) {
-    return fail(session, command, Error(ErrorKind::system, "run.memory", "out of memory"));
-  } catch (const std::exception& error) {
-    return fail(session, command,
-                Error(ErrorKind::internal, "run.internal",
-                      "unexpected failure: " + printable(error.what()), "please report this"));
+  } catch (const std::exception&) {
+    return fail(session, command, current_error());
   }
+}
+
+// What is said when memory runs out where no exception can pass: in a static initializer of a
+// library, in functions of others that must not throw. Made beforehand, as nothing can be then.
+std::string& last_words() {
+  static std::string& text = *new std::string;
+  return text;
+}
+
+// A lack of memory is no bug, whose place a core dump would show. Nothing is left: files have no
+// name before they are complete, or the next command removes them.
+[[noreturn]] void terminate() {
+  if (std::current_exception()) {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      const std::string& text = last_words();
+      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+      std::_Exit(kExitFailed);
+    } catch (...) {
+      // As ever.
+    }
+  }
+  std::abort();
+}
+
+void prepare_for_the_worst(const GlobalOptions& options) {
+  last_words() = Console(options.console).error_text(memory_error()) + "\n";
+  std::set_terminate(&terminate);
 }
 
 int main(int argc, char** argv) {
@@ -123,6 +149,7 @@ int main(int argc, char** argv) {
     Console(options.console).error(usage_error(app, error));
     return kExitUsage;
   }
+  prepare_for_the_worst(options);
   int code = kExitDone;
   {
     Session session(options, cancellation);

@@ -90,13 +90,7 @@ bool all_even(const std::vector<std::int64_t>& rates) {
   return std::all_of(rates.begin(), rates.end(), [](std::int64_t rate) { return rate % 2 == 0; });
 }
 
-}  // namespace
-
-CodecLoaderInfo DacLoader::info() const {
-  return {{"dac", "Runs DAC models (descript-audio-codec) with LibTorch"}, {"dac"}};
-}
-
-std::unique_ptr<Codec> DacLoader::load(const Model& model, const CodecOptions& options) const {
+std::unique_ptr<Codec> make(const Model& model, const CodecOptions& options) {
   const Spec spec = read_spec(model.config);
   const StateDict state(model.tensors);
   const std::int64_t hop = spec.settings.hop_length();
@@ -114,6 +108,16 @@ std::unique_ptr<Codec> DacLoader::load(const Model& model, const CodecOptions& o
     properties.whole_input = "its odd rates make frames and samples drift apart";
   }
   return network::make_codec(parts, std::move(properties), options);
+}
+
+}  // namespace
+
+CodecLoaderInfo DacLoader::info() const {
+  return {{"dac", "Runs DAC models (descript-audio-codec) with LibTorch"}, {"dac"}};
+}
+
+std::unique_ptr<Codec> DacLoader::load(const Model& model, const CodecOptions& options) const {
+  return network::guarded_load([&] { return make(model, options); });
 }
 
 }  // namespace craftbundle::dac

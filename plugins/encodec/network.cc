@@ -141,13 +141,7 @@ std::string whole_input(const Spec& spec) {
   return {};
 }
 
-}  // namespace
-
-CodecLoaderInfo EncodecLoader::info() const {
-  return {{"encodec", "Runs EnCodec models of AudioCraft with LibTorch"}, {"encodec"}};
-}
-
-std::unique_ptr<Codec> EncodecLoader::load(const Model& model, const CodecOptions& options) const {
+std::unique_ptr<Codec> make(const Model& model, const CodecOptions& options) {
   const Spec spec = read_spec(model.config);
   if (!spec.figures.codebooks || !spec.figures.cardinality) {
     throw unsupported("an EnCodec without codebooks (quantizer: no_quant) has no codes to run");
@@ -166,6 +160,16 @@ std::unique_ptr<Codec> EncodecLoader::load(const Model& model, const CodecOption
       std::ceil(std::max(encoder.reach(), decoder.reach()) / static_cast<double>(hop)));
   properties.whole_input = whole_input(spec);
   return network::make_codec(parts, std::move(properties), options);
+}
+
+}  // namespace
+
+CodecLoaderInfo EncodecLoader::info() const {
+  return {{"encodec", "Runs EnCodec models of AudioCraft with LibTorch"}, {"encodec"}};
+}
+
+std::unique_ptr<Codec> EncodecLoader::load(const Model& model, const CodecOptions& options) const {
+  return network::guarded_load([&] { return make(model, options); });
 }
 
 }  // namespace craftbundle::encodec

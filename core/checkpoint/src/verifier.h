@@ -15,7 +15,8 @@ void require_crc(const Storage& storage, std::uint32_t found);
 
 class Verifier {
  public:
-  // Begins at once, in this order. REQUIRES: each storage has a CRC; all outlive the object.
+  // Begins at once, in this order; when no thread can be started, in finish(). REQUIRES: each
+  // storage has a CRC; all outlive the object.
   explicit Verifier(std::vector<const Storage*> storages);
   Verifier(const Verifier&) = delete;
   Verifier& operator=(const Verifier&) = delete;
@@ -37,6 +38,7 @@ class Verifier {
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> failed_ = false;
   std::exception_ptr failure_;
+  bool is_done_ = false;  // finish() was called
   std::thread thread_;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/elf.h"
 #include "plugin_info.h"
@@ -142,6 +143,7 @@ Offers run_entry(const Path& library, const PluginDescriptor& descriptor) {
       detail::guarded(&detail::guard, [&] { descriptor.entry(&registrar, &failure); });
   if (thrown) failure = thrown;
   if (failure) {
+    if (is_fault_of_machine(*failure)) throw failure->add_context(path_text(library));
     throw plugin_error("plugin.entry", library,
                        "its entry function failed: " + printable(failure->message(), 1'000));
   }
@@ -155,7 +157,8 @@ std::vector<typename Offer::Info> described(const Path& library,
   for (const Guarded<Offer>& offer : offers) {
     try {
       infos.push_back(offer.call([](const Offer& object) { return object.info(); }));
-    } catch (const Error& error) {
+    } catch (Error& error) {
+      if (is_fault_of_machine(error)) throw error.add_context(path_text(library));
       throw plugin_error("plugin.info", library,
                          "its " + std::string(Offer::Info::kKind) + " " +
                              std::to_string(infos.size() + 1) +
@@ -218,8 +221,8 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
     mapping.handle = std::move(handle);
     try {
       open(mapping.file->path(), mapping);
-    } catch (const Error& error) {
-      mapping.refusal = error;
+    } catch (const std::exception&) {
+      mapping.refusal = current_error();
     }
   }
   if (mapping.refusal) throw Error(*mapping.refusal);

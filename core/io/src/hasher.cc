@@ -1,8 +1,12 @@
 #include "hasher.h"
 
+#include <openssl/err.h>
+
 #include <array>
+#include <system_error>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 
 namespace craftbundle {
 namespace {
@@ -11,6 +15,7 @@ namespace {
 constexpr std::size_t kWorthAThread = 64 << 10;
 
 Error hash_error() {
+  if (ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE) return memory_error();
   return Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
 }
 
@@ -43,8 +48,15 @@ std::string OutputFile::Hasher::digest() const {
 }
 
 void OutputFile::Hasher::begin(std::span<const std::byte> bytes) {
-  if (bytes.size() < kWorthAThread) return update(bytes);
-  if (!thread_.joinable()) thread_ = std::thread(&Hasher::run, this);
+  if (bytes.size() < kWorthAThread || alone_) return update(bytes);
+  if (!thread_.joinable()) {
+    try {
+      thread_ = std::thread(&Hasher::run, this);
+    } catch (const std::system_error&) {
+      alone_ = true;
+      return update(bytes);
+    }
+  }
   {
     const std::lock_guard lock(mutex_);
     pending_ = bytes;

@@ -21,7 +21,7 @@ class OutputFile::Hasher {
   ~Hasher();
 
   // Hashes `bytes` during its lifetime, which must end before the bytes do. Large pieces are hashed
-  // on a second thread, so that the owner can write them at the same time.
+  // on a second thread, if one can be started, so that the owner can write them at the same time.
   class Pass {
    public:
     Pass(Hasher* hasher, std::span<const std::byte> bytes) : hasher_(hasher) {
@@ -57,6 +57,7 @@ class OutputFile::Hasher {
   std::condition_variable changed_;
   std::span<const std::byte> pending_;  // empty: nothing to do
   bool stopping_ = false;
+  bool alone_ = false;  // no thread could be started
   std::thread thread_;  // started by the first large piece
 };
 

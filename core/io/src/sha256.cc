@@ -1,5 +1,6 @@
 #include "craftbundle/detail/io/sha256.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -10,13 +11,16 @@
 #include <vector>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
 
 void require(bool done) {
-  if (!done) throw Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
+  if (done) return;
+  if (ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE) throw memory_error();
+  throw Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
 }
 
 class Digest {

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <list>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
@@ -123,8 +125,7 @@ class Runner {
         reports_(reports),
         waiting_(stages.size()),
         dependents_(stages.size()),
-        watch_(*options.cancellation),
-        pool_(static_cast<std::size_t>(std::max(1, options.jobs))) {}
+        watch_(*options.cancellation) {}
 
   void run() {
     for (std::size_t i = 0; i < stages_.size(); ++i) {
@@ -140,16 +141,32 @@ class Runner {
         if (is_pending(i) && waiting_[i] == 0) make_ready(i);
       }
     }
-    pool_.join();
+    work();
   }
 
  private:
+  // Takes stages until none is left. Where memory is too short for as many threads as are wanted,
+  // fewer do it.
+  void work() {
+    // Stages wait for disks more than they compute, so more threads than cores are fine.
+    const auto wanted = static_cast<std::size_t>(std::max(1, options_.jobs));
+    std::vector<std::jthread> threads;
+    threads.reserve(wanted);
+    try {
+      while (threads.size() < wanted) {
+        threads.emplace_back([this] { tasks_.run(); });
+      }
+    } catch (const std::system_error&) {
+      if (threads.empty()) tasks_.run();
+    }
+  }
+
   bool is_pending(std::size_t stage) const { return reports_[stage].state == StageState::not_run; }
 
   // The task takes the first stage of the script that is ready, whichever that is then.
   void make_ready(std::size_t stage) {
     ready_.insert(stage);
-    boost::asio::post(pool_, [this] { take_one(); });
+    boost::asio::post(tasks_, [this] { take_one(); });
   }
 
   void take_one() {
@@ -224,13 +241,8 @@ class Runner {
     result.error.reset();
     try {
       work_.run(stage, result, sink, watched.cancellation());
-    } catch (const Error& error) {
-      fail(result, error);
-    } catch (const std::bad_alloc&) {
-      fail(result, Error(ErrorKind::system, "run.memory", "out of memory"));
-    } catch (const std::exception& error) {
-      fail(result, Error(ErrorKind::internal, "run.internal",
-                         "unexpected failure: " + printable(error.what()), "please report this"));
+    } catch (const std::exception&) {
+      fail(result, current_error());
     }
     if (result.error && result.error->kind() == ErrorKind::interrupted) {
       if (watched.timed_out()) {
@@ -275,8 +287,7 @@ class Runner {
   std::set<std::size_t> ready_;
   bool stopped_ = false;
   Watch watch_;
-  // Stages wait for disks more than they compute, so more threads than cores are fine.
-  boost::asio::thread_pool pool_;
+  boost::asio::io_context tasks_;
 };
 
 }  // namespace

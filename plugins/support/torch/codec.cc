@@ -5,6 +5,7 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -56,24 +57,38 @@ std::string_view last_line(std::string_view text) {
   return text.substr(text.rfind('\n') + 1);
 }
 
-// What LibTorch throws becomes an error in its first line; the rest is its call stack.
+// LibTorch has no type of exception for a lack of memory, and its interpreter makes text of
+// std::bad_alloc: so here, and only here, text decides.
+bool is_lack_of_memory(std::string_view text) {
+  return text.find("DefaultCPUAllocator: ") != std::string_view::npos ||
+         text.find("std::bad_alloc") != std::string_view::npos;
+}
+
+// What LibTorch throws becomes an error in its first line; the rest is its call stack. A lack of
+// memory becomes std::bad_alloc.
 template <typename Action>
 decltype(auto) guarded(Action&& action) {
   try {
     return action();
-  } catch (const std::bad_alloc&) {
+  } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {
+    if (is_lack_of_memory(error.what_without_backtrace())) throw std::bad_alloc();
     const std::string text = error.what_without_backtrace();
     throw Error(ErrorKind::plugin, "codec.engine",
                 "LibTorch cannot compute it: " + printable(text.substr(0, text.find('\n')), 500));
   } catch (const torch::jit::JITException& error) {
+    if (is_lack_of_memory(error.what())) throw std::bad_alloc();
     throw Error(ErrorKind::input, "codec.engine",
                 "the network refuses its input: " + printable(error.what(), 500));
   } catch (const std::runtime_error& error) {
+    if (is_lack_of_memory(error.what())) throw std::bad_alloc();
     // Of an operation. What is wrong stands behind the call stack.
     throw Error(ErrorKind::input, "codec.engine",
                 "the network refuses its input: " + printable(last_line(error.what()), 500));
+  } catch (const std::exception& error) {
+    if (is_lack_of_memory(error.what())) throw std::bad_alloc();
+    throw;
   }
 }
 
@@ -82,7 +97,8 @@ torch::Device device_of(const CodecOptions& options) {
     const torch::Device device(options.device);
     torch::zeros({1}, torch::TensorOptions().device(device));
     return device;
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    if (is_lack_of_memory(error.what())) throw std::bad_alloc();
     throw Error(ErrorKind::usage, "codec.device",
                 "LibTorch has no device " + craftbundle::quoted(options.device) + " here",
                 "leave it at cpu");
@@ -201,6 +217,10 @@ class ScriptCodec final : public Codec {
 };
 
 }  // namespace
+
+std::unique_ptr<Codec> guarded_load(const std::function<std::unique_ptr<Codec>()>& make) {
+  return guarded(make);
+}
 
 std::unique_ptr<Codec> make_codec(const CodecParts& parts, CodecProperties properties,
                                   const CodecOptions& options) {

@@ -126,6 +126,10 @@ struct CodecParts {
   bool renormalize = false;
 };
 
+// Returns `make()`. What LibTorch throws in it becomes an Error, or std::bad_alloc when memory is
+// too short.
+std::unique_ptr<Codec> guarded_load(const std::function<std::unique_ptr<Codec>()>& make);
+
 // Throws Error(usage, "codec.device") for a device that is not there.
 std::unique_ptr<Codec> make_codec(const CodecParts& parts, CodecProperties properties,
                                   const CodecOptions& options);

@@ -85,7 +85,7 @@ TEST(Guarded, TurnsOtherExceptionsIntoErrors) {
   expect_error(ErrorKind::plugin, "plugin.exception",
                ::testing::Eq("an exception that is no std::exception"),
                [] { probe_that_throws([] { throw 7; }); });
-  expect_error(ErrorKind::plugin, "plugin.memory", ::testing::Eq("out of memory"),
+  expect_error(ErrorKind::system, "run.memory", ::testing::Eq("out of memory"),
                [] { probe_that_throws([] { throw std::bad_alloc(); }); });
 }
 
@@ -145,7 +145,7 @@ TEST(Guarded, PassesWhatTheHostThrowsInsideOfACall) {
     request.stage = stage;
     kind.call([&](const StageKind& object) { return object.run(request, context); });
   };
-  expect_error(ErrorKind::plugin, "plugin.memory", ::testing::Eq("out of memory"),
+  expect_error(ErrorKind::system, "run.memory", ::testing::Eq("out of memory"),
                [&] { run("one"); });
   expect_error(ErrorKind::mismatch, "count.wrong", ::testing::Eq("there are not two"),
                [&] { run("two"); });

@@ -21,6 +21,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -28,6 +29,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/plugin/codec.h"
 #include "craftbundle/detail/plugin/exporter.h"
 #include "craftbundle/detail/plugin/interface_id.h"
@@ -56,7 +58,13 @@ using Guard = std::optional<Error> (*)(void (*body)(void*), void* state) noexcep
   } catch (const Error& error) {
     return error;
   } catch (const std::bad_alloc&) {
-    return Error(ErrorKind::plugin, "plugin.memory", "out of memory");
+    return memory_error();
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::not_enough_memory) return memory_error();
+    if (error.code() == std::errc::resource_unavailable_try_again) {
+      return thread_error(error.code());
+    }
+    return Error(ErrorKind::plugin, "plugin.exception", error.what());
   } catch (const std::exception& error) {
     return Error(ErrorKind::plugin, "plugin.exception", error.what());
   } catch (...) {
@@ -81,8 +89,8 @@ class Guarded {
   explicit operator bool() const { return object_ != nullptr; }
 
   // Returns `body(object)`, by value. Throws Error: one that the object's code threw, or what
-  // became of another exception, of kind plugin ("plugin.exception", "plugin.memory"). REQUIRES:
-  // there is an object.
+  // became of another exception: memory_error(), thread_error(), or of kind plugin
+  // ("plugin.exception"). REQUIRES: there is an object.
   template <typename Body>
   auto call(Body&& body) const {
     std::optional<std::decay_t<std::invoke_result_t<Body&, const T&>>> result;
