@@ -93,10 +93,19 @@ Source SourceArguments::resolve(const std::string& given, Session& session) cons
   return resolve_source(given, lookup(), session.host());
 }
 
+void CheckArguments::declare(CLI::App& command, const std::string& what) {
+  command.add_option("--check", given, what)
+      ->check(CLI::IsMember({"crc", "structure"}))
+      ->type_name("CHECK");
+}
+
 void TargetArguments::declare(CLI::App& command, const std::string& what) {
   command.add_option("-o,--output", output, what)->required()->type_name("PATH");
   command.add_flag("--force", force, "Replace what is at the target once the new one is complete");
   command.add_flag("--no-sync", no_sync, "Do not wait until the disk has everything");
+  check.declare(command,
+                "What of the sources is checked on the way: every CRC-32, or only the structure, "
+                "so that nothing is read for checking alone; is recorded");
   command.add_flag("--json", json, "Print the report as JSON");
 }
 
@@ -104,7 +113,8 @@ PublishOptions TargetArguments::publish(Session& session) const {
   return {.force = force,
           .durability = no_sync ? Durability::no_sync : Durability::sync,
           .sink = &session.console(),
-          .cancellation = &session.cancellation()};
+          .cancellation = &session.cancellation(),
+          .check = check.check()};
 }
 
 ComponentChoice choose(const std::string& given, const SourceArguments& source,

@@ -41,7 +41,18 @@ struct LayoutArguments {
   LayoutChoice choice() const;
 };
 
+// --check
+struct CheckArguments {
+  std::string given = "crc";
+
+  void declare(CLI::App& command, const std::string& what);
+  ContentCheck check() const {
+    return given == "structure" ? ContentCheck::structure : ContentCheck::crc;
+  }
+};
+
 struct TargetArguments {
+  CheckArguments check;
   std::string output;
   bool force = false;
   bool no_sync = false;

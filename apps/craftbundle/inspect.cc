@@ -165,6 +165,7 @@ std::string manifest_text(const Verification& found) {
   }
   text += table.text();
   if (manifest->mismatch_allowed) text += "  was written with --allow-mismatch\n";
+  if (manifest->check == ContentCheck::structure) text += "  " + unchecked_text() + "\n";
   return text;
 }
 

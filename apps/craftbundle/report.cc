@@ -107,12 +107,15 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
   const std::string target = path_text(report.target);
   const WrittenFile& first = report.files.front();
   const std::string checked = list("checked", clauses({component}, &ManifestComponent::checks));
-  const std::string warnings = list("warnings", clauses({component}, &ManifestComponent::warnings));
+  std::vector<std::string> all = clauses({component}, &ManifestComponent::warnings);
+  if (report.check == ContentCheck::structure) all.push_back(unchecked_text());
+  const std::string warnings = list("warnings", all);
   if (!first.use.empty()) {
     Table table({"file", "size", "layout", "exporter", "source"});
     table.add({target, human_bytes(first.written.bytes), layout, component.exporter,
                printable(component.source)});
-    return table.text() + checked + "next\n  " + loading_code(first.use, report.target) + "\n";
+    return table.text() + checked + warnings + "next\n  " + loading_code(first.use, report.target) +
+           "\n";
   }
   Table table = file_table();
   if (report.files.size() == 1) {
@@ -140,6 +143,7 @@ Json export_json(const ExportReport& report, const std::string& layout) {
     }
   }
   json["layout"] = layout;
+  if (report.check == ContentCheck::structure) json["check"] = "structure";
   return json;
 }
 
@@ -160,6 +164,7 @@ std::string bundle_text(const BundleReport& report) {
   if (report.manifest.mismatch_allowed) {
     warnings.insert(warnings.begin(), "the components do not fit; --allow-mismatch is recorded");
   }
+  if (report.manifest.check == ContentCheck::structure) warnings.push_back(unchecked_text());
   text += list("warnings", warnings);
   // How an exporter's model is loaded holds for the layout that is the usual one.
   const bool usual = report.manifest.layout == kDefaultLayout;

@@ -42,6 +42,7 @@ struct Arguments {
   bool keep_going = false;
   bool dry_run = false;
   bool no_sync = false;
+  CheckArguments check;
   bool json = false;
   bool schema = false;
   bool stage_of_engine = false;
@@ -73,7 +74,7 @@ struct Loaded : ScriptRun {
   Loaded(const Arguments& arguments, Session& session)
       : ScriptRun(session.host(), standard_stages(session.host()),
                   {arguments.script, arguments.settings, arguments.state_directory,
-                   &session.cancellation()}) {
+                   &session.cancellation(), &session.console(), arguments.check.check()}) {
     refuse_problems(*this, session);
   }
 };
@@ -228,6 +229,9 @@ int emit(const Arguments& arguments, Session& session) {
   }
   if (arguments.no_sync) run.command.push_back("--no-sync");
   if (arguments.plan.force) run.command.push_back("--force");
+  if (arguments.check.check() == ContentCheck::structure) {
+    run.command.insert(run.command.end(), {"--check", "structure"});
+  }
   run.command.push_back("--stage");
   std::vector<std::size_t> place(loaded.workflow().stages.size());
   for (std::size_t i = 0; i < place.size(); ++i) {
@@ -384,6 +388,10 @@ void add_script_options(CLI::App& sub, Arguments& arguments) {
   sub.add_option("--state-dir", arguments.state_directory,
                  "Where to remember what was done, instead of .craftbundle beside the script")
       ->type_name("DIR");
+  arguments.check.declare(
+      sub,
+      "How large files without CRC-32s are told apart: crc reads all of them, structure looks at "
+      "size, times and inode");
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ namespace craftbundle::app {
 namespace {
 
 constexpr const char* kFooter = R"(
-Reads every byte. Nothing in the files is run or imported; --run computes with LibTorch, in this
-process. Exit code 4 when something does not hold.
+Reads every byte, unless --check structure is given. Nothing in the files is run or imported;
+--run computes with LibTorch, in this process. Exit code 4 when something does not hold.
 )";
 
 constexpr const char* kExamples = R"(
@@ -40,6 +40,7 @@ struct Arguments {
   std::int64_t codebooks = 0;
   double seconds = 10;
   std::string against;
+  CheckArguments check;
 };
 
 // What running the codec showed.
@@ -221,6 +222,7 @@ std::string summary_line(const Verification& found) {
   if (warnings > 0) {
     text += ", " + counted(warnings, "warning");
   }
+  if (found.depth == VerifyOptions::Depth::structure) text += "; the contents were not checked";
   return text + "\n";
 }
 
@@ -239,6 +241,7 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
   json["path"] = path.string();
   json["bytes"] = found.bytes;
   json["sound"] = found.is_sound();
+  if (found.depth == VerifyOptions::Depth::structure) json["check"] = "structure";
   json["findings"] = json_list(found.findings, [](const Finding& finding) -> Json {
     return {{"outcome", to_string(finding.outcome)},
             {"file", finding.where},
@@ -290,6 +293,7 @@ void settle_source(Arguments& arguments) {
 int run(Arguments arguments, Session& session) {
   settle_source(arguments);
   VerifyJob job = {.source = arguments.source,
+                   .check = arguments.check.check(),
                    .sink = &session.console(),
                    .cancellation = &session.cancellation()};
   if (!arguments.against.empty()) job.against = arguments.against;
@@ -340,6 +344,8 @@ void add_verify(CLI::App& app, Command& command) {
   sub->add_option("--against", arguments->against,
                   "Report the error of each tensor against this file or directory")
       ->type_name("ORIGINAL");
+  arguments->check.declare(
+      *sub, "What is checked: every byte, or only the structure, for which no tensor is read");
   sub->add_flag("--json", arguments->json, "Print JSON");
   std::string checks = "\nChecks:\n";
   for (const VerifyCheck& check : verify_checks()) {

@@ -62,6 +62,7 @@ BundleReport convert(const Host& host, const ConvertJob& job) {
 Verification verify(const Host& host, const VerifyJob& job) {
   VerifyOptions options;
   options.against = job.against;
+  if (job.check == ContentCheck::structure) options.depth = VerifyOptions::Depth::structure;
   options.sink = job.sink;
   options.cancellation = job.cancellation;
   return verify(job.source, host, options);

@@ -35,8 +35,9 @@ class SinkObserver final : public RunObserver {
 }  // namespace
 
 RunReport run(const Host& host, const RunJob& job) {
-  ScriptRun script(host, standard_stages(host),
-                   {job.script, job.settings, job.state_directory, job.cancellation});
+  ScriptRun script(
+      host, standard_stages(host),
+      {job.script, job.settings, job.state_directory, job.cancellation, job.sink, job.check});
   if (!script.problems().empty()) throw script.all_problems();
   script.journal().lock(false);
   const Plan plan = script.plan({job.only, job.until, job.rerun, job.force});

@@ -63,7 +63,8 @@ void check_roles(const std::vector<PreparedComponent>& components) {
 
 WriteSummary write(const BundleFile& planned, OutputFile& file, std::string task,
                    const PublishOptions& options) {
-  return planned.content->write(file, {std::move(task), options.sink, options.cancellation});
+  return planned.content->write(
+      file, {std::move(task), options.sink, options.cancellation, options.check});
 }
 
 // Writes `planned`, which appears at `target` complete.
@@ -268,17 +269,19 @@ ExportReport write_component(const PreparedComponent& component, const LayoutCho
   const std::vector<BundleFile> planned = host.lay_out(layout, {component});
   if (planned.size() > 1) {
     Manifest manifest = describe_bundle({component});
+    manifest.check = options.check;
     state_layout(layout, host, manifest);
     BundleOptions all;
     static_cast<PublishOptions&>(all) = options;
     std::vector<WrittenFile> files =
         publish_directory(planned, {component}, manifest, host, target, all);
-    return {target, std::move(files), std::move(manifest.components.front())};
+    return {target, std::move(files), std::move(manifest.components.front()), options.check};
   }
   const WriteSummary written = publish_file(planned.front(), component, target, options);
   return {target,
           {{target.filename().string(), planned.front().roles, written, planned.front().use}},
-          describe_component(component)};
+          describe_component(component),
+          options.check};
 }
 
 BundleReport write_bundle(const std::vector<PreparedComponent>& components,
@@ -290,6 +293,7 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components,
     if (!options.allow_mismatch) throw *error;
     report.manifest.mismatch_allowed = true;
   }
+  report.manifest.check = options.check;
   state_layout(layout, host, report.manifest);
   const std::vector<BundleFile> planned = host.lay_out(layout, components);
   report.files = publish_directory(planned, components, report.manifest, host, target, options);

@@ -13,6 +13,7 @@ namespace craftbundle {
 namespace {
 
 constexpr std::string_view kGroup = "manifest";
+constexpr std::string_view kStructure = "structure";
 constexpr std::uint64_t kManifestBytes = 16U << 20;
 
 Json value_json(const FactValue& value) {
@@ -134,6 +135,14 @@ FitCheck::Outcome outcome_from(const JsonReader& reader) {
                             ", expected agrees, differs or unstated");
 }
 
+ContentCheck check_depth_from(const JsonReader& reader) {
+  const std::string text = reader.text("check");
+  if (text == kStructure) return ContentCheck::structure;
+  if (text == "crc") return ContentCheck::crc;
+  reader.refuse("type", reader.place("check") + " is " + craftbundle::quoted(text) +
+                            ", expected crc or structure");
+}
+
 FitCheck check_from(const JsonReader& reader) {
   FitCheck check;
   check.name = reader.text("name");
@@ -148,6 +157,10 @@ FitCheck check_from(const JsonReader& reader) {
 }
 
 }  // namespace
+
+std::string unchecked_text() {
+  return "was made with --check structure: the contents of its sources were not checked";
+}
 
 Json component_json(const ManifestComponent& component) {
   Json json;
@@ -181,6 +194,7 @@ Json manifest_json(const Manifest& manifest) {
   json["components"] = json_list(manifest.components, component_json);
   json["fit"] = fit_json(manifest.fit);
   json["mismatch_allowed"] = manifest.mismatch_allowed;
+  if (manifest.check == ContentCheck::structure) json["check"] = kStructure;
   return json;
 }
 
@@ -209,6 +223,7 @@ Manifest manifest_from(const JsonReader& reader) {
   }
   manifest.fit = reader.list("fit", check_from);
   manifest.mismatch_allowed = reader.boolean("mismatch_allowed");
+  if (reader.has("check")) manifest.check = check_depth_from(reader);
   return manifest;
 }
 

@@ -128,6 +128,9 @@ void check_facts(Run& run) {
   if (result.stated && result.stated->mismatch_allowed) {
     run.warns("was written with --allow-mismatch");
   }
+  if (result.stated && result.stated->check == ContentCheck::structure) {
+    run.warns(unchecked_text());
+  }
 }
 
 // --- Its files ---------------------------------------------------------------------------------
@@ -559,6 +562,7 @@ Verification verify(const Path& path, const Host& host, const VerifyOptions& opt
                 "give the file or directory that " + path_text(path.filename()) + " was made from");
   }
   Subject subject{host, options, path};
+  subject.result.depth = options.depth;
   return fs::is_directory(path, ignored) ? verify_bundle(std::move(subject))
                                          : verify_file(std::move(subject));
 }

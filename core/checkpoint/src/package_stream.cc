@@ -65,7 +65,7 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   std::vector<const Pieces*> all;
   for (const PlannedStorage& storage : plan_.storages()) all.push_back(&storage.pieces);
   Appender out(file, file_size(), options);
-  StorageStream stream(all, StorageStream::Checksums::wanted, out);
+  StorageStream stream(all, StorageStream::Checksums::wanted, options.check, out);
   RecordWriter writer(layout_, out);
   writer.text(pickle_);
   writer.text(kByteOrder);

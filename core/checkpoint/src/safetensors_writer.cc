@@ -183,7 +183,7 @@ WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
   std::vector<const Pieces*> all;
   for (const Pieces& pieces : plan.pieces()) all.push_back(&pieces);
   Appender out(file, plan.file_size(), options);
-  StorageStream stream(all, StorageStream::Checksums::none, out);
+  StorageStream stream(all, StorageStream::Checksums::none, options.check, out);
   out.append(plan.header());
   for (const Pieces& pieces : plan.pieces()) {
     if (stream.failed()) break;

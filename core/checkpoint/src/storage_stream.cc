@@ -175,14 +175,15 @@ std::uint64_t size_of(const Pieces& pieces) {
 }
 
 StorageStream::StorageStream(const std::vector<const Pieces*>& all, Checksums checksums,
-                             Appender& out)
-    : checksums_(checksums), out_(out) {
+                             ContentCheck check, Appender& out)
+    : checksums_(checksums), check_(check), out_(out) {
   for (const Pieces* pieces : all) note(*pieces);
   std::vector<const Storage*> beside;
   for (Source& source : sources_) {
     source.is_read_beside = source.is_read_beside || source.passes > 1;
     // Inflating compares with the CRC-32 of its own accord.
-    if (source.is_read_beside && source.storage.crc && !source.storage.deflated) {
+    if (check_ == ContentCheck::crc && source.is_read_beside && source.storage.crc &&
+        !source.storage.deflated) {
       beside.push_back(&source.storage);
     }
   }
@@ -252,8 +253,13 @@ std::uint32_t StorageStream::append_stored(const StoredBytes& stored, const Piec
     }
     return stored.source.crc.value_or(0);
   }
-  const bool is_checked = stored.source.crc && !source(stored.source).is_read_beside;
-  return StorageCopy(stored, is_checked, out_).run(crc, checksums_ == Checksums::wanted);
+  const bool is_checked =
+      check_ == ContentCheck::crc && stored.source.crc && !source(stored.source).is_read_beside;
+  const std::uint32_t written =
+      StorageCopy(stored, is_checked, out_).run(crc, checksums_ == Checksums::wanted);
+  const bool is_verbatim = pieces.size() == 1 && is_whole(stored) && !stored.source.swapped;
+  if (check_ == ContentCheck::structure && is_verbatim) return stored.source.crc.value_or(written);
+  return written;
 }
 
 std::uint32_t StorageStream::append_gathered(const Tensor& tensor, std::uint32_t crc) {

@@ -53,7 +53,8 @@ ByteRange reached_bytes(const Tensor& tensor);
 
 // Every source record that has a CRC-32 is checked against it, once and whole, however few of its
 // bytes are used and however often: on the way when it passes through here exactly once, else on a
-// thread beside.
+// thread beside. With ContentCheck::structure none is checked, and the CRC-32 of a record that is
+// written as it is stays what it was, so that damage still shows.
 class StorageStream {
  public:
   // Whether append() says the CRC-32 of what it appended. Without, more can be left to the kernel.
@@ -61,7 +62,8 @@ class StorageStream {
 
   // `all` is what append() will be called with. Begins to check what is checked beside. Everything
   // must outlive the object.
-  StorageStream(const std::vector<const Pieces*>& all, Checksums checksums, Appender& out);
+  StorageStream(const std::vector<const Pieces*>& all, Checksums checksums, ContentCheck check,
+                Appender& out);
 
   // Returns the CRC-32 of what was appended, 0 when it is not wanted. Throws Error(input,
   // "zip.crc", "tensor.range", "io.*").
@@ -91,6 +93,7 @@ class StorageStream {
   std::uint32_t append_computed(const ComputedTensor& tensor, std::uint32_t crc);
 
   Checksums checksums_;
+  ContentCheck check_;
   Appender& out_;
   std::vector<Source> sources_;  // in the order of use
   std::map<Key, std::size_t> numbers_;

@@ -14,12 +14,13 @@ class BundleStage final : public Stage {
  public:
   // `info` is that of `layout`.
   BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch,
-              LayoutChoice layout, LayoutInfo info)
+              LayoutChoice layout, LayoutInfo info, ContentCheck check)
       : sources_(std::move(sources)),
         to_(std::move(to)),
         allow_mismatch_(allow_mismatch),
         layout_(std::move(layout)),
-        info_(std::move(info)) {}
+        info_(std::move(info)),
+        check_(check) {}
 
   std::vector<StageInput> inputs() const override {
     std::vector<StageInput> inputs;
@@ -48,6 +49,7 @@ class BundleStage final : public Stage {
     for (const ComponentSource& source : sources_) add_key(source, key);
     if (allow_mismatch_) key.push_back({"allow_mismatch", "true"});
     add_key(layout_, key);
+    add_key(check_, key);
     return key;
   }
 
@@ -78,6 +80,7 @@ class BundleStage final : public Stage {
     options.sink = &run.sink;
     options.cancellation = &run.cancellation;
     options.allow_mismatch = allow_mismatch_;
+    options.check = check_;
     for (const Path& path : run.disposable) {
       if (path.parent_path() == to_) options.disposable.push_back(path.filename().string());
     }
@@ -102,6 +105,7 @@ class BundleStage final : public Stage {
       }
       result.tools.push_back(tool_of(component));
     }
+    if (check_ == ContentCheck::structure) result.warnings.push_back(unchecked_text());
     result.tools.push_back(tool_of(layout_, run.host));
     for (const FitCheck& check : report.manifest.fit) {
       if (check.outcome == FitCheck::Outcome::agrees) {
@@ -130,6 +134,7 @@ class BundleStage final : public Stage {
   bool allow_mismatch_;
   LayoutChoice layout_;
   LayoutInfo info_;
+  ContentCheck check_;
 };
 
 class BundleKind final : public StageReader {
@@ -152,6 +157,9 @@ class BundleKind final : public StageReader {
          "Write the bundle even when its components do not fit; is recorded.",
          {}},
         {"layout", Type::text, false, "Layout of the bundle.", names()},
+        check_key(
+            "What of the sources is checked on the way: every CRC-32, or only the structure; is "
+            "recorded."),
         {"layout_options", Type::map, false, "Options of the layout.", {}},
         {"xps",
          Type::text,
@@ -180,7 +188,7 @@ class BundleKind final : public StageReader {
     }
     return std::make_unique<BundleStage>(std::move(sources), *to,
                                          fields.flag("allow_mismatch", false), std::move(layout),
-                                         std::move(info));
+                                         std::move(info), read_check(fields));
   }
 
  private:

@@ -114,6 +114,18 @@ std::vector<std::string> layout_names(const Host& host) {
   return names;
 }
 
+StageKey check_key(std::string description) {
+  return {"check", StageKey::Type::text, false, std::move(description), {"crc", "structure"}};
+}
+
+ContentCheck read_check(StageFields& fields) {
+  return fields.text("check") == "structure" ? ContentCheck::structure : ContentCheck::crc;
+}
+
+void add_key(ContentCheck check, std::vector<KeyPart>& key) {
+  if (check == ContentCheck::structure) key.push_back({"check", "structure"});
+}
+
 std::uint64_t size_of(const std::vector<BundleFile>& files) {
   std::uint64_t bytes = 0;
   for (const BundleFile& file : files) bytes += file.content->size().value_or(0);

@@ -48,6 +48,11 @@ void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key);
 KeyPart tool_of(const LayoutChoice& layout, const Host& host);
 std::vector<std::string> layout_names(const Host& host);
 
+// The key `check` of stages that read what they are given.
+StageKey check_key(std::string description);
+ContentCheck read_check(StageFields& fields);
+void add_key(ContentCheck check, std::vector<KeyPart>& key);
+
 // Of all files whose size is known before.
 std::uint64_t size_of(const std::vector<BundleFile>& files);
 

@@ -23,6 +23,18 @@ std::int64_t nanoseconds(const timespec& time) {
 
 constexpr std::string_view kZip = "zip:";
 
+// Up to this size all of a file is read, whatever is asked for: it takes no time.
+constexpr std::uint64_t kWorthReading = 16 << 20;
+
+std::string state_id(const FileState& state) {
+  std::string text;
+  for (const std::int64_t number : {static_cast<std::int64_t>(state.size), state.modified_ns,
+                                    state.changed_ns, static_cast<std::int64_t>(state.inode)}) {
+    text += std::to_string(number) + ' ';
+  }
+  return "state:" + sha256_of_text(text);
+}
+
 FileState look_at(const Path& path) {
   if (std::optional<FileState> state = file_state(path)) return *std::move(state);
   throw system_error(errno, path_text(path));
@@ -80,7 +92,7 @@ std::string Contents::written_id(const Path& path) {
   boost::system::error_code failure;
   if (fs::is_directory(path, failure)) return tree_id(path, {});
   FileState state = look_at(path);
-  state.id = read_id(path);
+  state.id = read_id(state);
   remember(state);
   return state.id;
 }
@@ -90,12 +102,13 @@ bool Contents::still_is(const Path& path, const std::string& id) {
   if (fs::is_directory(path, failure)) return tree_id(path, {}) == id;
   FileState state = look_at(path);
   if (const std::optional<std::string> known = known_id(state)) return *known == id;
-  state.id = read_id(path);
+  state.id = read_id(state);
   if (state.id != id) return false;
-  if (id.starts_with(kZip)) {
+  if (id.starts_with(kZip) && check_ == ContentCheck::crc) {
     // The directory of the archive is what it was; that says nothing of the bytes.
     try {
-      check_records(InputFile(path), cancellation_);
+      const InputFile file(path);
+      check_records(file, cancellation_, progress(file));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::input) throw;
       return false;
@@ -108,7 +121,7 @@ bool Contents::still_is(const Path& path, const std::string& id) {
 std::string Contents::file_id(const Path& path) {
   FileState state = look_at(path);
   if (std::optional<std::string> known = known_id(state)) return *std::move(known);
-  state.id = read_id(path);
+  state.id = read_id(state);
   if (is_settled(state)) remember(state);
   return state.id;
 }
@@ -120,13 +133,26 @@ std::optional<std::string> Contents::known_id(const FileState& state) const {
   return known->second.id;
 }
 
-std::string Contents::read_id(const Path& path) const {
-  const InputFile file(path);
+std::string Contents::read_id(const FileState& state) const {
+  const InputFile file(Path(state.path));
   std::optional<std::string> digest = contents_digest(file);
-  std::string id =
-      digest ? std::string(kZip) + *digest : "sha256:" + sha256_of_file(file, cancellation_);
+  std::string id;
+  if (digest) {
+    id = std::string(kZip) + *digest;
+  } else if (check_ == ContentCheck::structure && state.size > kWorthReading && is_settled(state)) {
+    id = state_id(state);
+  } else {
+    id = "sha256:" + sha256_of_file(file, cancellation_, progress(file));
+  }
   file.check_unchanged();
   return id;
+}
+
+std::function<void(std::uint64_t)> Contents::progress(const InputFile& file) const {
+  return [this, name = "reading " + file.path().filename().string(),
+          size = file.size()](std::uint64_t done) {
+    sink_->progress({name, done, size});
+  };
 }
 
 void Contents::remember(const FileState& state) {

@@ -10,8 +10,9 @@ namespace {
 
 class ExportStage final : public Stage {
  public:
-  ExportStage(ComponentSource source, std::optional<Path> to, LayoutChoice layout)
-      : source_(std::move(source)), to_(std::move(to)), layout_(std::move(layout)) {}
+  ExportStage(ComponentSource source, std::optional<Path> to, LayoutChoice layout,
+              ContentCheck check)
+      : source_(std::move(source)), to_(std::move(to)), layout_(std::move(layout)), check_(check) {}
 
   std::vector<StageInput> inputs() const override { return inputs_of(source_); }
   std::vector<StageOutput> outputs() const override {
@@ -23,6 +24,7 @@ class ExportStage final : public Stage {
     std::vector<KeyPart> key;
     add_key(source_, key);
     add_key(layout_, key);
+    add_key(check_, key);
     return key;
   }
   const ComponentRecipe* recipe() const override {
@@ -48,6 +50,7 @@ class ExportStage final : public Stage {
       options.durability = run.durability;
       options.sink = &run.sink;
       options.cancellation = &run.cancellation;
+      options.check = check_;
       for (const WrittenFile& file :
            write_component(component, layout_, run.host, *to_, options).files) {
         result.bytes += file.written.bytes;
@@ -56,6 +59,7 @@ class ExportStage final : public Stage {
     result.summary = component.component.summary;
     result.checks = component.component.checks;
     result.warnings = component.component.warnings;
+    if (to_ && check_ == ContentCheck::structure) result.warnings.push_back(unchecked_text());
     result.tools = {tool_of(component), tool_of(layout_, run.host)};
     return result;
   }
@@ -64,6 +68,7 @@ class ExportStage final : public Stage {
   ComponentSource source_;
   std::optional<Path> to_;  // nullopt: only checked; the bundles that use it write it
   LayoutChoice layout_;
+  ContentCheck check_;
 };
 
 class ExportKind final : public StageReader {
@@ -103,6 +108,9 @@ class ExportKind final : public StageReader {
         {"layout", Type::text, false,
          "Layout of what is written: a file, or a directory when the layout has several files.",
          layouts_},
+        check_key(
+            "What of the sources is checked on the way: every CRC-32, or only the structure; is "
+            "recorded."),
         {"layout_options", Type::map, false, "Options of the layout.", {}},
         {"xps",
          Type::text,
@@ -165,7 +173,8 @@ class ExportKind final : public StageReader {
                      "name the file with 'to'");
       return nullptr;
     }
-    return std::make_unique<ExportStage>(std::move(source), to, std::move(layout));
+    return std::make_unique<ExportStage>(std::move(source), to, std::move(layout),
+                                         read_check(fields));
   }
 
  private:

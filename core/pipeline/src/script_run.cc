@@ -25,10 +25,11 @@ Path journal_directory(const ScriptRun::Options& options, const Script& script) 
 
 ScriptRun::ScriptRun(const Host& host, const StageReaders& kinds, const Options& options)
     : host_(host),
+      sink_(*options.sink),
       given_(options.script),
       script_(read_script(options.script, options.settings, problems_)),
       journal_(journal_directory(options, script_)),
-      contents_(journal_.known_files(), *options.cancellation),
+      contents_(journal_.known_files(), *options.cancellation, options.check),
       workflow_(make_workflow(script_, kinds, read_environment, problems_)) {}
 
 void ScriptRun::require_sound() const {
@@ -51,7 +52,11 @@ Error ScriptRun::all_problems() const {
 Plan ScriptRun::plan(const PlanOptions& options) {
   YamlNode command_line;
   command_line.mark.source = script_.sources.add("command line", {});
-  return make_plan(context(), options, command_line, problems_);
+  // While stages run, they have the word.
+  contents_.tell(&sink_);
+  Plan plan = make_plan(context(), options, command_line, problems_);
+  contents_.tell(&Sink::none());
+  return plan;
 }
 
 RunReport ScriptRun::run(const Plan& plan, const RunOptions& options, RunObserver& observer) {

@@ -89,11 +89,13 @@ BundleReport convert(const Host& host, const ConvertJob& job);
 struct VerifyJob {
   Path source = {};                  // the directory of a bundle, or an exported file
   std::optional<Path> against = {};  // a file or directory to compare the tensors with
+  ContentCheck check = ContentCheck::crc;
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
 };
 
-// Reads every byte of a bundle or exported file and says what holds. That something does not is no
+// Reads a bundle or exported file, every byte unless only its structure is asked for, and says what
+// holds. That something does not is no
 // error but a finding. Throws as verify() with a path.
 Verification verify(const Host& host, const VerifyJob& job);
 
@@ -108,6 +110,8 @@ struct RunJob {
   bool force = false;       // replace outputs that this script has not made
   bool keep_going = false;  // after a failure go on with what does not need it
   int jobs = 1;             // stages at the same time
+  // Of large files without CRC-32s: structure tells them apart by size, times and inode.
+  ContentCheck check = ContentCheck::crc;
   Durability durability = Durability::sync;
   Sink* sink = &Sink::none();  // log lines begin with the stage
   const Cancellation* cancellation = &Cancellation::never();

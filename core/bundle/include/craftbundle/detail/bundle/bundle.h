@@ -16,6 +16,7 @@ struct PublishOptions {
   Durability durability = Durability::sync;
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
+  ContentCheck check = ContentCheck::crc;
 };
 
 // A file that was written.
@@ -30,6 +31,7 @@ struct ExportReport {
   Path target;                     // the file, or the directory of a layout with several files
   std::vector<WrittenFile> files;  // at least one
   ManifestComponent component;     // what was written
+  ContentCheck check = ContentCheck::crc;
 };
 
 // Writes one component in a layout. A layout that gives it one file writes that as `target`;

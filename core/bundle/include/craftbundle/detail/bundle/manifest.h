@@ -10,6 +10,7 @@
 
 #include "craftbundle/detail/base/export.h"
 #include "craftbundle/detail/bundle/fit.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "craftbundle/detail/io/path.h"
 #include "craftbundle/detail/plugin/layout.h"
 
@@ -62,8 +63,12 @@ struct Manifest {
   std::vector<ManifestFile> files;
   std::vector<ManifestComponent> components;
   std::vector<FitCheck> fit;
-  bool mismatch_allowed = false;  // --allow-mismatch was needed
+  bool mismatch_allowed = false;           // --allow-mismatch was needed
+  ContentCheck check = ContentCheck::crc;  // of what the bundle was made from
 };
+
+// What is said where the contents were not checked.
+std::string unchecked_text();
 
 // JSON text of version kManifestVersion: UTF-8, two-space indent, keys in a fixed order, newline at
 // the end.

@@ -55,6 +55,7 @@ struct Verification {
   std::optional<Manifest> stated;  // bundle.json as it was read
   Manifest described;              // what really is there, as exporters see it
   std::string layout = std::string(kDefaultLayout);
+  VerifyOptions::Depth depth = VerifyOptions::Depth::contents;
   std::uint64_t bytes = 0;        // of the files
   std::vector<Finding> findings;  // in the order in which they were made
   std::vector<VerifiedComponent> components;

@@ -68,10 +68,17 @@ ElementsPtr elements_of(const Value& value);
 // contains itself. `where` is the place for messages ("['best_state']").
 Value to_value(Object object, const Checkpoint& checkpoint, std::string_view where);
 
+// What of the files that something is made from is held against their record tables.
+enum class ContentCheck {
+  crc,        // every byte
+  structure,  // nothing that would have to be read for that alone: CRC-32s are taken as they stand
+};
+
 struct WriteOptions {
   std::string task;  // name for progress, for example the name of a file
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
+  ContentCheck check = ContentCheck::crc;
 };
 
 // What was written, for reports and manifests.

@@ -1,6 +1,7 @@
 // Identity of the contents of files and directories, whatever their times say.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "craftbundle/detail/base/export.h"
 #include "craftbundle/detail/base/sink.h"
+#include "craftbundle/detail/checkpoint/package.h"
 #include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/io/path.h"
 #include "craftbundle/detail/pipeline/journal.h"
@@ -19,13 +21,18 @@ namespace CRAFTBUNDLE_API craftbundle {
 class Contents {
  public:
   // `known` are files whose contents were looked at in earlier runs: those that are still the same
-  // file are not read again.
-  Contents(std::map<std::string, FileState> known, const Cancellation& cancellation)
-      : known_(std::move(known)), cancellation_(cancellation) {}
+  // file are not read again. With ContentCheck::structure a large file that would have to be read
+  // as a whole is known by its size, times and inode instead.
+  Contents(std::map<std::string, FileState> known, const Cancellation& cancellation,
+           ContentCheck check = ContentCheck::crc)
+      : known_(std::move(known)), cancellation_(cancellation), check_(check) {}
+
+  // Who is told how far reading has come, from now on. Not thread-safe.
+  void tell(Sink* sink) { sink_ = sink; }
 
   // Of a checkpoint in a zip container "zip:..." made of its directory; of other files
-  // "sha256:..."; of directories "tree:..." of all names and contents, those at or below
-  // `without` left out. Throws Error(system).
+  // "sha256:...", or "state:..." where only the structure is checked; of directories "tree:..." of
+  // all names and contents, those at or below `without` left out. Throws Error(system).
   std::string id(const Path& path, const std::vector<Path>& without = {});
 
   // Of the names of the files in a directory "names:...", those at or below `without` left out; of
@@ -50,12 +57,15 @@ class Contents {
   std::string file_id(const Path& path);
   std::string tree_id(const Path& path, const std::vector<Path>& without);
   std::optional<std::string> known_id(const FileState& state) const;
-  std::string read_id(const Path& path) const;
+  std::string read_id(const FileState& state) const;
+  std::function<void(std::uint64_t)> progress(const InputFile& file) const;
   void remember(const FileState& state);
 
   mutable std::mutex mutex_;
   std::map<std::string, FileState> known_;
   const Cancellation& cancellation_;
+  ContentCheck check_;
+  Sink* sink_ = &Sink::none();
 };
 
 // State of the file at `path` without an id; nullopt when there is none.

@@ -17,10 +17,12 @@ class ScriptRun {
     std::vector<std::string> settings;  // as read_script()
     Path state_directory;               // empty: .craftbundle/SCRIPT beside the script
     const Cancellation* cancellation = &Cancellation::never();
+    Sink* sink = &Sink::none();              // of planning
+    ContentCheck check = ContentCheck::crc;  // as Contents
   };
 
   // Reads the script. What is wrong with it is in problems(). Throws Error(system) when it cannot
-  // be read. `host` and the cancellation must live as long.
+  // be read. `host`, the cancellation and the sink must live as long.
   ScriptRun(const Host& host, const StageReaders& kinds, const Options& options);
 
   const Script& script() const { return script_; }
@@ -43,6 +45,7 @@ class ScriptRun {
   PlanContext context() { return {workflow_, host_, journal_, contents_}; }
 
   const Host& host_;
+  Sink& sink_;
   Path given_;
   ScriptProblems problems_;
   Script script_;
