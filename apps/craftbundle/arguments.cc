@@ -68,16 +68,19 @@ void SourceArguments::declare_weights(CLI::App& command) {
                    "Replace weight_g and weight_v of a weight norm by the weight they make");
 }
 
-SourceOptions SourceArguments::lookup() const {
+SourceOptions SourceArguments::lookup(const std::string& role) const {
   SourceOptions options;
+  options.role = role;
+  // There is no reference to a text encoder.
+  options.local = role == kTextEncoderRole;
   if (!xps.empty()) options.xps = Path(xps);
   return options;
 }
 
-std::string SourceArguments::average_files() const {
+std::string SourceArguments::average_files(const std::string& role, const Host& host) const {
   std::vector<Path> files;
   for (const std::string& given : average) {
-    const std::optional<Path> file = source_path(given, lookup());
+    const std::optional<Path> file = source_path(given, lookup(role), host);
     boost::system::error_code ignored;
     if (!file || !boost::filesystem::exists(*file, ignored)) {
       throw Error(ErrorKind::input, "source.not_found",
@@ -119,21 +122,22 @@ PublishOptions TargetArguments::publish(Session& session) const {
 
 ComponentChoice choose(const std::string& given, const SourceArguments& source,
                        const std::string& role, const std::string& exporter,
-                       const std::vector<std::string>& options) {
-  ComponentChoice choice{role, given, exporter, {}, source.lookup()};
+                       const std::vector<std::string>& options, const Host& host) {
+  ComponentChoice choice{role, given, exporter, {}, source.lookup(role)};
   for (const std::string& option : options) choice.options.push_back(parse_option(option));
   // The name of a pretrained model has none.
-  const bool has_weights = source_path(given, choice.lookup).has_value();
+  const bool has_weights = source_path(given, choice.lookup, host).has_value();
   const auto add = [&](std::string_view name, const std::string& value) {
     if (value.empty() || (source.several && !has_weights)) return;
     // Of several components, what one is told itself counts more than what all are told.
     if (source.several && std::ranges::count(choice.options, name, &OptionValue::name) != 0) return;
     choice.options.push_back({std::string(name), value});
   };
-  if (has_weights) add("state", source.state);
+  // Trainings of text encoders are no sources.
+  if (has_weights && role != kTextEncoderRole) add("state", source.state);
   add(kDtypeOption, source.dtype);
   add(kDtypeOfOption, source.dtype_of);
-  add(kAverageOption, source.average_files());
+  add(kAverageOption, source.average_files(role, host));
   add(kFoldOption, source.fold_weight_norm ? "true" : "");
   return choice;
 }

@@ -26,10 +26,10 @@ struct SourceArguments {
   void declare_dtype(CLI::App& command);
   // --average and --fold-weight-norm, for one component.
   void declare_weights(CLI::App& command);
-  SourceOptions lookup() const;
+  SourceOptions lookup(const std::string& role = {}) const;
   Source resolve(const std::string& given, Session& session) const;
   // As a value of the option `average`.
-  std::string average_files() const;
+  std::string average_files(const std::string& role, const Host& host) const;
 };
 
 struct LayoutArguments {
@@ -69,6 +69,6 @@ OptionValue parse_option(const std::string& given);
 // SourceArguments; these count only for sources that hold weights. `role` may be empty.
 ComponentChoice choose(const std::string& given, const SourceArguments& source,
                        const std::string& role, const std::string& exporter,
-                       const std::vector<std::string>& options);
+                       const std::vector<std::string>& options, const Host& host);
 
 }  // namespace craftbundle::app

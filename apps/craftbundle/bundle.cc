@@ -12,15 +12,18 @@ namespace craftbundle::app {
 namespace {
 
 constexpr const char* kFooter = R"(
-A source is a checkpoint of a training, an exported file, a directory that holds checkpoint.th,
-a Dora signature (//sig/9f2c with --xps), or the name of a pretrained model. That the components
-fit is checked before anything is written.
+A source is a checkpoint of a training, an exported file, a directory that holds checkpoint.th or
+a bundle, a Dora signature (//sig/9f2c with --xps), the name of a pretrained model, or that of a
+model in the cache of the hub, which the text encoder always is. Nothing is downloaded. That the
+components fit is checked before anything is written.
 
 Examples:
   craftbundle bundle --lm xps/9f2c/checkpoint.th --compression xps/77aa/checkpoint.th -o my_model
   craftbundle bundle --lm //sig/9f2c --xps /checkpoints/xps --compression NAME -o my_model
   craftbundle bundle --lm xps/9f2c --lm-option state=ema --compression old_model/compression_state_dict.bin \
-      -o my_model --force)";
+      -o my_model --force
+  craftbundle bundle --lm old_model --compression old_model --text-encoder NAME --layout LAYOUT \
+      -o my_model)";
 
 // One of the roles that have options of their own.
 struct Half {
@@ -28,14 +31,14 @@ struct Half {
   std::string exporter;
   std::vector<std::string> options;
 
-  void declare(CLI::App& command, const std::string& role, const std::string& what) {
-    command.add_option("--" + role, source, "Source of " + what)->type_name("SOURCE");
+  void declare(CLI::App& command, const std::string& name, const std::string& what) {
+    command.add_option("--" + name, source, "Source of " + what)->type_name("SOURCE");
     command
-        .add_option("--" + role + "-option", options,
+        .add_option("--" + name + "-option", options,
                     "Option of the exporter of " + what + "; may be repeated")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    command.add_option("--" + role + "-exporter", exporter, "Exporter to use for " + what)
+    command.add_option("--" + name + "-exporter", exporter, "Exporter to use for " + what)
         ->type_name("NAME");
   }
 };
@@ -43,6 +46,7 @@ struct Half {
 struct Arguments {
   Half lm;
   Half compression;
+  Half text_encoder;
   std::vector<std::string> others;    // "role=source"
   std::vector<std::string> for_role;  // "role:name=value"
   SourceArguments how;
@@ -71,6 +75,9 @@ std::vector<std::pair<std::string, Half>> all_halves(const Arguments& arguments)
   if (!arguments.lm.source.empty()) halves.emplace_back(kLanguageModelRole, arguments.lm);
   if (!arguments.compression.source.empty()) {
     halves.emplace_back(kCompressionRole, arguments.compression);
+  }
+  if (!arguments.text_encoder.source.empty()) {
+    halves.emplace_back(kTextEncoderRole, arguments.text_encoder);
   }
   for (const std::string& other : arguments.others) {
     const std::size_t equals = other.find('=');
@@ -102,7 +109,7 @@ void check_roles_of(const Arguments& arguments,
   }
 }
 
-std::vector<ComponentChoice> choices(const Arguments& arguments) {
+std::vector<ComponentChoice> choices(const Arguments& arguments, const Host& host) {
   std::vector<std::pair<std::string, Half>> halves = all_halves(arguments);
   if (halves.empty()) {
     throw Error(ErrorKind::usage, "bundle.empty", "no component was given",
@@ -112,13 +119,14 @@ std::vector<ComponentChoice> choices(const Arguments& arguments) {
   std::vector<ComponentChoice> components;
   for (auto& [role, half] : halves) {
     take_own(arguments, role, half);
-    components.push_back(choose(half.source, arguments.how, role, half.exporter, half.options));
+    components.push_back(
+        choose(half.source, arguments.how, role, half.exporter, half.options, host));
   }
   return components;
 }
 
 int run(const Arguments& arguments, Session& session) {
-  const BundleJob job = {.components = choices(arguments),
+  const BundleJob job = {.components = choices(arguments, session.host()),
                          .output = arguments.target.output,
                          .layout = arguments.layout.choice(),
                          .allow_mismatch = arguments.allow_mismatch,
@@ -134,6 +142,7 @@ void add_bundle(CLI::App& app, Command& command) {
   const auto arguments = std::make_shared<Arguments>();
   arguments->lm.declare(*sub, std::string(kLanguageModelRole), "the language model");
   arguments->compression.declare(*sub, std::string(kCompressionRole), "the compression model");
+  arguments->text_encoder.declare(*sub, "text-encoder", "the text encoder");
   sub->add_option("--component", arguments->others,
                   "Source of a further component; may be repeated")
       ->type_name("ROLE=SOURCE")

@@ -9,9 +9,9 @@ namespace craftbundle::app {
 namespace {
 
 constexpr const char* kFooter = R"(
-SOURCE is a checkpoint of a training, an exported file, a directory that holds checkpoint.th or
-the files that an exporter takes, a Dora signature (//sig/9f2c with --xps), or the name of a
-pretrained model.
+SOURCE is a checkpoint of a training, an exported file, a directory that holds checkpoint.th,
+the files that an exporter takes or a bundle, a Dora signature (//sig/9f2c with --xps), the name
+of a pretrained model, or that of a model in the cache of the hub.
 
 Examples:
   craftbundle export xps/77aa/checkpoint.th -o out/compression_state_dict.bin
@@ -24,14 +24,15 @@ struct Arguments {
   std::string source;
   SourceArguments how;
   TargetArguments target;
+  std::string component;
   std::string exporter;
   std::vector<std::string> options;
   LayoutArguments layout;
 };
 
 int run(const Arguments& arguments, Session& session) {
-  const ExportJob job = {.component = choose(arguments.source, arguments.how, {},
-                                             arguments.exporter, arguments.options),
+  const ExportJob job = {.component = choose(arguments.source, arguments.how, arguments.component,
+                                             arguments.exporter, arguments.options, session.host()),
                          .output = arguments.target.output,
                          .layout = arguments.layout.choice(),
                          .publish = arguments.target.publish(session)};
@@ -57,6 +58,9 @@ void add_export(CLI::App& app, Command& command) {
   arguments->how.declare_weights(*sub);
   arguments->layout.declare(*sub);
   arguments->how.declare_xps(*sub);
+  sub->add_option("--component", arguments->component,
+                  "Role of the component, of a source that holds several (lm, compression, ...)")
+      ->type_name("ROLE");
   sub->add_option("--exporter", arguments->exporter, "Exporter to use instead of the best one")
       ->type_name("NAME");
   sub->add_option("-O,--option", arguments->options, "Option of the exporter; may be repeated")

@@ -191,16 +191,22 @@ std::string to_text(const Path& directory, const Verification& found) {
   return text;
 }
 
-bool is_bundle_directory(const std::string& given, const Host& host) {
+// The bundle that `given` names, itself or by the name of a model in the cache of the hub.
+std::optional<Path> bundle_of(const Arguments& arguments, const Host& host) {
+  Path path = arguments.source;
   boost::system::error_code ignored;
-  return boost::filesystem::is_directory(given, ignored) && !is_source_directory(given, host);
+  if (!boost::filesystem::exists(path, ignored)) {
+    path = source_path(arguments.source, arguments.how.lookup(), host).value_or(Path());
+  }
+  const bool is_bundle =
+      boost::filesystem::is_directory(path, ignored) && !is_source_directory(path, host);
+  return is_bundle ? std::optional(path) : std::nullopt;
 }
 
 int run(const Arguments& arguments, Session& session) {
-  if (!arguments.config && is_bundle_directory(arguments.source, session.host())) {
-    const Verification found = inspect_bundle(arguments.source, session.host());
-    session.print(arguments.json ? bundle_json(arguments.source, found)
-                                 : to_text(arguments.source, found));
+  if (const auto bundle = arguments.config ? std::nullopt : bundle_of(arguments, session.host())) {
+    const Verification found = inspect_bundle(*bundle, session.host());
+    session.print(arguments.json ? bundle_json(*bundle, found) : to_text(*bundle, found));
     return found.is_sound() ? kExitDone : kExitMismatch;
   }
   const Source source = arguments.how.resolve(arguments.source, session);

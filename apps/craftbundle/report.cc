@@ -99,6 +99,10 @@ std::string next_command(const ManifestComponent& component, const std::string& 
   if (component.role == kCompressionRole) {
     return "craftbundle bundle --lm SOURCE --compression " + source + " -o my_model";
   }
+  if (component.role == kTextEncoderRole) {
+    return "craftbundle bundle --lm SOURCE --compression SOURCE --text-encoder " + source +
+           " -o my_model";
+  }
   return "craftbundle bundle --component " + component.role + "=" + source + " -o my_model";
 }
 

@@ -74,6 +74,7 @@ void add_t5(const Context& context) {
                                       ": the width of its projection is not checked");
   }
   add_projection(context, known == kTextEncoders.end() ? kAnySize : known->width);
+  context.result.text_projections.push_back(context.module + ".output_proj.weight");
   if (context.settings.flag_or("finetune", false)) {
     context.expected.add_unchecked({context.module + ".t5.", "the fine-tuned text encoder", true});
   }

@@ -14,6 +14,8 @@ namespace craftbundle::language_model {
 struct Conditioners {
   std::vector<std::string> kinds;      // "t5", "chroma_stem", ...: one for each, in their order
   std::vector<std::string> downloads;  // what AudioCraft fetches when it builds them
+  // Tensors that take the vectors of text encoders in: one for each "t5".
+  std::vector<std::string> text_projections;
   std::vector<std::string> warnings;
 
   bool has(const std::string& kind) const;

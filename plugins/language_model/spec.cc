@@ -380,6 +380,9 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
   }
   require_audio(config, interleaving, spec);
   add_conditioner_findings(conditioners, spec);
+  if (conditioners.text_projections.size() == 1) {
+    spec.text_projection = conditioners.text_projections.front();
+  }
   spec.since = first_release(kind, conditioners, interleaving.stereo);
   const std::string loader = spec.family.substr(0, spec.family.find(' '));
   spec.load_with = loader + ".get_pretrained('{bundle}')";
@@ -406,6 +409,11 @@ std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec
                            half_text(spec.streams_per_codebook) + std::to_string(embeddings) +
                                " tensors emb.*.weight"));
     }
+  }
+  for (const NamedTensor& named : state.tensors) {
+    if (named.name != spec.text_projection) continue;
+    facts.push_back(
+        fact(audiocraft::kTextWidth, named.shape().back(), "columns of the tensor " + named.name));
   }
   return facts;
 }

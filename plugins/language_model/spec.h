@@ -17,6 +17,8 @@ struct Spec {
   audiocraft::ExpectedState expected;
   std::vector<FitFact> requires_;
   std::int64_t streams_per_codebook = 1;  // of the codec
+  // The tensor that takes the vectors of the text encoder in, when there is one encoder.
+  std::string text_projection;
   std::vector<SummaryItem> summary;
   std::vector<std::string> unknown_keys;  // AudioCraft stops at them
   std::vector<std::string> downloads;     // fetched when it is loaded
@@ -32,8 +34,8 @@ bool is_known_model(const std::string& lm_model);
 // REQUIRES: is_known_model(name.name).
 Spec read_spec(const Config& config, const audiocraft::ModelName& name);
 
-// The figures of the codec that the tensors themselves show. REQUIRES: `state` has the tensors of
-// `spec`.
+// The figures of codec and text encoder that the tensors themselves show. REQUIRES: `state` has the
+// tensors of `spec`.
 std::vector<FitFact> facts_of_tensors(const audiocraft::State& state, const Spec& spec);
 
 }  // namespace craftbundle::language_model

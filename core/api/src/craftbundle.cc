@@ -25,7 +25,11 @@ BundleReport write(const std::vector<PreparedComponent>& components, const Host&
 }  // namespace
 
 PreparedComponent open(const Host& host, const ComponentChoice& choice) {
-  return prepare_component({resolve_source(choice.source, choice.lookup, host),
+  SourceOptions lookup = choice.lookup;
+  if (lookup.role.empty()) lookup.role = choice.role;
+  // There is no reference to a text encoder.
+  lookup.local = lookup.local || lookup.role == kTextEncoderRole;
+  return prepare_component({resolve_source(choice.source, lookup, host),
                             if_any(choice.role),
                             if_any(choice.exporter),
                             choice.options,

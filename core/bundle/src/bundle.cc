@@ -208,8 +208,12 @@ std::string source_name(const Source& source) {
   switch (source.kind()) {
     case AcceptedSource::Kind::checkpoint:
       return source.checkpoint().file().path().filename().string();
-    case AcceptedSource::Kind::model:
-      return Path(source.given()).filename().string();
+    case AcceptedSource::Kind::model: {
+      const Path name = Path(source.given()).filename();
+      const bool is_plain = !name.empty() && name != "." && name != "..";
+      return is_plain || source.place() == nullptr ? name.string()
+                                                   : name_of_directory(source.place()->directory);
+    }
     case AcceptedSource::Kind::directory:
       return name_of_directory(source.directory().path());
     case AcceptedSource::Kind::pretrained:

@@ -19,23 +19,6 @@ bool is_there(const Path& path) {
   return fs::exists(path, ignored);
 }
 
-// Regular files of the directory and of those in it, by their relative names, sorted.
-std::vector<std::string> files_in(const Path& directory) {
-  constexpr std::size_t kMostFiles = 10'000;
-  std::vector<std::string> files;
-  boost::system::error_code error;
-  fs::recursive_directory_iterator entry(directory, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry.depth() > 1) entry.disable_recursion_pending();
-    boost::system::error_code ignored;
-    if (!fs::is_regular_file(entry->path(), ignored)) continue;
-    files.push_back(entry->path().lexically_relative(directory).string());
-    if (files.size() == kMostFiles) break;
-  }
-  std::ranges::sort(files);
-  return files;
-}
-
 Error no_bundle(const Path& directory, const Host& host) {
   if (is_there(directory / kTrainingFile)) {
     return Error(ErrorKind::input, "bundle.none",
@@ -71,7 +54,7 @@ BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifes
       const std::string usual = bundle.layout.file_for(component.role).value_or("");
       bundle.entries.push_back({component.role, file == nullptr ? usual : file->name, true});
     }
-  } else if (const auto layout = host.recognize(files_in(directory))) {
+  } else if (const auto layout = host.layout_of(directory)) {
     bundle.layout = host.layout(*layout);
   }
   bool is_shared = false;
@@ -111,7 +94,7 @@ bool is_source_directory(const Path& path, const Host& host) {
   boost::system::error_code ignored;
   if (!fs::is_directory(path, ignored)) return false;
   if (is_there(path / kTrainingFile)) return true;
-  return !is_there(path / std::string(kManifestFile)) && !host.recognize(files_in(path)) &&
+  return !is_there(path / std::string(kManifestFile)) && !host.layout_of(path) &&
          host.takes_directory(SourceDirectory(path).files());
 }
 

@@ -168,6 +168,10 @@ Transforms transforms_of(const PreparedComponent& prepared) {
 // Whether both are the same file or directory, by whatever names.
 bool is_same(const Source& a, const Source& b) {
   if (a.kind() != b.kind()) return false;
+  if (a.place() != nullptr && b.place() != nullptr) {
+    boost::system::error_code ignored;
+    return boost::filesystem::equivalent(a.place()->directory, b.place()->directory, ignored);
+  }
   if (a.kind() == AcceptedSource::Kind::checkpoint) {
     return a.checkpoint().file().is_same_file(b.checkpoint().file().path());
   }
@@ -190,7 +194,7 @@ std::vector<Model> further_models(PreparedComponent& prepared, const std::vector
     const std::string given = path_text(path.filename());
     boost::system::error_code ignored;
     const Source source = boost::filesystem::is_directory(path, ignored)
-                              ? source_at(given, path, host)
+                              ? source_at(given, path, host, prepared.component.role)
                               : Source::of_checkpoint(given, host.open(path));
     if (std::ranges::any_of(seen, [&](const Source& other) { return is_same(source, other); })) {
       continue;

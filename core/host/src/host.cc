@@ -21,8 +21,6 @@ namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownReason = 600;
-// Confidence from which an exporter knows what it sees (Probe).
-constexpr int kSure = 50;
 constexpr std::string_view kRefusedHint =
     "some plugin libraries were refused: 'craftbundle plugins list' says why";
 
@@ -149,6 +147,17 @@ void refuse_duplicates(const FoundPlugin& earlier, const FoundPlugin& plugin) {
   });
 }
 
+// The files of a bundle's directory that the source lies in. A checkpoint is the source itself.
+void add_files_of(const Source& source, FileReader& reader) {
+  if (source.place() == nullptr) return;
+  for (const std::string& name : source.place()->files) {
+    const Path path = source.place()->directory / name;
+    const bool is_itself = source.kind() == AcceptedSource::Kind::checkpoint &&
+                           source.checkpoint().file().path() == path;
+    if (!is_itself) reader.add(std::make_shared<const InputFile>(path));
+  }
+}
+
 FoundOffer<StageKindInfo> find_stage(const Host& host, const std::string& kind) {
   for (const auto& offer : host.offers<StageKindInfo>()) {
     if (offer.info->name == kind) return offer;
@@ -159,6 +168,7 @@ FoundOffer<StageKindInfo> find_stage(const Host& host, const std::string& kind) 
 }  // namespace
 
 std::optional<Path> directory_of(const Source& source) {
+  if (source.place() != nullptr) return source.place()->directory;
   switch (source.kind()) {
     case AcceptedSource::Kind::checkpoint:
       return source.checkpoint().file().path().parent_path();
@@ -336,7 +346,8 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
   const Answer& best = answers.front();
   const int offered = wanted.empty() ? 0 : wanted.front().probe.confidence;
   // The role that was asked for decides as long as nobody is sure of another one.
-  if (offered == 0 || (offered < best.probe.confidence && best.probe.confidence >= kSure)) {
+  if (offered == 0 ||
+      (offered < best.probe.confidence && best.probe.confidence >= kSureConfidence)) {
     throw Error(ErrorKind::input, "exporter.component",
                 source + " is no component " + quoted(*request.component) + " but a component " +
                     quoted(best.entry.info->component) + ": " + best.words(),
@@ -393,6 +404,7 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
       context.reader().add(std::move(file));
     }
   }
+  add_files_of(request.source, context.reader());
   return {
       std::move(component), *entry.info,    entry.plugin->info.version, entry.plugin->library,
       answer.probe,         request.source, std::move(options),         context.reader().read()};

@@ -1,5 +1,7 @@
 // Layouts: planning and reading bundles.
 #include <algorithm>
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
 #include <set>
 
 #include "craftbundle/detail/base/error.h"
@@ -43,6 +45,38 @@ void check_places(const LayoutInfo& layout, const std::vector<PreparedComponent>
   throw Error(ErrorKind::mismatch, code,
               "layout " + quoted(layout.name) + ": " + join(problems, "; "),
               "choose another layout; 'craftbundle plugins list' shows them");
+}
+
+// Regular files of the directory and of those in it, by their relative names, sorted.
+std::vector<std::string> files_in(const Path& directory) {
+  namespace fs = boost::filesystem;
+  constexpr std::size_t kMostFiles = 10'000;
+  std::vector<std::string> files;
+  boost::system::error_code error;
+  fs::recursive_directory_iterator entry(directory, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry.depth() > 1) entry.disable_recursion_pending();
+    boost::system::error_code ignored;
+    if (!fs::is_regular_file(entry->path(), ignored)) continue;
+    files.push_back(entry->path().lexically_relative(directory).string());
+    if (files.size() == kMostFiles) break;
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+// What a layout has opened in a directory belongs to every component that it found there.
+void add_files_read(const std::vector<ReadFile>& read, const Path& directory,
+                    std::vector<RoleSource>& sources) {
+  const Path from = absolute_path(directory).lexically_normal();
+  for (const ReadFile& file : read) {
+    const std::string name =
+        absolute_path(file.file->path()).lexically_normal().lexically_relative(from).string();
+    if (!is_relative_name(name)) continue;
+    for (RoleSource& source : sources) {
+      if (std::ranges::count(source.files, name) == 0) source.files.push_back(name);
+    }
+  }
 }
 
 // What a layout plans is called as its layout is: it may be of a class of the plugin's.
@@ -162,12 +196,19 @@ std::optional<std::string> Host::recognize(const std::vector<std::string>& files
   return best;
 }
 
+std::optional<std::string> Host::layout_of(const Path& directory) const {
+  return recognize(files_in(directory));
+}
+
 std::vector<RoleSource> Host::sources_in(const std::string& name, const Path& place,
                                          const std::vector<std::string>& roles) const {
   const FoundOffer<LayoutInfo> offer = find_layout(name);
   PlanContext context(*this);
-  return call(object<Layout>(offer), culprit(offer),
-              [&](const Layout& layout) { return layout.sources(place, roles, context); });
+  std::vector<RoleSource> found =
+      call(object<Layout>(offer), culprit(offer),
+           [&](const Layout& layout) { return layout.sources(place, roles, context); });
+  add_files_read(context.reader().read(), place, found);
+  return found;
 }
 
 }  // namespace craftbundle

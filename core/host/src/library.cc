@@ -212,11 +212,13 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
   static std::mutex& mutex = *new std::mutex;
   static auto& mappings = *new std::map<std::string, Mapping>;
   const std::lock_guard lock(mutex);
-  boost::dll::shared_library handle = map_library(*file);
-  file->check_unchanged();
-  const auto [place, is_new] = mappings.try_emplace(file->path().string());
-  Mapping& mapping = place->second;
-  if (is_new) {
+  const std::string name = file->path().string();
+  // One that is mapped already is not mapped again: the dynamic linker would remember it by a
+  // descriptor that is closed then, and take it for the next library that gets the same one.
+  if (!mappings.contains(name)) {
+    boost::dll::shared_library handle = map_library(*file);
+    file->check_unchanged();
+    Mapping& mapping = mappings[name];
     mapping.file = std::move(file);
     mapping.handle = std::move(handle);
     try {
@@ -225,6 +227,7 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::load(const Path& library) {
       mapping.refusal = current_error();
     }
   }
+  const Mapping& mapping = mappings.at(name);
   if (mapping.refusal) throw Error(*mapping.refusal);
   return mapping.library;
 }

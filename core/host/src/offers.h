@@ -29,6 +29,9 @@ std::string absolute_files(const std::string& value, const Path& directory);
 // Why `files` cannot be those of one bundle, if they cannot.
 std::optional<std::string> find_problem(const std::vector<BundleFile>& files);
 
+// Confidence from which an exporter knows what it sees (Probe).
+inline constexpr int kSureConfidence = 50;
+
 // Who is to blame: "/path/x.so: exporter 'x'".
 template <typename Info>
 std::string culprit(const FoundOffer<Info>& offer) {

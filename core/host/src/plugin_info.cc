@@ -9,6 +9,7 @@
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/plugin/interface_id.h"
+#include "hub_cache.h"
 
 namespace craftbundle {
 namespace {
@@ -77,16 +78,21 @@ Problem problem_of_file(const std::string& name) {
 Problem problem_of(const AcceptedSource& source) {
   if (Problem problem = problem_of_text(source.what, "description of a source")) return problem;
   const bool is_directory = source.kind == AcceptedSource::Kind::directory;
-  if (!is_directory && source.kind != AcceptedSource::Kind::pretrained) {
+  const bool is_model = source.kind == AcceptedSource::Kind::model;
+  if (source.kind == AcceptedSource::Kind::checkpoint) {
     if (source.names.empty()) return std::nullopt;
     return "lists names for sources that are files";
   }
-  if (source.names.empty()) {
+  if (source.names.empty() && !is_model) {
     return is_directory ? "takes directories but names no file in them"
                         : "takes pretrained names but lists none";
   }
   if (source.names.size() > kMaxListItems) return "lists too many names";
   for (const std::string& name : source.names) {
+    if (is_model && !(is_model_name(name) && name.find('/') != std::string::npos)) {
+      return "lists " + quoted(name) + " as a model of a hub, expected ORG/NAME";
+    }
+    if (is_model) continue;
     if (Problem problem = is_directory ? problem_of_file(name) : problem_of_name(name)) {
       return problem;
     }

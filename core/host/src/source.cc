@@ -10,6 +10,8 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/host.h"
+#include "hub_cache.h"
+#include "offers.h"
 #include "place.h"
 #include "plugin_info.h"
 
@@ -105,12 +107,60 @@ std::string advice(const Path& directory, const std::vector<std::string>& names)
 }
 
 // Why nothing in `directory` can be exported.
-Error no_source(const std::string& given, const Path& directory) {
+Error no_source(const std::string& given, const Path& directory, const std::string& hint = {}) {
   const std::vector<std::string> names = names_in(directory);
   return input_error("source.no_checkpoint",
                      quoted(given) + ": the directory holds no " + kCheckpointName +
                          (names.empty() ? ", it is empty" : ", it holds " + list_text(names)),
-                     advice(directory, names));
+                     hint.empty() ? advice(directory, names) : hint);
+}
+
+std::vector<std::string> roles_of(const std::vector<RoleSource>& sources) {
+  std::vector<std::string> roles;
+  for (const RoleSource& source : sources) roles.push_back(source.role);
+  return roles;
+}
+
+// The component of the role in the directory of a bundle; nullopt when it is none.
+std::optional<Source> source_in_layout(const std::string& given, const Path& directory,
+                                       const std::string& role, const Host& host) {
+  const std::optional<std::string> layout = host.layout_of(directory);
+  if (!layout) return std::nullopt;
+  const auto sources = [&](const std::vector<std::string>& roles) {
+    return host.sources_in(*layout, directory, roles);
+  };
+  std::vector<RoleSource> found =
+      sources(role.empty() ? std::vector<std::string>() : std::vector{role});
+  if (!role.empty()) {
+    std::erase_if(found, [&](const RoleSource& source) { return source.role != role; });
+  }
+  if (found.size() == 1) {
+    return found.front().source.found_in(given, {directory, found.front().files});
+  }
+  const std::vector<std::string> there = roles_of(role.empty() ? found : sources({}));
+  if (there.empty()) return std::nullopt;
+  if (role.empty()) {
+    throw Error(ErrorKind::usage, "source.role",
+                quoted(given) + " holds several components: " + list_text(there),
+                "say which one with --component, or name its file");
+  }
+  throw Error(
+      ErrorKind::usage, "source.role",
+      quoted(given) + " holds no component " + quoted(role) + ", it holds " + list_text(there),
+      "give it where one of these is expected");
+}
+
+// What lies in a directory; nullopt: nothing that can be exported.
+std::optional<Source> source_in(const std::string& given, const Path& path, const std::string& role,
+                                const Host& host) {
+  if (is_there(path / kCheckpointName)) {
+    return Source::of_checkpoint(given, host.open(path / kCheckpointName));
+  }
+  auto directory = std::make_shared<const SourceDirectory>(plain(path));
+  if (host.takes_directory(directory->files())) {
+    return Source::of_directory(given, std::move(directory));
+  }
+  return source_in_layout(given, plain(path), role, host);
 }
 
 // A name that cannot lead out of the directory it is looked up in.
@@ -172,16 +222,7 @@ bool looks_like_path(const std::string& given, const SourceOptions& options) {
 
 // "ORG/NAME" as model hubs write it.
 bool is_hub_name(std::string_view name) {
-  const std::size_t slash = name.find('/');
-  const auto is_part = [](std::string_view part) {
-    return !part.empty() && part.front() != '.' && part.front() != '-' &&
-           std::all_of(part.begin(), part.end(), [](char c) {
-             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '-' || c == '_' || c == '.';
-           });
-  };
-  return slash != std::string_view::npos && is_part(name.substr(0, slash)) &&
-         is_part(name.substr(slash + 1));
+  return name.find('/') != std::string_view::npos && is_model_name(name);
 }
 
 // Whether some exporter may know the name. An exporter that takes any name ("*") is asked only
@@ -190,6 +231,75 @@ bool is_possible(const std::string& name, const std::vector<std::string>& patter
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
     return pattern == "*" ? is_hub_name(name) : matches(pattern, name);
   });
+}
+
+// Names and patterns that exporters of a role take; of any when it is empty.
+std::vector<std::string> patterns_for(const std::string& role, const Host& host) {
+  std::vector<std::string> patterns;
+  for (const auto& offer : host.offers<ExporterInfo>()) {
+    if (!role.empty() && offer.info->component != role) continue;
+    for (const AcceptedSource& accepted : offer.info->accepts) {
+      if (accepted.kind != AcceptedSource::Kind::pretrained) continue;
+      patterns.insert(patterns.end(), accepted.names.begin(), accepted.names.end());
+    }
+  }
+  return patterns;
+}
+
+// Whether a name stands for the model in the hub's cache, if it is there: weights are wanted, or no
+// exporter of the role takes the name itself.
+bool is_for_cache(const std::string& name, const SourceOptions& options, const Host& host) {
+  return options.local || !is_possible(name, patterns_for(options.role, host));
+}
+
+// The names under which a hub may have a model: one that exporters know by a longer one may lie
+// under both.
+std::vector<std::string> addresses_of(const std::string& name, const Host& host) {
+  std::vector<std::string> addresses = {name};
+  for (const auto& offer : host.offers<ExporterInfo>()) {
+    for (const AcceptedSource& accepted : offer.info->accepts) {
+      if (accepted.kind != AcceptedSource::Kind::model) continue;
+      for (const std::string& known : accepted.names) {
+        if (known.ends_with("/" + name)) addresses.push_back(known);
+      }
+    }
+  }
+  return addresses;
+}
+
+std::optional<Path> find_cached(const std::string& name, const Host& host) {
+  const std::optional<Path> cache = hub_cache();
+  if (!cache || !is_model_name(name)) return std::nullopt;
+  for (const std::string& address : addresses_of(name, host)) {
+    if (const auto snapshot = find_snapshot(*cache, address)) return snapshot;
+  }
+  return std::nullopt;
+}
+
+// `directory` is where a relative path would start.
+Error not_cached(const std::string& given, const std::string& name, const Path& directory,
+                 const Host& host) {
+  if (!is_model_name(name)) {
+    return input_error("source.unknown_name",
+                       quoted(given) + " is neither a file nor a name that a model hub could have");
+  }
+  const std::optional<Path> cache = hub_cache();
+  std::string message = quoted(given) + " is no file, and ";
+  if (cache) {
+    message +=
+        "the cache of the model hub, " + quoted(cache->string(), 4096) + ", does not have it";
+    const std::vector<std::string> addresses = addresses_of(name, host);
+    if (addresses.size() > 1) {
+      message += ", nor " + list_text({addresses.begin() + 1, addresses.end()});
+    }
+  } else {
+    message += "where the cache of the model hub lies is not known";
+  }
+  std::string hint = "'hf download " + name + "' fetches it";
+  if (const auto near = nearest(name, names_in(directory))) {
+    hint += "; or did you mean " + quoted(*near) + "?";
+  }
+  return input_error("source.not_cached", std::move(message), std::move(hint));
 }
 
 Source pretrained(const std::string& given, const std::string& name, const Path& directory,
@@ -213,6 +323,29 @@ Source pretrained(const std::string& given, const std::string& name, const Path&
                     near ? "did you mean " + quoted(*near) + "?" : std::string());
 }
 
+// What a name stands for that no file has.
+Source named(const std::string& given, const std::string& name, const SourceOptions& options,
+             const Host& host) {
+  if (!is_for_cache(name, options, host)) {
+    return pretrained(given, name, options.directory, host);
+  }
+  if (const auto snapshot = find_cached(name, host)) {
+    if (auto source = source_in(given, *snapshot, options.role, host)) return *std::move(source);
+    throw no_source(given, *snapshot,
+                    "the cache has not all of it: 'hf download " + name + "' fetches the rest");
+  }
+  // Another role's name is a name all the same: its exporter says what it is.
+  const auto is_known = [&] {
+    if (options.local || !is_possible(name, host.pretrained_names())) return false;
+    const std::vector<Candidate> candidates = host.probe(Source::of_pretrained(given, name));
+    return !candidates.empty() && candidates.front().probe.confidence >= kSureConfidence;
+  };
+  const bool is_weights =
+      options.local || (!options.role.empty() && patterns_for(options.role, host).empty());
+  if (is_weights && !is_known()) throw not_cached(given, name, options.directory, host);
+  return pretrained(given, name, options.directory, host);
+}
+
 [[noreturn]] void unknown_prefix(const std::string& given) {
   throw Error(ErrorKind::usage, "source.prefix",
               quoted(given) + " begins with '//' but with no known prefix",
@@ -228,30 +361,29 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
     throw Error(ErrorKind::usage, "source.empty",
                 quoted(given) + " is no source: it holds a zero byte");
   }
-  if (given.starts_with(kSignature)) return source_at(given, signature_path(given, options), host);
-  if (given.starts_with(kReference)) return source_at(given, reference_path(given), host);
+  const auto at = [&](const Path& path) { return source_at(given, path, host, options.role); };
+  if (given.starts_with(kSignature)) return at(signature_path(given, options));
+  if (given.starts_with(kReference)) return at(reference_path(given));
   if (given.starts_with(kPretrained)) {
-    return pretrained(given, given.substr(kPretrained.size()), options.directory, host);
+    return named(given, given.substr(kPretrained.size()), options, host);
   }
   const Path path = expand(given, options);
-  if (is_there(path)) return source_at(given, path, host);
+  if (is_there(path)) return at(path);
   if (given.starts_with("//")) unknown_prefix(given);
   if (looks_like_path(given, options)) throw not_found(given, path);
-  return pretrained(given, given, options.directory, host);
+  return named(given, given, options, host);
 }
 
-Source source_at(const std::string& given, const Path& path, const Host& host) {
+Source source_at(const std::string& given, const Path& path, const Host& host,
+                 const std::string& role) {
   if (!is_there(path)) throw not_found(given, path);
   if (!is_folder(path)) return Source::of_checkpoint(given, host.open(path));
-  if (is_there(path / kCheckpointName)) {
-    return Source::of_checkpoint(given, host.open(path / kCheckpointName));
-  }
-  auto directory = std::make_shared<const SourceDirectory>(plain(path));
-  if (!host.takes_directory(directory->files())) throw no_source(given, path);
-  return Source::of_directory(given, std::move(directory));
+  if (auto source = source_in(given, path, role, host)) return *std::move(source);
+  throw no_source(given, path);
 }
 
-std::optional<Path> source_path(std::string_view text, const SourceOptions& options) {
+std::optional<Path> source_path(std::string_view text, const SourceOptions& options,
+                                const Host& host) {
   const std::string given(text);
   const auto of_folder = [](const Path& path) {
     return is_there(path / kCheckpointName) ? path / kCheckpointName : plain(path);
@@ -263,10 +395,16 @@ std::optional<Path> source_path(std::string_view text, const SourceOptions& opti
   } catch (const Error&) {
     return std::nullopt;
   }
+  const auto cached = [&](const std::string& name) -> std::optional<Path> {
+    const auto snapshot =
+        is_for_cache(name, options, host) ? find_cached(name, host) : std::nullopt;
+    return snapshot ? std::optional(of_folder(*snapshot)) : std::nullopt;
+  };
+  if (given.starts_with(kPretrained)) return cached(given.substr(kPretrained.size()));
   const Path path = expand(given, options);
-  if (!is_there(path) && (given.starts_with("//") || !looks_like_path(given, options))) {
-    return std::nullopt;
-  }
+  if (is_there(path)) return of_folder(path);
+  if (given.starts_with("//")) return std::nullopt;
+  if (!looks_like_path(given, options)) return cached(given);
   return of_folder(path);
 }
 

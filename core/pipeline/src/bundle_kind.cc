@@ -139,7 +139,7 @@ class BundleStage final : public Stage {
 
 class BundleKind final : public StageReader {
  public:
-  explicit BundleKind(std::vector<LayoutInfo> layouts) : layouts_(std::move(layouts)) {}
+  explicit BundleKind(const Host& host) : host_(host), layouts_(host.layouts()) {}
   std::string name() const override { return "bundle"; }
   std::string summary() const override { return "Writes a complete bundle as a directory"; }
   std::vector<StageKey> keys() const override {
@@ -148,7 +148,7 @@ class BundleKind final : public StageReader {
         {"bundle",
          Type::map,
          true,
-         "For each role, like lm and compression, an export stage or a source.",
+         "For each role, like lm, compression and text_encoder, an export stage or a source.",
          {}},
         {"to", Type::text, true, "Directory to create.", {}},
         {"allow_mismatch",
@@ -198,8 +198,8 @@ class BundleKind final : public StageReader {
     return names;
   }
 
-  static std::optional<ComponentSource> read_component(StageFields& fields,
-                                                       const YamlNode::Entry& entry) {
+  std::optional<ComponentSource> read_component(StageFields& fields,
+                                                const YamlNode::Entry& entry) const {
     const YamlNode& value = entry.value;
     if (value.type != YamlNode::Type::text || value.text.empty()) {
       fields.problem(value, "script.type",
@@ -237,17 +237,18 @@ class BundleKind final : public StageReader {
                          quoted(*source.recipe.role) + ", not " + quoted(entry.key.text));
       return std::nullopt;
     }
-    locate(source);
+    locate(source, host_);
     return source;
   }
 
+  const Host& host_;
   std::vector<LayoutInfo> layouts_;
 };
 
 }  // namespace
 
 std::unique_ptr<const StageReader> make_bundle_kind(const Host& host) {
-  return std::make_unique<BundleKind>(host.layouts());
+  return std::make_unique<BundleKind>(host);
 }
 
 }  // namespace craftbundle

@@ -8,13 +8,16 @@ namespace craftbundle {
 namespace {
 
 SourceOptions source_options(const ComponentSource& source) {
-  return {source.recipe.xps, source.directory};
+  return {.xps = source.recipe.xps,
+          .directory = source.directory,
+          .role = source.recipe.role.value_or(""),
+          .local = source.recipe.role == kTextEncoderRole};
 }
 
 }  // namespace
 
-void locate(ComponentSource& source) {
-  source.path = source_path(source.recipe.source, source_options(source));
+void locate(ComponentSource& source, const Host& host) {
+  source.path = source_path(source.recipe.source, source_options(source), host);
   if (source.path) *source.path = source.path->lexically_normal();
 }
 

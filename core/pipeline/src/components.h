@@ -21,7 +21,7 @@ struct ComponentSource {
 };
 
 // Finds out which file or directory the recipe reads.
-void locate(ComponentSource& source);
+void locate(ComponentSource& source, const Host& host);
 
 std::vector<StageInput> inputs_of(const ComponentSource& source);
 void add_key(const ComponentSource& source, std::vector<KeyPart>& key);

@@ -73,7 +73,7 @@ class ExportStage final : public Stage {
 
 class ExportKind final : public StageReader {
  public:
-  explicit ExportKind(std::vector<std::string> layouts) : layouts_(std::move(layouts)) {}
+  explicit ExportKind(const Host& host) : host_(host), layouts_(layout_names(host)) {}
   std::string name() const override { return "export"; }
   std::string summary() const override { return "Exports a component of a checkpoint"; }
   std::vector<StageKey> keys() const override {
@@ -82,8 +82,8 @@ class ExportKind final : public StageReader {
         {"export",
          Type::text,
          true,
-         "Checkpoint, directory that holds one or the files that an exporter takes, Dora "
-         "signature, or pretrained name.",
+         "Checkpoint, directory that holds one, the files that an exporter takes or a bundle, Dora "
+         "signature, pretrained name, or name of a model in the cache of the hub.",
          {}},
         {"to",
          Type::text,
@@ -92,7 +92,11 @@ class ExportKind final : public StageReader {
          "the stage.",
          {}},
         {"exporter", Type::text, false, "Exporter to use instead of the best one.", {}},
-        {"component", Type::text, false, "Role of the component, like lm or compression.", {}},
+        {"component",
+         Type::text,
+         false,
+         "Role of the component, like lm, compression or text_encoder.",
+         {}},
         {"options", Type::map, false, "Options of the exporter.", {}},
         {"state",
          Type::text,
@@ -164,7 +168,7 @@ class ExportKind final : public StageReader {
       source.stage = main.text;
       recipe.source = other->outputs().front().path.string();
     }
-    locate(source);
+    locate(source, host_);
     LayoutChoice layout = read_layout(fields);
     const std::optional<Path> to = fields.path("to");
     if (!is_default(layout) && !to) {
@@ -178,13 +182,14 @@ class ExportKind final : public StageReader {
   }
 
  private:
+  const Host& host_;
   std::vector<std::string> layouts_;
 };
 
 }  // namespace
 
 std::unique_ptr<const StageReader> make_export_kind(const Host& host) {
-  return std::make_unique<ExportKind>(layout_names(host));
+  return std::make_unique<ExportKind>(host);
 }
 
 }  // namespace craftbundle

@@ -63,6 +63,13 @@ Source Source::of_directory(std::string given, std::shared_ptr<const SourceDirec
   return source;
 }
 
+Source Source::found_in(std::string given, SourcePlace place) const {
+  Source source = *this;
+  source.given_ = std::move(given);
+  source.place_ = std::make_shared<const SourcePlace>(std::move(place));
+  return source;
+}
+
 std::string to_string(const FactValue& value) {
   struct Visitor {
     std::string operator()(std::int64_t number) const { return std::to_string(number); }

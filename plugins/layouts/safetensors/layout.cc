@@ -74,6 +74,9 @@ void plan_model(const Component& component, const Model& model, std::vector<Bund
   files.push_back({file_of(role, kYaml), {role}, text_file(model.config.text())});
   files.push_back(
       {file_of(role, kJson), {role}, text_file(layout_json::config_json(model.config))});
+  for (const ModelFile& file : model.files) {
+    files.push_back({role + "/" + file.name, {role}, file.content});
+  }
 }
 
 std::string read_text(const Path& path) {
@@ -140,11 +143,34 @@ Model read_model(const Path& tensors, const Path& config) {
   return model;
 }
 
+// Names of the files in a directory, sorted; none when it is not there.
+std::vector<std::string> files_in(const Path& directory) {
+  namespace fs = boost::filesystem;
+  std::vector<std::string> names;
+  boost::system::error_code failure;
+  fs::directory_iterator entry(directory, failure);
+  while (!failure && entry != fs::directory_iterator()) {
+    boost::system::error_code ignored;
+    if (fs::is_regular_file(entry->path(), ignored)) {
+      names.push_back(entry->path().filename().string());
+    }
+    entry.increment(failure);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 RoleSource model_of(const Path& tensors, std::string role) {
-  const std::string config = file_of(tensors.stem().string(), kYaml);
-  return {std::move(role),
-          Source::of_model(tensors.string(), read_model(tensors, tensors.parent_path() / config)),
-          {tensors.filename().string(), config}};
+  const std::string stem = tensors.stem().string();
+  const std::string config = file_of(stem, kYaml);
+  const Path directory = tensors.parent_path();
+  Model model = read_model(tensors, directory / config);
+  std::vector<std::string> files = {tensors.filename().string(), config};
+  for (const std::string& name : files_in(directory / stem)) {
+    model.files.push_back({name, copy_of(directory / stem / name)});
+    files.push_back(stem + "/" + name);
+  }
+  return {std::move(role), Source::of_model(tensors.string(), std::move(model)), std::move(files)};
 }
 
 RoleSource reference_of(const Path& file, std::string role) {

@@ -272,7 +272,7 @@ std::string expected_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-std::string mismatch_hint(const State& state) {
+std::string mismatch_hint(const State& state, std::string_view config) {
   const auto any_name = [&](std::string_view part) {
     return std::any_of(state.tensors.begin(), state.tensors.end(), [&](const NamedTensor& named) {
       return named.name.find(part) != std::string::npos;
@@ -286,7 +286,9 @@ std::string mismatch_hint(const State& state) {
     return "these are names of transformers' EncodecModel; give its Hugging Face name instead of "
            "the file";
   }
-  return "the tensors and xp.cfg come from different models, or xp.cfg was edited after training";
+  const std::string name(config);
+  return "the tensors and " + name + " come from different models, or " + name +
+         " was edited after training";
 }
 
 }  // namespace
@@ -400,7 +402,8 @@ void ExpectedState::add_counter(std::string name) {
 
 void ExpectedState::add_unchecked(UncheckedGroup group) { unchecked_.push_back(std::move(group)); }
 
-std::vector<std::string> check_state(const State& state, const ExpectedState& expected) {
+std::vector<std::string> check_state(const State& state, const ExpectedState& expected,
+                                     std::string_view config) {
   std::unordered_map<std::string_view, const ExpectedTensor*> by_name;
   for (const ExpectedTensor& tensor : expected.tensors()) by_name.emplace(tensor.name, &tensor);
 
@@ -452,14 +455,16 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
   }
   if (!differences.empty()) {
     throw refuse("state.tensors",
-                 state.where + " does not hold the tensors that xp.cfg describes: " + differences,
-                 mismatch_hint(state));
+                 state.where + " does not hold the tensors that " + std::string(config) +
+                     " describes: " + differences,
+                 mismatch_hint(state, config));
   }
 
   const bool one = expected.tensors().size() == 1;
   std::vector<std::string> checks = {
       counted(expected.tensors().size(), "tensor") + " of " + state.where +
-      (one ? " has the name and shape" : " have the names and shapes") + " that xp.cfg implies"};
+      (one ? " has the name and shape" : " have the names and shapes") + " that " +
+      std::string(config) + " implies"};
   for (std::size_t i = 0; i < group_sizes.size(); ++i) {
     if (group_sizes[i] == 0) continue;
     checks.push_back(counted(group_sizes[i], "tensor") + " of " + expected.unchecked()[i].what +

@@ -98,6 +98,8 @@ const Refusal kRefusals[] = {
      exporter_rule("takes directories with the file 'sub/*.bin', expected a file name")},
     {"info_any_file", "plugin.info",
      exporter_rule("takes directories with the file '*', expected a file name")},
+    {"info_bad_address", "plugin.info",
+     exporter_rule("lists 'name' as a model of a hub, expected ORG/NAME")},
     {"info_option_twice", "plugin.info", exporter_rule("declares option 'rate' twice")},
     {"info_bad_option_name", "plugin.info",
      exporter_rule("declares option 'sample_rate', expected lower-case words joined by '-'")},
@@ -111,6 +113,13 @@ const Refusal kRefusals[] = {
 
 INSTANTIATE_TEST_SUITE_P(Each, BadLibrary, ::testing::ValuesIn(kRefusals),
                          [](const auto& each) { return std::string(each.param.name); });
+
+// As the hosts of one process do, one after the other.
+TEST(PluginLibrary, LoadedAgainIsNotTakenForTheNextOne) {
+  const auto first = PluginLibrary::load(fixture("good/fixture_codecs.so"));
+  EXPECT_EQ(PluginLibrary::load(fixture("good/fixture_codecs.so")), first);
+  EXPECT_EQ(PluginLibrary::load(fixture("good/fixture_twins.so"))->info().name, "fixture_twins");
+}
 
 TEST(PluginLibrary, LoadsAGoodOne) {
   const auto library = PluginLibrary::load(fixture("good/fixture_codecs.so"));

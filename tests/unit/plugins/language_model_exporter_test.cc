@@ -68,8 +68,11 @@ TEST(LanguageModelExporter, StatesFactsOfConfigurationAndTensors) {
   const Component mono = prepare(exporter, file_request(exporter, golden("musicgen_train.th")));
   EXPECT_EQ(fact_value(mono.requires_, "codebooks"), "4|4");
   EXPECT_EQ(fact_value(mono.requires_, "cardinality"), "32|32");
-  EXPECT_EQ(mono.requires_.back().origin,
+  EXPECT_EQ(mono.requires_[mono.requires_.size() - 2].origin,
             "rows of the tensors emb.*.weight, less the special token");
+  EXPECT_EQ(fact_value(mono.requires_, "text_width"), "768");
+  EXPECT_EQ(mono.requires_.back().origin,
+            "columns of the tensor condition_provider.conditioners.description.output_proj.weight");
   const Component stereo =
       prepare(exporter, file_request(exporter, golden("musicgen_stereo_train.th")));
   EXPECT_EQ(fact_value(stereo.requires_, "codebooks"), "4|4");

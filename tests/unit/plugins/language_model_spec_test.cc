@@ -264,6 +264,12 @@ TEST(Conditioners, UnknownTextEncoderLeavesTheWidthOpen) {
               Contains(HasSubstr("no size for the text encoder 'google/flan-t5-xl'")));
 }
 
+TEST(Conditioners, OneTextEncoderIsThatOfTheBundle) {
+  EXPECT_EQ(spec_of(golden_config("musicgen")).text_projection,
+            "condition_provider.conditioners.description.output_proj.weight");
+  EXPECT_EQ(spec_of(with_conditioner("t5", "\n      name: t5-small\n")).text_projection, "");
+}
+
 TEST(Conditioners, UnknownKindIsTakenAsItIs) {
   const Spec spec = spec_of(with_conditioner("tempo", " {}\n"));
   ASSERT_EQ(spec.expected.unchecked().size(), 1u);

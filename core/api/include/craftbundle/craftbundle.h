@@ -30,13 +30,18 @@ namespace CRAFTBUNDLE_API craftbundle {
 
 // A component as one asks for it.
 struct ComponentChoice {
-  std::string role = {};      // "lm", "compression", a third party's word; empty: whatever it is
-  std::string source = {};    // a path, //sig/9f2c, or the name of a pretrained model
+  // "lm", "compression", "text_encoder", a third party's word; empty: whatever it is. Of a
+  // directory that holds a bundle, its component of this role is meant.
+  std::string role = {};
+  // A path, //sig/9f2c, the name of a pretrained model, or of one in the cache of the hub.
+  std::string source = {};
   std::string exporter = {};  // empty: the one that understands the source best
   // Options of the exporter, and dtype, dtype-of, average and fold-weight-norm, which every model
   // with weights takes.
   std::vector<OptionValue> options = {};
-  SourceOptions lookup = {};  // where relative paths and signatures are looked for
+  // Where relative paths and signatures are looked for, and whether names stand for weights. `role`
+  // above counts where it has none.
+  SourceOptions lookup = {};
 };
 
 // Has the exporter of a source check it, and returns the component: a model, of which no tensor was

@@ -186,6 +186,8 @@ class Host {
                                   const std::vector<PreparedComponent>& components) const;
   // The layout that recognizes a directory of these files best; nullopt when none does.
   std::optional<std::string> recognize(const std::vector<std::string>& files) const;
+  // The same for what lies in `directory` and in directories of it.
+  std::optional<std::string> layout_of(const Path& directory) const;
   // As Layout::sources(). Throws Error(usage, "layout.unknown"), and what the layout throws.
   std::vector<RoleSource> sources_in(const std::string& layout, const Path& place,
                                      const std::vector<std::string>& roles) const;
@@ -243,6 +245,8 @@ class Host {
 struct SourceOptions {
   std::optional<Path> xps = {};  // --xps: directory with one folder per Dora signature
   Path directory = {};           // where relative paths start; empty: the current directory
+  std::string role = {};         // of the component wanted; empty: any
+  bool local = false;  // weights are wanted: a name stands for the model in the hub's cache
 };
 
 // What the user typed -> Source. Takes, in this order:
@@ -251,26 +255,35 @@ struct SourceOptions {
 //                      file of it, //sig/NAME/checkpoint_20.th
 //   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
 //   //pretrained/NAME  a pretrained name
-//   PATH               a file, a directory that holds checkpoint.th, or one that holds the files
-//   that
-//                      an exporter names; "~/" is the home directory
-//   NAME               a pretrained name: one an exporter lists, or ORG/NAME where one takes any
+//   PATH               a file, a directory that holds checkpoint.th, one that holds the files that
+//                      an exporter names, or that of a bundle in a layout that can be read, which
+//                      stands for its component of the role, or its only one; "~/" is the home
+//                      directory
+//   NAME               a pretrained name: one an exporter lists, or ORG/NAME where one takes any;
+//                      the directory of that model in the cache of the hub when weights are wanted
+//                      or no exporter of the role takes the name. The network is never asked.
 // What looks like a path (absolute, ./, ../, ~, an extension that checkpoints have, more than one
 // '/', or an existing directory in front of the '/') must exist; loaders that take every unknown
 // text for a name make a bundle that fails later.
 //
 // Throws Error: usage "source.empty", "source.prefix" (unknown //...), "source.xps",
-// "source.reference" (where to look is not known); input "source.not_found", "source.no_checkpoint"
-// (a directory that is none of these, saying what is in it), "source.unknown_name", with near
-// names; and as Checkpoint::open.
+// "source.reference" (where to look is not known), "source.role" (a bundle without the role, or
+// with several when none is asked for; lists them); input "source.not_found",
+// "source.no_checkpoint" (a directory that is none of these, saying what is in it),
+// "source.unknown_name", with near names, "source.not_cached" (weights of a model that the cache
+// does not have, saying where was looked and how to fetch it); as Checkpoint::open and
+// Host::sources_in().
 Source resolve_source(std::string_view given, const SourceOptions& options, const Host& host);
 
-// The source that lies at `path`, a file or a directory, under the name `given`. Throws as
-// resolve_source().
-Source source_at(const std::string& given, const Path& path, const Host& host);
+// The source that lies at `path`, a file or a directory, under the name `given`. `role` as in
+// SourceOptions. Throws as resolve_source().
+Source source_at(const std::string& given, const Path& path, const Host& host,
+                 const std::string& role = {});
 
-// The file or directory that `given` would be read from, there or not, without opening it; nullopt
-// for what would be taken for a pretrained name, and for what resolve_source() refuses.
-std::optional<Path> source_path(std::string_view given, const SourceOptions& options);
+// The file or directory that `given` would be read from, there or not, without opening it: in the
+// cache of the hub, the revision that would be. nullopt for what would be taken for a pretrained
+// name, and for what resolve_source() refuses.
+std::optional<Path> source_path(std::string_view given, const SourceOptions& options,
+                                const Host& host);
 
 }  // namespace craftbundle

@@ -16,6 +16,7 @@
 #include "craftbundle/detail/base/sink.h"
 #include "craftbundle/detail/checkpoint/checkpoint.h"
 #include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/io/path.h"
 #include "craftbundle/detail/plugin/context.h"
 #include "craftbundle/detail/plugin/model.h"
 #include "craftbundle/detail/plugin/offer.h"
@@ -43,7 +44,9 @@ struct AcceptedSource {
   // (ORG/NAME).
   // directory: names of files that all have to be in it; '*' in one stands for anything
   // ("config.json" and "*.safetensors"). Choosing maps only libraries whose names fit, and what
-  // else would do is an AcceptedSource of its own. Others: none.
+  // else would do is an AcceptedSource of its own.
+  // model: full names of models on a hub that once had a shorter one: NAME is looked for in the
+  // hub's cache as ORG/NAME too. Checkpoints: none.
   std::vector<std::string> names;
 
   template <typename Self, typename Visit>
@@ -70,6 +73,12 @@ struct ExporterInfo : OfferInfo {
   friend bool operator==(const ExporterInfo&, const ExporterInfo&) = default;
 };
 
+// The directory of a bundle that a component was found in.
+struct SourcePlace {
+  Path directory;
+  std::vector<std::string> files;  // that the component lies in, relative to the directory
+};
+
 // What is to be exported: an opened checkpoint, a pretrained name, a model that a layout read, or a
 // directory. Immutable; copies share what they hold.
 class Source {
@@ -79,6 +88,8 @@ class Source {
   // A model without a family is shown to every exporter that takes models.
   static Source of_model(std::string given, Model model);
   static Source of_directory(std::string given, std::shared_ptr<const SourceDirectory> directory);
+  // The same under the name `given`, which stands for a directory of a layout.
+  Source found_in(std::string given, SourcePlace place) const;
 
   AcceptedSource::Kind kind() const { return kind_; }
   // As the user gave it ("//sig/9f2c"), for messages and the manifest.
@@ -91,6 +102,8 @@ class Source {
   const Model& model() const { return *model_; }
   // REQUIRES: kind() == directory.
   const SourceDirectory& directory() const { return *directory_; }
+  // Of a checkpoint or model that found_in() made; nullptr for others.
+  const SourcePlace* place() const { return place_.get(); }
 
  private:
   explicit Source(AcceptedSource::Kind kind, std::string given)
@@ -101,6 +114,7 @@ class Source {
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const Model> model_;
   std::shared_ptr<const SourceDirectory> directory_;
+  std::shared_ptr<const SourcePlace> place_;
 };
 
 // How well an exporter understands a source, and why. The host takes the highest confidence; an

@@ -23,6 +23,8 @@ inline constexpr std::string_view kLatentDimension = "latent_dimension";
 // "yes" for a codec that scales its input and returns the scale beside the codes, which language
 // models have no place for.
 inline constexpr std::string_view kRenormalize = "renormalize";
+// Size of the vectors that a text encoder makes of text.
+inline constexpr std::string_view kTextWidth = "text_width";
 // Class of the object that AudioCraft makes of the codec; some models reach into it.
 inline constexpr std::string_view kCodecClass = "codec_class";
 inline constexpr std::string_view kEncodecClass = "audiocraft.models.EncodecModel";

@@ -83,7 +83,8 @@ class ExpectedState {
 };
 
 // Throws Error(input, "state.tensors") that lists, in one message, everything by which `state`
-// differs from `expected`. Returns what was checked, one clause each.
-std::vector<std::string> check_state(const State& state, const ExpectedState& expected);
+// differs from `expected`, which follows from `config`. Returns what was checked, one clause each.
+std::vector<std::string> check_state(const State& state, const ExpectedState& expected,
+                                     std::string_view config = "xp.cfg");
 
 }  // namespace craftbundle::audiocraft
