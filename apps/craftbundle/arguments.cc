@@ -64,6 +64,12 @@ void SourceArguments::declare_weights(CLI::App& command) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("SOURCE");
+  command
+      .add_option("--merge", merge,
+                  "LoRA adapter of PEFT to merge into the weights; may be repeated, in this order")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("ADAPTER");
   command.add_flag("--fold-weight-norm", fold_weight_norm,
                    "Replace weight_g and weight_v of a weight norm by the weight they make");
 }
@@ -88,6 +94,21 @@ std::string SourceArguments::average_files(const std::string& role, const Host& 
                   "give checkpoints of the same model, separated by commas");
     }
     files.push_back(*file);
+  }
+  return files_value(files);
+}
+
+std::string SourceArguments::merge_files() const {
+  std::vector<Path> files;
+  for (const std::string& given : merge) {
+    boost::system::error_code ignored;
+    if (!boost::filesystem::exists(Path(given), ignored)) {
+      throw Error(ErrorKind::input, "source.not_found",
+                  "--merge: " + craftbundle::quoted(given) + " is no adapter that is there",
+                  "give directories with adapter_config.json and adapter_model.safetensors, "
+                  "separated by commas");
+    }
+    files.emplace_back(given);
   }
   return files_value(files);
 }
@@ -138,6 +159,7 @@ ComponentChoice choose(const std::string& given, const SourceArguments& source,
   add(kDtypeOption, source.dtype);
   add(kDtypeOfOption, source.dtype_of);
   add(kAverageOption, source.average_files(role, host));
+  add(kMergeOption, source.merge_files());
   add(kFoldOption, source.fold_weight_norm ? "true" : "");
   return choice;
 }

@@ -17,6 +17,7 @@ struct SourceArguments {
   std::string dtype;
   std::string dtype_of;
   std::vector<std::string> average;
+  std::vector<std::string> merge;
   bool fold_weight_norm = false;
   // Of several sources, those that hold no weights are taken as they are; a single one is refused.
   bool several = false;
@@ -24,12 +25,14 @@ struct SourceArguments {
   void declare_xps(CLI::App& command);
   void declare_state(CLI::App& command);
   void declare_dtype(CLI::App& command);
-  // --average and --fold-weight-norm, for one component.
+  // --average, --merge and --fold-weight-norm, for one component.
   void declare_weights(CLI::App& command);
   SourceOptions lookup(const std::string& role = {}) const;
   Source resolve(const std::string& given, Session& session) const;
   // As a value of the option `average`.
   std::string average_files(const std::string& role, const Host& host) const;
+  // As a value of the option `merge`.
+  std::string merge_files() const;
 };
 
 struct LayoutArguments {

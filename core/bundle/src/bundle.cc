@@ -5,6 +5,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/adapter.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/io/output_directory.h"
 #include "craftbundle/detail/io/sha256.h"
@@ -166,7 +167,8 @@ std::vector<OptionValue> recorded_options(const PreparedComponent& prepared) {
     for (const OptionSpec& spec : declared) {
       if (spec.name != option.name || spec.type != OptionSpec::Type::files) continue;
       std::vector<std::string> names;
-      for (const Path& file : files_of(option.value)) names.push_back(file.filename().string());
+      for (const Path& file : files_of(option.value))
+        names.push_back(plain_path(file).filename().string());
       option.value = join(names, ",");
     }
   }

@@ -16,6 +16,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/adapter.h"
 
 namespace craftbundle {
 namespace {
@@ -144,9 +145,12 @@ struct Transforms {
   std::string dtype = std::string(kKeep);
   std::string dtype_of;
   std::vector<Path> average;
+  std::vector<Path> merge;
   bool fold = false;
 
-  bool any() const { return dtype != kKeep || !dtype_of.empty() || !average.empty() || fold; }
+  bool any() const {
+    return dtype != kKeep || !dtype_of.empty() || !average.empty() || !merge.empty() || fold;
+  }
 };
 
 bool is_transform(const PreparedComponent& prepared, const OptionValue& option) {
@@ -160,6 +164,7 @@ Transforms transforms_of(const PreparedComponent& prepared) {
     if (option.name == kDtypeOption) transforms.dtype = option.value;
     if (option.name == kDtypeOfOption) transforms.dtype_of = option.value;
     if (option.name == kAverageOption) transforms.average = files_of(option.value);
+    if (option.name == kMergeOption) transforms.merge = files_of(option.value);
     if (option.name == kFoldOption) transforms.fold = option.value == "true";
   }
   return transforms;
@@ -230,6 +235,34 @@ std::vector<Model> further_models(PreparedComponent& prepared, const std::vector
   return models;
 }
 
+// Merges the adapters at `paths`, in this order.
+void merge_adapters(PreparedComponent& prepared, Model& model, const std::vector<Path>& paths,
+                    const Host& host) {
+  Component& component = prepared.component;
+  const auto namings = [&] {
+    std::vector<Naming> all;
+    for (auto& [layout, names] : host.aliases(model)) all.push_back({layout, std::move(names)});
+    return all;
+  };
+  std::set<std::string> seen;
+  for (const Path& given : paths) {
+    const Path path = plain_path(given);
+    if (!seen.insert(path.string()).second) {
+      throw Error(ErrorKind::usage, "option.value",
+                  "the adapter " + quoted(given.string()) + " is given twice",
+                  "name each adapter once");
+    }
+    FileReader reader(std::nullopt, [&](const Path& file) { return host.open(file); });
+    const MergeNotes notes =
+        with_context([&] { return "adapter " + quoted(path.filename().string()); },
+                     [&] { return merge(model, read_adapter(path, reader), namings); });
+    for (ReadFile& read : reader.read()) prepared.read.push_back(std::move(read));
+    component.checks.insert(component.checks.end(), notes.checks.begin(), notes.checks.end());
+    component.warnings.insert(component.warnings.end(), notes.warnings.begin(),
+                              notes.warnings.end());
+  }
+}
+
 }  // namespace
 
 std::vector<OptionSpec> transform_options() {
@@ -257,6 +290,12 @@ std::vector<OptionSpec> transform_options() {
        "",
        "further checkpoints of the same model: the weights become the mean over all of them",
        {}},
+      {std::string(kMergeOption),
+       Type::files,
+       "",
+       "LoRA adapters that PEFT has saved, or directories of them: they are merged into the "
+       "weights",
+       {}},
   };
 }
 
@@ -271,8 +310,8 @@ PreparedComponent prepare_component(const ComponentRequest& request, const Host&
     if (!transforms.any()) return prepared;
     throw Error(ErrorKind::usage, "option.value",
                 "this is a reference to " + quoted(std::get<Reference>(component.content).name) +
-                    ": it holds no weights to cast, fold or average",
-                "leave the options dtype, dtype-of, fold-weight-norm and average out");
+                    ": it holds no weights to cast, fold, average or merge into",
+                "leave the options dtype, dtype-of, fold-weight-norm, average and merge out");
   }
   const auto done = [&](const std::vector<std::string>& clauses) {
     component.checks.insert(component.checks.end(), clauses.begin(), clauses.end());
@@ -284,8 +323,15 @@ PreparedComponent prepare_component(const ComponentRequest& request, const Host&
     const std::vector<Model> others = further_models(prepared, transforms.average, host);
     done(named([&] { return average(*model, others); }));
   }
+  // Adapters are added in float32 where that is wanted, as PEFT does when the model is loaded so.
+  const bool is_wider = !transforms.merge.empty() && transforms.dtype == name(DType::float32);
+  const auto cast_weights = [&] {
+    done(named([&] { return cast(*model, transforms.dtype, transforms.dtype_of); }));
+  };
+  if (is_wider) cast_weights();
+  if (!transforms.merge.empty()) merge_adapters(prepared, *model, transforms.merge, host);
   if (transforms.fold) done(named([&] { return fold_weight_norm(*model); }));
-  done(named([&] { return cast(*model, transforms.dtype, transforms.dtype_of); }));
+  if (!is_wider) cast_weights();
   add_summary(*model, component.summary);
   return prepared;
 }

@@ -211,4 +211,16 @@ std::vector<RoleSource> Host::sources_in(const std::string& name, const Path& pl
   return found;
 }
 
+std::vector<std::pair<std::string, std::vector<TensorAlias>>> Host::aliases(
+    const Model& model) const {
+  std::vector<std::pair<std::string, std::vector<TensorAlias>>> aliases;
+  for (const auto& offer : offers<LayoutInfo>()) {
+    if (!takes_family(*offer.info, model.family)) continue;
+    aliases.emplace_back(offer.info->name,
+                         call(object<Layout>(offer), culprit(offer),
+                              [&](const Layout& layout) { return layout.aliases(model); }));
+  }
+  return aliases;
+}
+
 }  // namespace craftbundle

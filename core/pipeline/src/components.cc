@@ -1,5 +1,6 @@
 #include "components.h"
 
+#include <array>
 #include <map>
 
 #include "craftbundle/detail/base/error.h"
@@ -14,6 +15,16 @@ SourceOptions source_options(const ComponentSource& source) {
           .local = source.recipe.role == kTextEncoderRole};
 }
 
+// The options of a recipe that name what the run looks at.
+struct FileOption {
+  const char* name;
+  const std::vector<StageInput>& inputs;
+};
+
+std::array<FileOption, 2> file_options(const ComponentRecipe& recipe) {
+  return {{{"average", recipe.average}, {"merge", recipe.merge}}};
+}
+
 }  // namespace
 
 void locate(ComponentSource& source, const Host& host) {
@@ -24,8 +35,9 @@ void locate(ComponentSource& source, const Host& host) {
 std::vector<StageInput> inputs_of(const ComponentSource& source) {
   std::vector<StageInput> inputs;
   if (source.path) inputs.push_back({source.label, *source.path, source.stage, true});
-  const std::vector<StageInput>& average = source.recipe.average;
-  inputs.insert(inputs.end(), average.begin(), average.end());
+  for (const FileOption& option : file_options(source.recipe)) {
+    inputs.insert(inputs.end(), option.inputs.begin(), option.inputs.end());
+  }
   for (StageInput& input : inputs) input.is_source = true;
   return inputs;
 }
@@ -37,8 +49,10 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
       {"name of " + source.label, source.path ? source.path->filename().string() : recipe.source});
   if (recipe.role) key.push_back({"component of " + source.label, *recipe.role});
   if (recipe.exporter) key.push_back({"exporter of " + source.label, *recipe.exporter});
-  for (const StageInput& input : recipe.average) {
-    key.push_back({"name of " + input.name, input.path.filename().string()});
+  for (const FileOption& option : file_options(recipe)) {
+    for (const StageInput& input : option.inputs) {
+      key.push_back({"name of " + input.name, input.path.filename().string()});
+    }
   }
   for (const OptionValue& option : recipe.options) {
     key.push_back({"option " + option.name + " of " + source.label, option.value});
@@ -49,9 +63,11 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host) {
   const auto action = [&] {
     const ComponentRecipe& recipe = source.recipe;
     std::vector<OptionValue> options = recipe.options;
-    std::vector<Path> average;
-    for (const StageInput& input : recipe.average) average.push_back(input.path);
-    if (!average.empty()) options.push_back({"average", files_value(average)});
+    for (const FileOption& option : file_options(recipe)) {
+      std::vector<Path> files;
+      for (const StageInput& input : option.inputs) files.push_back(input.path);
+      if (!files.empty()) options.push_back({option.name, files_value(files)});
+    }
     return prepare_component({resolve_source(recipe.source, source_options(source), host),
                               recipe.role,
                               recipe.exporter,

@@ -109,6 +109,12 @@ class ExportKind final : public StageReader {
          "Further checkpoints of the same model, or stages that leave one: the weights become the "
          "mean over all of them.",
          {}},
+        {"merge",
+         Type::text_or_list,
+         false,
+         "LoRA adapters of PEFT, or stages that leave one: they are merged into the weights, in "
+         "this order.",
+         {}},
         {"layout", Type::text, false,
          "Layout of what is written: a file, or a directory when the layout has several files.",
          layouts_},
@@ -141,10 +147,11 @@ class ExportKind final : public StageReader {
       recipe.options.push_back({"state", state});
     }
     for (OptionValue& option : fields.pairs("options")) {
-      if (option.name == "average") {
-        fields.problem(*fields.find("options"), "script.value",
-                       "'average' among the options names files that the run does not look at",
-                       "write 'average' beside 'export'");
+      if (option.name == "average" || option.name == "merge") {
+        fields.problem(
+            *fields.find("options"), "script.value",
+            "'" + option.name + "' among the options names files that the run does not look at",
+            "write '" + option.name + "' beside 'export'");
         return nullptr;
       }
       recipe.options.push_back(std::move(option));
@@ -152,6 +159,10 @@ class ExportKind final : public StageReader {
     if (const YamlNode* average = fields.find("average")) {
       recipe.average = fields.inputs(*average);
       for (StageInput& input : recipe.average) input.name = "average of " + input.name;
+    }
+    if (const YamlNode* merge = fields.find("merge")) {
+      recipe.merge = fields.inputs(*merge);
+      for (StageInput& input : recipe.merge) input.name = "merge of " + input.name;
     }
     if (main.text.empty()) {
       fields.problem(main, "script.value", "'export' is empty, expected a source");

@@ -204,9 +204,77 @@ TEST_F(ExportAverage, FailsWithWhatIsWrong) {
                [&] { run("  m: {export: lm.th, average: 'a,b.th'}\n"); });
   expect_error(
       ErrorKind::usage, "option.value",
-      Eq("this is a reference to 'facebook/encodec_32khz': it holds no weights to cast, fold "
-         "or average"),
+      Eq("this is a reference to 'facebook/encodec_32khz': it holds no weights to cast, fold, "
+         "average or merge into"),
       [&] { run("  m: {export: facebook/encodec_32khz, average: codec.th}\n"); });
+}
+
+// ---- merge ----
+
+using ExportMerge = ExportKindTest;
+
+void copy_adapter(const std::string& name, const Path& to) {
+  fs::create_directories(to);
+  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
+    fs::copy_file(kGolden / "adapters" / name / file, to / file);
+  }
+}
+
+TEST_F(ExportMerge, TakesDirectoriesFilesAndStages) {
+  copy_adapter("lora", directory / "one");
+  copy_adapter("dora", directory / "two");
+  const Workflow workflow = read(R"(  made: {command: [sh, -c, "true"], outputs: {adapter: three}}
+  m: {export: lm.th, merge: [one, two/adapter_model.safetensors, made], to: m.bin}
+  model: {bundle: {lm: n, compression: codec.th}, to: model}
+  n: {export: lm.th, merge: one, average: lm_2.th}
+)");
+  EXPECT_THAT(problems, IsEmpty());
+  EXPECT_THAT(described(stage(workflow, "m").inputs()),
+              ElementsAre("source = lm.th", "merge of one = one",
+                          "merge of two/adapter_model.safetensors = adapter_model.safetensors",
+                          "merge of made = three of made"));
+  EXPECT_THAT(
+      described(stage(workflow, "m").key()),
+      Contains("name of merge of two/adapter_model.safetensors = adapter_model.safetensors"));
+  EXPECT_THAT(described(stage(workflow, "model").inputs()),
+              ElementsAre("lm = lm.th", "average of lm_2.th = lm_2.th", "merge of one = one",
+                          "compression = codec.th"));
+}
+
+// The order decides too: what an adapter replaces, the next one adds to.
+TEST_F(ExportMerge, MergesAndSaysWhatItRead) {
+  copy_adapter("lora", directory / "one");
+  copy_adapter("dora", directory / "two");
+  const Workflow workflow = read("  m: {export: lm.th, merge: [one, two], to: m.bin}\n");
+  const std::vector<Path> disposable;
+  StageRun run{"m",  host,       Sink::none(),     Cancellation::never(), Durability::no_sync,
+               true, disposable, directory / "log"};
+  std::vector<std::string> read_files;
+  run.read = [&](const std::vector<StageRead>& files) {
+    for (const StageRead& file : files) {
+      read_files.push_back(file.name + " = " +
+                           file.file.lexically_relative(directory.path()).string());
+    }
+  };
+  const StageResult result = stage(workflow, "m").run(run);
+  EXPECT_THAT(result.checks,
+              AllOf(Contains("adapter one merged into 5 tensors: LoRA of ranks 2 to 4; replaces 3 "
+                             "tensors"),
+                    Contains("adapter two merged into 2 tensors: DoRA of rank 3")));
+  EXPECT_THAT(
+      read_files,
+      ElementsAre("adapter_config.json of source = one/adapter_config.json",
+                  "adapter_model.safetensors of source = one/adapter_model.safetensors",
+                  "adapter_config.json of source (2) = two/adapter_config.json",
+                  "adapter_model.safetensors of source (2) = two/adapter_model.safetensors"));
+  EXPECT_EQ(result.bytes, fs::file_size(directory / "m.bin"));
+}
+
+TEST_F(ExportMerge, IsNoOption) {
+  read("  b:\n    export: lm.th\n    options: {merge: one}\n");
+  EXPECT_THAT(problems,
+              ElementsAre("5: 'merge' among the options names files that the run does not look at; "
+                          "write 'merge' beside 'export'"));
 }
 
 // ---- layout ----

@@ -36,8 +36,8 @@ struct ComponentChoice {
   // A path, //sig/9f2c, the name of a pretrained model, or of one in the cache of the hub.
   std::string source = {};
   std::string exporter = {};  // empty: the one that understands the source best
-  // Options of the exporter, and dtype, dtype-of, average and fold-weight-norm, which every model
-  // with weights takes.
+  // Options of the exporter, and dtype, dtype-of, average, merge and fold-weight-norm, which every
+  // model with weights takes.
   std::vector<OptionValue> options = {};
   // Where relative paths and signatures are looked for, and whether names stand for weights. `role`
   // above counts where it has none.

@@ -15,6 +15,7 @@ namespace CRAFTBUNDLE_API craftbundle {
 inline constexpr std::string_view kDtypeOption = "dtype";
 inline constexpr std::string_view kDtypeOfOption = "dtype-of";
 inline constexpr std::string_view kAverageOption = "average";
+inline constexpr std::string_view kMergeOption = "merge";
 inline constexpr std::string_view kFoldOption = "fold-weight-norm";
 
 // The options that every component takes beside those of its exporter. An exporter that declares
@@ -28,6 +29,10 @@ std::vector<OptionSpec> transform_options();
 //                   further checkpoints, which the same exporter reads with the same options;
 //                   counters stay. A file that is named twice, or is the source itself, counts
 //                   once.
+// merge             LoRA adapters are added to the weights, one after the other (adapter.h). A
+// weight
+//                   that several adapters change has its type again after each of them. A cast to
+//                   float32 comes before.
 // fold-weight-norm  Pairs "<x>.weight_g", "<x>.weight_v" (torch.nn.utils.weight_norm) become
 //                   "<x>.weight", and the configuration Model::folded.
 // dtype, dtype-of   Tensors of floating point are rounded. Integers keep their type, and so does
@@ -36,7 +41,8 @@ std::vector<OptionSpec> transform_options();
 // What was done is added to the component's checks; parameters, types, number and origin of the
 // tensors to its summary. Throws as Host::prepare(), and Error: usage "option.value" for a
 // reference, which has no weights, and for a rule that cannot be read or names no tensor; input
-// "average.tensors" when names or shapes differ, "fold.none", "fold.duplicate", "tensor.shape".
+// "average.tensors" when names or shapes differ, "fold.none", "fold.duplicate", "tensor.shape"; and
+// as read_adapter() and merge().
 PreparedComponent prepare_component(const ComponentRequest& request, const Host& host);
 
 // The transforms themselves. Each returns what was done, one clause each.

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -67,6 +68,30 @@ ElementsPtr fold_spectral_norm(ElementsPtr original, ElementsPtr u, ElementsPtr 
 // weight[i] * scale[i] for each row i, as a layer scale (a vector) behind a linear layer does it.
 // Throws Error(input, "tensor.shape") unless `scale` has a number for each row.
 ElementsPtr scale_rows(ElementsPtr weight, ElementsPtr scale);
+
+// What a low-rank adapter adds to some rows of a weight: scaling * (left . right).
+struct LowRank {
+  ElementsPtr left;  // [rows, rank, 1...]: PEFT's lora_B
+  // [rank, ...], as many columns as a row of the weight has: lora_A. Null: `left` is a vector.
+  ElementsPtr right;
+  double scaling = 1;
+  std::int64_t first_row = 0;
+  // `left` is [rank, rows] and `right` [columns, rank], as PEFT keeps those of embeddings.
+  bool transposed = false;
+  // Type to which it is rounded before it is added.
+  std::optional<DType> rounded = std::nullopt;
+  // DoRA: each row of the sum is scaled to the norm that stands here. May be null.
+  ElementsPtr magnitude = nullptr;
+};
+
+// `base` plus all of `parts`, which add to rows of their own. Computed in float32 as PyTorch does
+// it on a CPU: each element of a product is summed up by fused multiply-adds in the order of the
+// rank, which gives the bits of its sgemm for ranks up to 192, and differs by some 1e-6 of the
+// magnitudes that are added beyond. The norms of DoRA are computed in float64 and rounded. A base
+// of float64 is added to in float64. The factors of a part stay in memory from the first read() of
+// its rows until one that reaches their end. Throws Error(input, "tensor.shape") when sizes do not
+// fit.
+ElementsPtr add_low_rank(ElementsPtr base, std::vector<LowRank> parts);
 
 // What weight[first:first + count] and torch.cat(parts) give. Throw as rows() and join() of
 // tensors. REQUIRES: at least one part.

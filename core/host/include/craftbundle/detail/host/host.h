@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "craftbundle/detail/base/error.h"
@@ -191,6 +192,10 @@ class Host {
   // As Layout::sources(). Throws Error(usage, "layout.unknown"), and what the layout throws.
   std::vector<RoleSource> sources_in(const std::string& layout, const Path& place,
                                      const std::vector<std::string>& roles) const;
+
+  // The names that each layout which takes models of its family has for the tensors of `model`
+  // (Layout::aliases()), by the layout's name. Throws what a layout throws.
+  std::vector<std::pair<std::string, std::vector<TensorAlias>>> aliases(const Model& model) const;
 
   // Whether a plugin offers to run models of this family.
   bool can_run(const std::string& family) const;

@@ -108,6 +108,7 @@ struct ComponentRecipe {
   std::optional<std::string> exporter;
   std::vector<OptionValue> options;
   std::vector<StageInput> average;  // further checkpoints
+  std::vector<StageInput> merge;    // adapters
 };
 
 // Thread: all functions may be called concurrently.

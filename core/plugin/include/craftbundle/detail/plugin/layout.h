@@ -78,7 +78,7 @@ struct RoleSource {
 // the first third of AudioCraft's in_proj_weight.
 struct TensorAlias {
   std::string name;
-  std::string tensor;          // of the model
+  std::string tensor;          // of the model; empty: names that begin so are of other components
   std::int64_t first_row = 0;  // of `rows`
   std::int64_t rows = 0;       // all of them for a tensor under another name
 };
