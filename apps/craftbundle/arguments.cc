@@ -19,7 +19,10 @@ OptionValue parse_option(const std::string& given) {
 }
 
 void LayoutArguments::declare(CLI::App& command) {
-  command.add_option("--layout", name, "Layout to write; 'craftbundle plugins list' shows them")
+  command
+      .add_option("--layout", name,
+                  "Layout to write, or several in one directory: A+B; 'craftbundle plugins list' "
+                  "shows them")
       ->type_name("LAYOUT");
   command.add_option("--layout-option", options, "Option of the layout; may be repeated")
       ->type_name("NAME=VALUE")

@@ -35,6 +35,10 @@ struct SourceArguments {
   std::string merge_files() const;
 };
 
+// Of --embed.
+inline constexpr const char* kEmbedHelp =
+    "Put what loaders would fetch into the bundle, from the local cache of the hub";
+
 struct LayoutArguments {
   std::string name = std::string(kDefaultLayout);
   std::vector<std::string> options;  // "name=value"

@@ -53,6 +53,7 @@ struct Arguments {
   LayoutArguments layout;
   TargetArguments target;
   bool allow_mismatch = false;
+  bool embed = false;
 };
 
 // --for ROLE:NAME=VALUE for options of one component; NAME `exporter` names its exporter.
@@ -130,6 +131,7 @@ int run(const Arguments& arguments, Session& session) {
                          .output = arguments.target.output,
                          .layout = arguments.layout.choice(),
                          .allow_mismatch = arguments.allow_mismatch,
+                         .embed = arguments.embed,
                          .publish = arguments.target.publish(session)};
   print_bundle(bundle(session.host(), job), arguments.target.json, session);
   return kExitDone;
@@ -159,6 +161,7 @@ void add_bundle(CLI::App& app, Command& command) {
   arguments->how.declare_xps(*sub);
   sub->add_flag("--allow-mismatch", arguments->allow_mismatch,
                 "Write the bundle even when its components do not fit; is recorded");
+  sub->add_flag("--embed", arguments->embed, kEmbedHelp);
   sub->footer(kFooter);
   sub->callback([arguments, &command] {
     command.json = arguments->target.json;

@@ -14,13 +14,15 @@ against their configuration, and written in the layout asked for.
 
 Examples:
   craftbundle convert my_model --layout safetensors -o my_model_safetensors
-  craftbundle convert my_model_safetensors --layout audiocraft -o my_model_again)";
+  craftbundle convert my_model_safetensors --layout audiocraft -o my_model_again
+  craftbundle convert my_model --embed -o my_model_offline)";
 
 struct Arguments {
   std::string source;
   LayoutArguments layout;
   TargetArguments target;
   bool allow_mismatch = false;
+  bool embed = false;
 };
 
 int run(const Arguments& arguments, Session& session) {
@@ -28,6 +30,7 @@ int run(const Arguments& arguments, Session& session) {
                           .output = arguments.target.output,
                           .layout = arguments.layout.choice(),
                           .allow_mismatch = arguments.allow_mismatch,
+                          .embed = arguments.embed,
                           .publish = arguments.target.publish(session)};
   print_bundle(convert(session.host(), job), arguments.target.json, session);
   return kExitDone;
@@ -43,6 +46,7 @@ void add_convert(CLI::App& app, Command& command) {
   arguments->layout.declare(*sub);
   sub->add_flag("--allow-mismatch", arguments->allow_mismatch,
                 "Convert a bundle whose components do not fit; is recorded");
+  sub->add_flag("--embed", arguments->embed, kEmbedHelp);
   sub->footer(kFooter);
   sub->callback([arguments, &command] {
     command.json = arguments->target.json;

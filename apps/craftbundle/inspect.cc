@@ -185,9 +185,14 @@ std::string to_text(const Path& directory, const Verification& found) {
   for (const std::string& problem : found.texts(Finding::Outcome::fails)) {
     text += "  " + problem + "\n";
   }
-  const std::string loading = loading_hint(found.described.components, directory);
   // How an exporter's model is loaded holds for the layout that is the usual one.
-  if (!loading.empty() && found.layout == kDefaultLayout) text += "next\n  " + loading + "\n";
+  std::string loading;
+  if (found.stated) {
+    loading = loading_hint(found.stated->components, directory);
+  } else if (joins_layout(found.layout, kDefaultLayout)) {
+    loading = loading_hint(found.described.components, directory);
+  }
+  if (!loading.empty()) text += "next\n  " + loading + "\n";
   return text;
 }
 

@@ -106,15 +106,34 @@ std::string next_command(const ManifestComponent& component, const std::string& 
   return "craftbundle bundle --component " + component.role + "=" + source + " -o my_model";
 }
 
+namespace {
+
+// The lines of code that load what was written, `first` before those of the files.
+std::string use_text(std::string first, const std::vector<WrittenFile>& files, const Path& place) {
+  std::vector<std::string> lines;
+  if (!first.empty()) lines.push_back(std::move(first));
+  for (const WrittenFile& file : files) {
+    if (file.use.empty()) continue;
+    std::string line = loading_code(file.use, place);
+    if (std::ranges::count(lines, line) == 0) lines.push_back(std::move(line));
+  }
+  return list("next", lines);
+}
+
+}  // namespace
+
 std::string export_text(const ExportReport& report, const std::string& layout) {
   const ManifestComponent& component = report.component;
   const std::string target = path_text(report.target);
   const WrittenFile& first = report.files.front();
   const std::string checked = list("checked", clauses({component}, &ManifestComponent::checks));
   std::vector<std::string> all = clauses({component}, &ManifestComponent::warnings);
+  for (const WrittenFile& file : report.files) {
+    all.insert(all.end(), file.warnings.begin(), file.warnings.end());
+  }
   if (report.check == ContentCheck::structure) all.push_back(unchecked_text());
   const std::string warnings = list("warnings", all);
-  if (!first.use.empty()) {
+  if (!first.use.empty() && report.files.size() == 1) {
     Table table({"file", "size", "layout", "exporter", "source"});
     table.add({target, human_bytes(first.written.bytes), layout, component.exporter,
                printable(component.source)});
@@ -128,9 +147,11 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
            next_command(component, report.target.string()) + "\n";
   }
   for (const WrittenFile& file : report.files) table.add(file_row(file.name, file, {component}));
+  const std::string use = use_text({}, report.files, report.target);
   return target + ": " + component.role + " in layout " + layout + ", " +
          human_bytes(bytes_of(report.files)) + "\n" + table.text() + checked + warnings +
-         "next\n  craftbundle verify " + shell_word(report.target.string()) + "\n";
+         (use.empty() ? "next\n  craftbundle verify " + shell_word(report.target.string()) + "\n"
+                      : use);
 }
 
 Json export_json(const ExportReport& report, const std::string& layout) {
@@ -169,21 +190,21 @@ std::string bundle_text(const BundleReport& report) {
     warnings.insert(warnings.begin(), "the components do not fit; --allow-mismatch is recorded");
   }
   if (report.manifest.check == ContentCheck::structure) warnings.push_back(unchecked_text());
+  warnings.insert(warnings.end(), report.warnings.begin(), report.warnings.end());
   text += list("warnings", warnings);
-  // How an exporter's model is loaded holds for the layout that is the usual one.
+  const std::string use =
+      use_text(loading_hint(components, report.directory), report.files, report.directory);
+  if (!use.empty()) return text + use;
   const bool usual = report.manifest.layout == kDefaultLayout;
-  const std::string loading = usual ? loading_hint(components, report.directory) : std::string();
-  return text + "next\n  " +
-         (loading.empty() ? (usual ? "craftbundle inspect " : "craftbundle verify ") +
-                                shell_word(report.directory.string())
-                          : loading) +
-         "\n";
+  return text + "next\n  " + (usual ? "craftbundle inspect " : "craftbundle verify ") +
+         shell_word(report.directory.string()) + "\n";
 }
 
 Json bundle_json(const BundleReport& report) {
   Json json;
   json["directory"] = report.directory.string();
   json["manifest"] = manifest_json(report.manifest);
+  json["warnings"] = report.warnings;
   return json;
 }
 

@@ -170,6 +170,12 @@ std::string findings_text(const Verification& found) {
   return table.text();
 }
 
+bool any_prepared(const Verification& found) {
+  return std::ranges::any_of(found.components, [](const VerifiedComponent& component) {
+    return component.prepared.has_value();
+  });
+}
+
 std::string loaders_text(const Verification& found) {
   Table table({"loader", "file", "loads", ""});
   for (const VerifiedComponent& component : found.components) {
@@ -178,10 +184,14 @@ std::string loaders_text(const Verification& found) {
       table.add({printable(answer.loader), component.file, loads, printable(answer.words, 400)});
     }
   }
-  const bool any = std::ranges::any_of(found.components, [](const VerifiedComponent& component) {
-    return component.prepared.has_value();
-  });
-  return any ? table.text() : std::string();
+  return any_prepared(found) ? table.text() : std::string();
+}
+
+// Whether the bundle loads without the network.
+std::string offline_text(const Verification& found) {
+  if (!any_prepared(found)) return {};
+  return found.fetched.empty() ? "offline: yes\n"
+                               : "offline: no, fetches " + join(found.fetched, ", ") + "\n";
 }
 
 // The tensors that differ most come first; equal ones are counted.
@@ -230,7 +240,7 @@ std::string to_text(const Path& path, const Verification& found, bool run,
                     const std::optional<CodecReport>& codec) {
   std::string text =
       path_text(path) + ": " + human_bytes(found.bytes) + "\n" + findings_text(found);
-  text += loaders_text(found) + differences_text(found.differences);
+  text += loaders_text(found) + offline_text(found) + differences_text(found.differences);
   if (codec) text += codec_text(*codec);
   if (run && !codec) text += "the codec was not run, as checks do not hold\n";
   return text + summary_line(found);
@@ -259,6 +269,8 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
                                  {"words", answer.words}});
     }
   }
+  json["offline"] = any_prepared(found) && found.fetched.empty();
+  json["fetches"] = found.fetched;
   if (!found.differences.empty()) json["differences"] = Json::array();
   for (const TensorDifference& difference : found.differences) {
     json["differences"].push_back({{"file", difference.file},

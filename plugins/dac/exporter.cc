@@ -105,7 +105,9 @@ void describe_pretrained(const std::string& name, Component& component) {
       "a reference: the descript-audio-codec package must be installed where the bundle is loaded, "
       "and fetches the weights then");
   component.loaders =
-      audiocraft::loader_answers("1.1", "with descript-audio-codec installed", {}, {name});
+      audiocraft::loader_answers("1.1", "with descript-audio-codec installed", {}, true);
+  // AudioCraft has no other way to a DAC than its name.
+  component.fetches = {{name}};
 }
 
 // Facts and checks of a DAC whose weights are at hand.

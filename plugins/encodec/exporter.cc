@@ -82,9 +82,8 @@ void describe_pretrained(const std::string& name, Component& component) {
                                  " is fetched from Hugging Face when the bundle is loaded");
   }
   const bool local = name == "debug_compression_model";
-  component.loaders = audiocraft::loader_answers(
-      "1.0", "with its language model", {},
-      local ? std::vector<std::string>() : std::vector<std::string>{name});
+  component.loaders = audiocraft::loader_answers("1.0", "with its language model", {}, !local);
+  if (!local) component.fetches = {{name, std::string(kCompressionRole)}};
 }
 
 // Which key of xp.cfg a figure comes from.
@@ -137,7 +136,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.summary = {{"family", "EnCodec"}};
   add_summary(spec.figures, component.summary);
   component.warnings = std::move(spec.warnings);
-  component.loaders = audiocraft::loader_answers("1.0", kLoadedBy, spec.unknown_keys, {});
+  component.loaders = audiocraft::loader_answers("1.0", kLoadedBy, spec.unknown_keys, false);
 }
 
 Component prepare_reference(const Checkpoint& checkpoint) {

@@ -78,7 +78,7 @@ void add_t5(const Context& context) {
   if (context.settings.flag_or("finetune", false)) {
     context.expected.add_unchecked({context.module + ".t5.", "the fine-tuned text encoder", true});
   }
-  context.result.downloads.push_back(printable(name, 60));
+  context.result.downloads.push_back({printable(name, 60), std::string(kTextEncoderRole)});
 }
 
 void add_lookup_table(const Context& context) {
@@ -94,7 +94,7 @@ void add_chroma(const Context& context) {
       "winlen", std::int64_t{1} << context.settings.integer("radix2_exp", kRadixRange),
       kCountRange);
   context.expected.add(context.module + ".chroma.spec.window", {window});
-  context.result.downloads.emplace_back("htdemucs");
+  context.result.downloads.push_back({"htdemucs"});
 }
 
 void add_clap(const Context& context) {
@@ -105,7 +105,7 @@ void add_clap(const Context& context) {
                                    context.settings.integer_or("n_q", 12, kCodebookRange),
                                    context.settings.integer_or("bins", 1024, kCountRange), width);
   }
-  context.result.downloads.emplace_back("roberta-base");
+  context.result.downloads.push_back({"roberta-base"});
   context.result.warnings.push_back("the CLAP weights of " + context.settings.path("checkpoint") +
                                     " must be at the same place where the bundle is loaded");
 }
@@ -119,14 +119,14 @@ void add_style(const Context& context) {
   add_projection(context, scale.dim);
   if (settings.choice("model_name", kFeatureModels) == "mert") {
     context.expected.add_linear(context.module + ".embed", scale.dim, kMertWidth, true);
-    context.result.downloads.emplace_back("m-a-p/MERT-v1-95M");
+    context.result.downloads.push_back({"m-a-p/MERT-v1-95M"});
   } else {
     const std::int64_t books = settings.integer_or("encodec_n_q", 4, kCodebookRange);
     for (std::int64_t i = 0; i < books; ++i) {
       context.expected.add(context.module + ".embed." + std::to_string(i) + ".weight",
                            {kAnySize, scale.dim});
     }
-    context.result.downloads.push_back(printable(settings.text_or("encodec_checkpoint", ""), 60));
+    context.result.downloads.push_back({printable(settings.text_or("encodec_checkpoint", ""), 60)});
   }
   Transformer transformer;
   transformer.dim = scale.dim;
@@ -163,7 +163,7 @@ void add_drums(const Context& context) {
   // AudioCraft assigns the codec to the conditioner, and so saves it a second time.
   context.expected.add_unchecked(
       {context.module + ".compression_model.", "the codec that encodes drums", true});
-  context.result.downloads.emplace_back("htdemucs");
+  context.result.downloads.push_back({"htdemucs"});
 }
 
 void add_melody(const Context& context) {
@@ -214,9 +214,9 @@ Conditioners add_conditioners(const Config& config, std::int64_t dim, ExpectedSt
     const Section settings(config, path + "." + kind);
     adder->second({settings, module, dim, expected, result});
   }
-  std::sort(result.downloads.begin(), result.downloads.end());
-  result.downloads.erase(std::unique(result.downloads.begin(), result.downloads.end()),
-                         result.downloads.end());
+  std::ranges::stable_sort(result.downloads, {}, &Fetched::name);
+  const auto twice = std::ranges::unique(result.downloads, {}, &Fetched::name);
+  result.downloads.erase(twice.begin(), twice.end());
   return result;
 }
 

@@ -8,12 +8,13 @@
 
 #include "craftbundle/audiocraft_rules/state.h"
 #include "craftbundle/detail/omegaconf/config.h"
+#include "craftbundle/detail/plugin/exporter.h"
 
 namespace craftbundle::language_model {
 
 struct Conditioners {
-  std::vector<std::string> kinds;      // "t5", "chroma_stem", ...: one for each, in their order
-  std::vector<std::string> downloads;  // what AudioCraft fetches when it builds them
+  std::vector<std::string> kinds;  // "t5", "chroma_stem", ...: one for each, in their order
+  std::vector<Fetched> downloads;  // what AudioCraft fetches when it builds them
   // Tensors that take the vectors of text encoders in: one for each "t5".
   std::vector<std::string> text_projections;
   std::vector<std::string> warnings;

@@ -66,9 +66,9 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.summary = std::move(spec.summary);
   component.warnings = std::move(spec.warnings);
   component.load_with = std::move(spec.load_with);
-  const std::string family = spec.family.substr(0, spec.family.find(' '));
-  component.loaders = audiocraft::loader_answers(spec.since, family + ".get_pretrained(DIR)",
-                                                 spec.unknown_keys, spec.downloads);
+  component.loaders = audiocraft::loader_answers(spec.since, spec.loaded_by, spec.unknown_keys,
+                                                 !spec.downloads.empty());
+  component.fetches = std::move(spec.downloads);
 }
 
 Component prepare_model(const ExportRequest& request) {

@@ -273,10 +273,6 @@ void add_conditioner_findings(const Conditioners& conditioners, Spec& spec) {
   }
   audiocraft::append(spec.warnings, conditioners.warnings);
   spec.downloads = conditioners.downloads;
-  if (!conditioners.downloads.empty()) {
-    spec.warnings.push_back("not part of the bundle, fetched when it is loaded unless cached: " +
-                            list_text(conditioners.downloads));
-  }
 }
 
 bool fuses_by_cross_attention(const Config& config) {
@@ -356,6 +352,39 @@ void read_flow_model(const Config& config, const Transformer& transformer, Spec&
       "JASCO needs chord_to_index_mapping.pkl of the AudioCraft repository where it is loaded");
 }
 
+// What set_generation_params() of a class asserts by default: that the model was trained on longer
+// segments than it goes forward by when it generates more.
+struct Stride {
+  std::string_view model;
+  int seconds;
+  int max_duration;  // of the published models
+};
+constexpr std::array<Stride, 2> kStrides = {{{"MusicGen", 18, 30}, {"AudioGen", 2, 10}}};
+
+// The line that loads the bundle. get_pretrained() stops at models of short segments; the
+// constructor takes another duration, and what get_pretrained() does beside it has to be said.
+void add_loading(const Config& config, Spec& spec) {
+  const std::string model = spec.family.substr(0, spec.family.find(' '));
+  spec.load_with = model + ".get_pretrained('{bundle}')";
+  spec.loaded_by = model + ".get_pretrained(DIR)";
+  const auto stride = std::ranges::find(kStrides, model, &Stride::model);
+  const std::optional<double> segment = config.get_real("dataset.segment_duration");
+  if (stride == kStrides.end() || !segment || *segment > stride->seconds) return;
+  const std::string duration = "max_duration=" + std::to_string(stride->max_duration);
+  spec.load_with = "from audiocraft.models import " + model +
+                   ", loaders; d = '{bundle}'; lm = loaders.load_lm_model(d); ";
+  if (model == "MusicGen" && config.contains("conditioners.self_wav")) {
+    spec.load_with +=
+        "wav = lm.condition_provider.conditioners['self_wav']; wav.match_len_on_eval = True; "
+        "wav._use_masking = False; ";
+  }
+  spec.load_with +=
+      "model = " + model + "(d, loaders.load_compression_model(d), lm, " + duration + ")";
+  spec.loaded_by = model + "(DIR, codec, lm, " + duration +
+                   "), as get_pretrained wants more than " + std::to_string(stride->seconds) +
+                   " s for dataset.segment_duration";
+}
+
 }  // namespace
 
 bool is_known_model(const std::string& lm_model) {
@@ -384,8 +413,7 @@ Spec read_spec(const Config& config, const audiocraft::ModelName& name) {
     spec.text_projection = conditioners.text_projections.front();
   }
   spec.since = first_release(kind, conditioners, interleaving.stereo);
-  const std::string loader = spec.family.substr(0, spec.family.find(' '));
-  spec.load_with = loader + ".get_pretrained('{bundle}')";
+  add_loading(config, spec);
   warn_of_unknown_keys(config, kind, spec);
   return spec;
 }

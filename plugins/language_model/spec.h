@@ -21,9 +21,10 @@ struct Spec {
   std::string text_projection;
   std::vector<SummaryItem> summary;
   std::vector<std::string> unknown_keys;  // AudioCraft stops at them
-  std::vector<std::string> downloads;     // fetched when it is loaded
+  std::vector<Fetched> downloads;         // Component::fetches
   std::string since;                      // first release of AudioCraft that loads it
   std::vector<std::string> warnings;
+  std::string loaded_by;  // the same in a few words
   std::string load_with;  // Component::load_with
 };
 

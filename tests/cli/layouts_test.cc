@@ -162,5 +162,68 @@ TEST_F(Layouts, EachComponentHasOptionsOfItsOwn) {
          "there is no component 'codec'");
 }
 
+TEST_F(Layouts, SeveralLieInOneDirectory) {
+  const std::vector<std::string> sources = {"--lm", data("musicgen_train.th"), "--compression",
+                                            data("encodec_train.th")};
+  const auto bundle = [&](const std::string& layout, const std::string& directory) {
+    std::vector<std::string> arguments = {"bundle"};
+    arguments.insert(arguments.end(), sources.begin(), sources.end());
+    arguments.insert(arguments.end(), {"--layout", layout, "-o", directory});
+    return output_of(arguments);
+  };
+  bundle("audiocraft", "a");
+  EXPECT_THAT(bundle("audiocraft+safetensors", "m"), HasSubstr("next\n  from audiocraft.models"));
+  EXPECT_THAT(names("m"), ElementsAre("bundle.json", "compression.json", "compression.safetensors",
+                                      "compression.yaml", "compression_state_dict.bin", "lm.json",
+                                      "lm.safetensors", "lm.yaml", "state_dict.bin"));
+  expect_same("a/state_dict.bin", "m/state_dict.bin");
+  const json manifest = json::parse(read_file(directory_ / "m/bundle.json"));
+  EXPECT_EQ(manifest.at("layout"), "audiocraft+safetensors");
+  EXPECT_EQ(manifest.at("layout_revision"), 2);
+  EXPECT_EQ(manifest.at("files").size(), 8u);
+  EXPECT_THAT(output_of({"verify", "m"}),
+              AllOf(HasSubstr("state_dict.bin"), HasSubstr("lm.safetensors"),
+                    HasSubstr("MusicGen(DIR, codec, lm, max_duration=30)")));
+  EXPECT_THAT(output_of({"inspect", "m"}), HasSubstr("next\n  from audiocraft.models"));
+  // Read from the first.
+  output_of({"convert", "m", "--layout", "audiocraft", "-o", "b"});
+  expect_same("a/state_dict.bin", "b/state_dict.bin");
+  bundle("safetensors+audiocraft", "n");
+  EXPECT_THAT(output_of({"inspect", "n"}), HasSubstr("lm.safetensors"));
+  output_of({"convert", "n", "--layout", "audiocraft", "-o", "c"});
+  expect_same("a/compression_state_dict.bin", "c/compression_state_dict.bin");
+
+  testing::write_file(directory_ / "m/lm.json", "{}\n");
+  const ProgramResult result = run({"verify", "m"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.output, HasSubstr("lm.json  "));
+  output_of({"bundle", sources[0], sources[1], sources[2], sources[3], "--layout", "safetensors",
+             "-o", "m", "--force"});
+  EXPECT_EQ(names("m").size(), 7u);
+}
+
+TEST_F(Layouts, RunsWriteSeveralToo) {
+  testing::write_file(
+      directory_ / "run.yaml",
+      "version: 1\nstages:\n  both:\n    bundle:\n      lm: " + data("musicgen_train.th") +
+          "\n      compression: " + data("encodec_train.th") +
+          "\n    to: m\n    layout: audiocraft+safetensors\n");
+  output_of({"run", "run.yaml"});
+  EXPECT_EQ(names("m").size(), 9u);
+  EXPECT_THAT(output_of({"run", "run.yaml"}), HasSubstr("up to date"));
+  testing::write_file(directory_ / "bad.yaml",
+                      "version: 1\nstages:\n  both:\n    bundle: {lm: x.th}\n    to: m\n"
+                      "    layout: audiocraft+safetensor\n");
+  refuse({"run", "bad.yaml"}, 2, "'layout' is 'audiocraft+safetensor', expected one of");
+}
+
+TEST_F(Layouts, WhatCannotBeEmbeddedIsRefused) {
+  refuse({"bundle", "--lm", data("musicgen_train.th"), "--compression", "dac_44khz", "--embed",
+          "--allow-mismatch", "-o", "x"},
+         4,
+         "compression 'dac_44khz' cannot be put into the bundle: its loader takes the name only");
+  EXPECT_THAT(directory_.names(), ElementsAre());
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -1158,11 +1158,13 @@ TEST_F(VerifyOwn, JsonHoldsEverything) {
   const ProgramResult result = run({"verify", "m", "--against", "m", "--json"});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   const json report = json::parse(result.output);
-  EXPECT_THAT(keys_of(report),
-              ElementsAre("bytes", "differences", "findings", "loaders", "path", "sound"));
+  EXPECT_THAT(keys_of(report), ElementsAre("bytes", "differences", "fetches", "findings", "loaders",
+                                           "offline", "path", "sound"));
   EXPECT_EQ(report.at("path"), "m");
   EXPECT_EQ(report.at("bytes"), fs::file_size(model() / kLm) + fs::file_size(model() / kCodec));
   EXPECT_EQ(report.at("sound"), true);
+  EXPECT_EQ(report.at("offline"), false);
+  EXPECT_EQ(report.at("fetches"), json({"t5-base"}));
   for (const json& finding : report.at("findings")) {
     EXPECT_THAT(keys_of(finding), ElementsAre("code", "file", "hint", "outcome", "text"));
     EXPECT_NE(finding.at("outcome"), "fails");

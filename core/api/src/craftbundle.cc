@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "craftbundle/detail/bundle/embed.h"
 #include "craftbundle/detail/bundle/read.h"
 #include "craftbundle/detail/bundle/transform.h"
 
@@ -14,12 +15,14 @@ std::optional<std::string> if_any(const std::string& text) {
 
 // Of what bundle() and convert() are told alike.
 template <typename Job>
-BundleReport write(const std::vector<PreparedComponent>& components, const Host& host,
-                   const Job& job) {
+BundleReport write(std::vector<PreparedComponent> components, const SourceOptions& lookup,
+                   const Host& host, const Job& job) {
+  const LayoutChoice layout = job.embed ? embedding(job.layout, host) : job.layout;
+  if (job.embed || embeds(layout)) components = embed(std::move(components), lookup, host);
   BundleOptions options;
   static_cast<PublishOptions&>(options) = job.publish;
   options.allow_mismatch = job.allow_mismatch;
-  return write_bundle(components, job.layout, host, job.output, options);
+  return write_bundle(components, layout, host, job.output, options);
 }
 
 }  // namespace
@@ -55,12 +58,14 @@ BundleReport bundle(const Host& host, const BundleJob& job) {
   host.layout(job.layout.name);
   std::vector<PreparedComponent> components;
   for (const ComponentChoice& choice : job.components) components.push_back(open(host, choice));
-  return write(components, host, job);
+  const SourceOptions lookup =
+      job.components.empty() ? SourceOptions() : job.components.front().lookup;
+  return write(std::move(components), lookup, host, job);
 }
 
 BundleReport convert(const Host& host, const ConvertJob& job) {
   host.layout(job.layout.name);
-  return write(open_bundle(host, job.bundle), host, job);
+  return write(open_bundle(host, job.bundle), {}, host, job);
 }
 
 Verification verify(const Host& host, const VerifyJob& job) {

@@ -6,6 +6,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/adapter.h"
+#include "craftbundle/detail/bundle/embed.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/io/output_directory.h"
 #include "craftbundle/detail/io/sha256.h"
@@ -142,8 +143,8 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
   std::vector<WrittenFile> written;
   for (std::size_t i = 0; i < planned.size(); ++i) {
     const BundleFile& file = planned[i];
-    written.push_back(
-        {file.name, file.roles, write(file, *files[i], file.name, options), file.use});
+    written.push_back({file.name, file.roles, write(file, *files[i], file.name, options), file.use,
+                       file.warnings});
     manifest.files.push_back({file.name, files[i]->size(), files[i]->sha256(), file.roles});
   }
   manifest_file.write(to_json(manifest));
@@ -227,6 +228,11 @@ std::string source_name(const Source& source) {
 }  // namespace
 
 ManifestComponent describe_component(const PreparedComponent& prepared) {
+  return describe_component(prepared, fetched_for(prepared.component));
+}
+
+ManifestComponent describe_component(const PreparedComponent& prepared,
+                                     const std::vector<std::string>& fetched) {
   const Component& component = prepared.component;
   const Source& source = prepared.source;
   ManifestComponent entry;
@@ -245,6 +251,9 @@ ManifestComponent describe_component(const PreparedComponent& prepared) {
   entry.requires_ = component.requires_;
   entry.checks = component.checks;
   entry.warnings = component.warnings;
+  if (auto warning = fetch_warning(component, fetched)) {
+    entry.warnings.push_back(*std::move(warning));
+  }
   entry.load_with = component.load_with;
   return entry;
 }
@@ -285,16 +294,69 @@ ExportReport write_component(const PreparedComponent& component, const LayoutCho
   }
   const WriteSummary written = publish_file(planned.front(), component, target, options);
   return {target,
-          {{target.filename().string(), planned.front().roles, written, planned.front().use}},
+          {{target.filename().string(), planned.front().roles, written, planned.front().use,
+            planned.front().warnings}},
           describe_component(component),
           options.check};
 }
+
+namespace {
+
+// `components` less those for which the layout has planned nothing, as it may
+// (LayoutInfo::leaves_out).
+std::vector<PreparedComponent> without_left_out(const std::vector<PreparedComponent>& components,
+                                                const std::vector<BundleFile>& planned,
+                                                const LayoutChoice& layout, BundleReport& report) {
+  std::vector<PreparedComponent> kept;
+  for (const PreparedComponent& prepared : components) {
+    const std::string& role = prepared.component.role;
+    const bool is_planned = std::ranges::any_of(
+        planned, [&](const BundleFile& file) { return std::ranges::count(file.roles, role) != 0; });
+    if (is_planned) {
+      kept.push_back(prepared);
+    } else {
+      report.warnings.push_back(
+          role + " is left out: loaders of the layout " + quoted(layout.name) +
+          " find it by its name, or in the bundle when it is made with --embed");
+    }
+  }
+  return kept;
+}
+
+BundleContents contents_of(const std::vector<BundleFile>& planned,
+                           const std::vector<PreparedComponent>& components,
+                           const LayoutChoice& layout) {
+  BundleContents contents{layout.name};
+  for (const PreparedComponent& prepared : components) {
+    if (prepared.component.model() != nullptr) contents.models.push_back(prepared.component.role);
+  }
+  contents.has_folder = [&](const std::string& name) {
+    return std::ranges::any_of(
+        planned, [&](const BundleFile& file) { return file.name.starts_with(name + "/"); });
+  };
+  return contents;
+}
+
+// An exporter knows how its model is loaded in the usual layout; a file may say better.
+void state_loading(const std::vector<BundleFile>& planned, const LayoutChoice& layout,
+                   ManifestComponent& component) {
+  const auto first = std::ranges::find_if(planned, [&](const BundleFile& file) {
+    return std::ranges::count(file.roles, component.role) != 0;
+  });
+  if (first != planned.end() && !first->use.empty()) {
+    component.load_with = first->use;
+  } else if (!joins_layout(layout.name, kDefaultLayout)) {
+    component.load_with.clear();
+  }
+}
+
+}  // namespace
 
 BundleReport write_bundle(const std::vector<PreparedComponent>& components,
                           const LayoutChoice& layout, const Host& host, const Path& target,
                           const BundleOptions& options) {
   check_roles(components);
-  BundleReport report{target, describe_bundle(components), {}};
+  BundleReport report{target, describe_bundle(components), {}, {}};
   if (const auto error = find_misfit(report.manifest)) {
     if (!options.allow_mismatch) throw *error;
     report.manifest.mismatch_allowed = true;
@@ -302,7 +364,18 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components,
   report.manifest.check = options.check;
   state_layout(layout, host, report.manifest);
   const std::vector<BundleFile> planned = host.lay_out(layout, components);
-  report.files = publish_directory(planned, components, report.manifest, host, target, options);
+  const std::vector<PreparedComponent> kept = without_left_out(components, planned, layout, report);
+  report.manifest.components.clear();
+  const BundleContents contents = contents_of(planned, kept, layout);
+  for (const PreparedComponent& prepared : kept) {
+    report.manifest.components.push_back(
+        describe_component(prepared, fetched_for(prepared.component, contents)));
+    state_loading(planned, layout, report.manifest.components.back());
+  }
+  report.files = publish_directory(planned, kept, report.manifest, host, target, options);
+  for (const WrittenFile& file : report.files) {
+    report.warnings.insert(report.warnings.end(), file.warnings.begin(), file.warnings.end());
+  }
   return report;
 }
 

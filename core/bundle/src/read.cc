@@ -40,6 +40,28 @@ Error no_bundle(const Path& directory, const Host& host) {
 
 }  // namespace
 
+namespace {
+
+// Components that a bundle of the layout need not have, if they are there all the same. They have
+// no file by which they could be known, so the layout has to look.
+void add_left_out(BundleListing& bundle, const Host& host) {
+  std::vector<std::string> roles;
+  for (const std::string& role : bundle.layout.leaves_out) {
+    if (!bundle.has(role)) roles.push_back(role);
+  }
+  if (roles.empty()) return;
+  try {
+    for (const RoleSource& found : host.sources_in(bundle.layout.name, bundle.directory, roles)) {
+      bundle.entries.push_back({found.role, found.files.front(), false});
+    }
+  } catch (const Error& error) {
+    // What is wrong with the files that it looks into is found where they are checked.
+    if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
+  }
+}
+
+}  // namespace
+
 bool BundleListing::has(const std::string& role) const {
   return std::ranges::count(entries, role, &Entry::role) != 0;
 }
@@ -77,6 +99,7 @@ BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifes
     }
   }
   if (bundle.entries.empty() && !bundle.manifest) throw no_bundle(directory, host);
+  add_left_out(bundle, host);
   return bundle;
 }
 

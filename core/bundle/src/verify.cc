@@ -7,6 +7,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/embed.h"
 #include "craftbundle/detail/bundle/read.h"
 #include "craftbundle/detail/checkpoint/container.h"
 #include "craftbundle/detail/checkpoint/loading.h"
@@ -243,7 +244,7 @@ void check_exporter(Run& run) {
       run.add(Outcome::warns, item.where, {}, misplaced->message(), misplaced->hint());
     }
     obstacle = "it is no exported file";
-  } else if (run.subject.result.layout != kDefaultLayout) {
+  } else if (!joins_layout(run.subject.result.layout, kDefaultLayout)) {
     obstacle = "it reads the layout " + quoted(kDefaultLayout) +
                ", which 'craftbundle convert' makes of this one";
   }
@@ -253,6 +254,38 @@ void check_exporter(Run& run) {
   for (const std::string& check : prepared.component.checks) run.holds(check);
   for (const std::string& warning : prepared.component.warnings) run.warns(warning);
   item.component.prepared = std::move(prepared);
+}
+
+// What is in the bundle beside a component of this role.
+BundleContents contents_beside(const std::string& role, const Subject& subject) {
+  BundleContents contents{subject.result.layout};
+  if (!subject.listing) return contents;
+  for (const BundleListing::Entry& entry : subject.listing->entries) {
+    if (entry.role != role) contents.models.push_back(entry.role);
+  }
+  contents.has_folder = [&subject](const std::string& name) {
+    boost::system::error_code ignored;
+    return fs::is_directory(subject.path / name, ignored);
+  };
+  return contents;
+}
+
+void check_fetches(Run& run) {
+  Component& component = run.item.component.prepared->component;
+  const std::vector<std::string> fetched =
+      fetched_for(component, contents_beside(component.role, run.subject));
+  for (const std::string& name : fetched) {
+    std::vector<std::string>& all = run.subject.result.fetched;
+    if (std::ranges::count(all, name) == 0) all.push_back(name);
+  }
+  if (const auto warning = fetch_warning(component, fetched)) run.warns(*warning);
+  if (component.fetches.empty()) return;
+  for (LoaderAnswer& answer : component.loaders) {
+    if (!answer.loads || !answer.needs_network) continue;
+    answer.needs_network = !fetched.empty();
+    if (fetched.empty()) continue;
+    answer.words += (answer.words.empty() ? "fetches " : "; fetches ") + list_text(fetched);
+  }
 }
 
 // Whether PyTorch's safe loader takes the file, and what the exporter says of others.
@@ -366,6 +399,8 @@ constexpr Check kChecks[] = {
     {"exporter",
      "An exporter takes the component: keys, configuration, every tensor and its shape.",
      kMakeAgain, Needs::source, Depth::structure, &check_exporter},
+    {"offline", "What loaders fetch by a name is in the bundle.", "make the bundle with --embed",
+     Needs::component, Depth::structure, &check_fetches},
     {"loaders", "Loaders take the component as it lies there.", kMakeAgain, Needs::component,
      Depth::structure, &check_loaders},
     {"values", "Every element of its tensors is a finite number.",
@@ -482,6 +517,11 @@ Verification finish(Subject& subject) {
     if (component.prepared) prepared.push_back(*component.prepared);
   }
   result.described = describe_bundle(prepared);
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    const Component& component = prepared[i].component;
+    result.described.components[i] = describe_component(
+        prepared[i], fetched_for(component, contents_beside(component.role, subject)));
+  }
   if (result.stated) {
     result.described.layout = result.stated->layout;
     result.described.layout_revision = result.stated->layout_revision;

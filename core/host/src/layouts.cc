@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
+#include <iterator>
 #include <set>
+#include <span>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -12,6 +14,8 @@
 
 namespace craftbundle {
 namespace {
+
+using FoundLayouts = std::vector<FoundOffer<LayoutInfo>>;
 
 std::string lower_case(std::string text) {
   for (char& c : text) {
@@ -25,25 +29,68 @@ bool takes_family(const LayoutInfo& layout, const std::string& family) {
       layout.families, [&](const std::string& taken) { return taken == "*" || taken == family; });
 }
 
-// Everything that `layout` has no place for.
-void check_places(const LayoutInfo& layout, const std::vector<PreparedComponent>& components) {
+std::vector<LayoutInfo> infos_of(const FoundLayouts& layouts) {
+  std::vector<LayoutInfo> infos;
+  for (const auto& layout : layouts) infos.push_back(*layout.info);
+  return infos;
+}
+
+bool leaves_out(const LayoutInfo& layout, const std::string& role) {
+  return std::ranges::count(layout.leaves_out, role) != 0;
+}
+
+// The components that a layout plans files for, or says itself that it leaves out.
+std::vector<Component> components_for(const LayoutInfo& layout,
+                                      const std::vector<PreparedComponent>& components) {
+  std::vector<Component> taken;
+  bool any_place = false;
+  for (const PreparedComponent& prepared : components) {
+    const bool has_place = layout.file_for(prepared.component.role).has_value();
+    any_place = any_place || has_place;
+    if (has_place || leaves_out(layout, prepared.component.role)) {
+      taken.push_back(prepared.component);
+    }
+  }
+  if (!any_place) taken.clear();
+  return taken;
+}
+
+// Everything that the layouts, together called `name`, have no place for.
+void check_places(const std::string& name, const FoundLayouts& layouts,
+                  const std::vector<PreparedComponent>& components) {
   std::vector<std::string> problems;
   std::string code;
+  const auto called = [&](const LayoutInfo& layout) {
+    return layouts.size() == 1 ? std::string("it") : quoted(layout.name);
+  };
   for (const PreparedComponent& prepared : components) {
     const Component& component = prepared.component;
     const Model* model = component.model();
-    if (!layout.file_for(component.role)) {
-      code = "layout.role";
-      problems.push_back("it has no place for a component " + quoted(component.role));
-    } else if (model != nullptr && !takes_family(layout, model->family)) {
+    bool has_place = false;
+    for (const auto& layout : layouts) {
+      const LayoutInfo& info = *layout.info;
+      if (leaves_out(info, component.role)) has_place = true;
+      if (!info.file_for(component.role)) continue;
+      has_place = true;
+      if (model == nullptr || takes_family(info, model->family)) continue;
       code = "layout.family";
-      problems.push_back(component.role + " is a model of " + quoted(model->family) +
-                         ", it takes " + list_text(layout.families));
+      problems.push_back(component.role + " is a model of " + quoted(model->family) + ", " +
+                         called(info) + " takes " + list_text(info.families));
     }
+    if (has_place) continue;
+    code = "layout.role";
+    problems.push_back("it has no place for a component " + quoted(component.role));
+  }
+  for (const auto& layout : layouts) {
+    if (!problems.empty() || !components_for(*layout.info, components).empty()) continue;
+    code = "layout.role";
+    std::vector<std::string> roles;
+    for (const PreparedComponent& prepared : components) roles.push_back(prepared.component.role);
+    problems.push_back(called(*layout.info) + " has no place for a bundle of " + list_text(roles) +
+                       " alone");
   }
   if (problems.empty()) return;
-  throw Error(ErrorKind::mismatch, code,
-              "layout " + quoted(layout.name) + ": " + join(problems, "; "),
+  throw Error(ErrorKind::mismatch, code, "layout " + quoted(name) + ": " + join(problems, "; "),
               "choose another layout; 'craftbundle plugins list' shows them");
 }
 
@@ -77,6 +124,70 @@ void add_files_read(const std::vector<ReadFile>& read, const Path& directory,
       if (std::ranges::count(source.files, name) == 0) source.files.push_back(name);
     }
   }
+}
+
+// Those of `given` that the layout declares.
+std::vector<OptionValue> options_for(const LayoutInfo& layout,
+                                     const std::vector<OptionValue>& given) {
+  std::vector<OptionValue> own;
+  std::ranges::copy_if(given, std::back_inserter(own), [&](const OptionValue& option) {
+    return std::ranges::count(layout.options, option.name, &OptionSpec::name) != 0;
+  });
+  return own;
+}
+
+std::string sha256_of(const FileContent& content, const Cancellation& cancellation) {
+  OutputFile file(boost::filesystem::temp_directory_path(), Durability::no_sync);
+  file.hash_contents();
+  content.write(file, {{}, &Sink::none(), &cancellation});
+  return file.sha256();
+}
+
+bool are_same(const FileContent& one, const FileContent& other, const Cancellation& cancellation) {
+  const auto size = one.size();
+  const auto other_size = other.size();
+  if (size && other_size && *size != *other_size) return false;
+  return sha256_of(one, cancellation) == sha256_of(other, cancellation);
+}
+
+// The files of one layout.
+struct PlannedLayout {
+  std::string name;
+  std::vector<BundleFile> files;
+};
+
+// All of them in one directory.
+std::vector<BundleFile> merge(std::vector<PlannedLayout> layouts,
+                              const Cancellation& cancellation) {
+  std::vector<BundleFile> merged = std::move(layouts.front().files);
+  std::vector<std::string> from(merged.size(), layouts.front().name);  // for each its layout
+  std::vector<std::string> problems;
+  for (PlannedLayout& layout : std::span(layouts).subspan(1)) {
+    for (BundleFile& file : layout.files) {
+      const auto there =
+          std::ranges::find(merged, lower_case(file.name),
+                            [](const BundleFile& one) { return lower_case(one.name); });
+      if (there == merged.end()) {
+        merged.push_back(std::move(file));
+        from.push_back(layout.name);
+      } else if (there->name == file.name &&
+                 are_same(*there->content, *file.content, cancellation)) {
+        for (std::string& role : file.roles) {
+          if (std::ranges::count(there->roles, role) == 0) there->roles.push_back(std::move(role));
+        }
+        there->warnings.insert(there->warnings.end(), file.warnings.begin(), file.warnings.end());
+        if (there->use.empty()) there->use = std::move(file.use);
+      } else {
+        problems.push_back(quoted(from[static_cast<std::size_t>(there - merged.begin())]) +
+                           " and " + quoted(layout.name) + " each have another file " +
+                           quoted(file.name));
+      }
+    }
+  }
+  if (problems.empty()) return merged;
+  throw Error(ErrorKind::mismatch, "layout.files",
+              "the layouts cannot lie in one directory: " + join(problems, "; "),
+              "write them one by one, each into a directory of its own");
 }
 
 // What a layout plans is called as its layout is: it may be of a class of the plugin's.
@@ -152,17 +263,27 @@ FoundOffer<LayoutInfo> Host::find_layout(const std::string& name) const {
               did_you_mean(name, names));
 }
 
-const LayoutInfo& Host::layout(const std::string& name) const { return *find_layout(name).info; }
+FoundLayouts Host::find_layouts(const std::string& name) const {
+  FoundLayouts found;
+  for (const std::string& part : layouts_in(name)) {
+    const FoundOffer<LayoutInfo> offer = find_layout(part);
+    for (const auto& other : found) {
+      if (other.info != offer.info) continue;
+      throw Error(ErrorKind::usage, "layout.twice",
+                  "layout " + quoted(name) + " names " + quoted(part) + " twice", "name it once");
+    }
+    found.push_back(offer);
+  }
+  return found;
+}
 
-std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
-                                      const std::vector<PreparedComponent>& prepared) const {
-  const FoundOffer<LayoutInfo> offer = find_layout(choice.name);
-  const LayoutInfo& info = *offer.info;
-  const std::vector<OptionValue> options =
-      check_options("layout " + quoted(info.name), info.options, choice.options);
-  check_places(info, prepared);
-  std::vector<Component> components;
-  for (const PreparedComponent& one : prepared) components.push_back(one.component);
+LayoutInfo Host::layout(const std::string& name) const {
+  return join_layouts(name, infos_of(find_layouts(name)));
+}
+
+std::vector<BundleFile> Host::plan(const FoundOffer<LayoutInfo>& offer,
+                                   const std::vector<Component>& components,
+                                   const std::vector<OptionValue>& options) const {
   PlanContext context(*this);
   const Guarded<Layout>& object = this->object<Layout>(offer);
   std::vector<BundleFile> files = call(object, culprit(offer), [&](const Layout& layout) {
@@ -176,6 +297,21 @@ std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
         std::make_shared<GuardedContent>(object.adopt(std::move(file.content)), culprit(offer));
   }
   return files;
+}
+
+std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
+                                      const std::vector<PreparedComponent>& prepared) const {
+  const FoundLayouts layouts = find_layouts(choice.name);
+  const std::string what = "layout " + quoted(choice.name);
+  check_options(what, join_layouts(choice.name, infos_of(layouts)).options, choice.options);
+  check_places(choice.name, layouts, prepared);
+  std::vector<PlannedLayout> planned;
+  for (const auto& offer : layouts) {
+    const LayoutInfo& info = *offer.info;
+    const auto options = check_options(what, info.options, options_for(info, choice.options));
+    planned.push_back({info.name, plan(offer, components_for(info, prepared), options)});
+  }
+  return merge(std::move(planned), *options_.cancellation);
 }
 
 std::optional<std::string> Host::recognize(const std::vector<std::string>& files) const {
@@ -202,12 +338,31 @@ std::optional<std::string> Host::layout_of(const Path& directory) const {
 
 std::vector<RoleSource> Host::sources_in(const std::string& name, const Path& place,
                                          const std::vector<std::string>& roles) const {
-  const FoundOffer<LayoutInfo> offer = find_layout(name);
-  PlanContext context(*this);
-  std::vector<RoleSource> found =
-      call(object<Layout>(offer), culprit(offer),
-           [&](const Layout& layout) { return layout.sources(place, roles, context); });
-  add_files_read(context.reader().read(), place, found);
+  std::vector<RoleSource> found;
+  std::optional<Error> unreadable;
+  bool any_read = false;
+  std::vector<std::string> missing = roles;
+  for (const auto& offer : find_layouts(name)) {
+    // The first that has a component is the one it is read from.
+    if (!roles.empty() && missing.empty()) break;
+    PlanContext context(*this);
+    try {
+      std::vector<RoleSource> sources =
+          call(object<Layout>(offer), culprit(offer),
+               [&](const Layout& layout) { return layout.sources(place, missing, context); });
+      any_read = true;
+      add_files_read(context.reader().read(), place, sources);
+      for (RoleSource& source : sources) {
+        if (std::ranges::count(found, source.role, &RoleSource::role) != 0) continue;
+        std::erase(missing, source.role);
+        found.push_back(std::move(source));
+      }
+    } catch (const Error& error) {
+      if (error.code() != "layout.unreadable") throw;
+      unreadable = error;
+    }
+  }
+  if (!any_read && unreadable) throw *unreadable;
   return found;
 }
 

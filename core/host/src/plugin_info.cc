@@ -180,6 +180,9 @@ Problem own_problem(const LayoutInfo& info) {
       return "names the file " + quoted(part.file) + " for the role " + quoted(part.role);
     }
   }
+  for (const std::string& role : info.leaves_out) {
+    if (!is_name(role)) return "leaves out the role " + quoted(role);
+  }
   for (const std::string& family : info.families) {
     if (family != "*" && !is_name(family)) return "takes the family " + quoted(family);
   }

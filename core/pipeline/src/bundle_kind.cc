@@ -1,10 +1,12 @@
 // bundle: components as a directory.
+#include <algorithm>
 #include <boost/filesystem/operations.hpp>
 
 #include "components.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/embed.h"
 #include "kinds.h"
 
 namespace craftbundle {
@@ -13,11 +15,12 @@ namespace {
 class BundleStage final : public Stage {
  public:
   // `info` is that of `layout`.
-  BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch,
+  BundleStage(std::vector<ComponentSource> sources, Path to, bool allow_mismatch, bool embed,
               LayoutChoice layout, LayoutInfo info, ContentCheck check)
       : sources_(std::move(sources)),
         to_(std::move(to)),
         allow_mismatch_(allow_mismatch),
+        embed_(embed),
         layout_(std::move(layout)),
         info_(std::move(info)),
         check_(check) {}
@@ -48,6 +51,7 @@ class BundleStage final : public Stage {
     std::vector<KeyPart> key;
     for (const ComponentSource& source : sources_) add_key(source, key);
     if (allow_mismatch_) key.push_back({"allow_mismatch", "true"});
+    if (embed_) key.push_back({"embed", "true"});
     add_key(layout_, key);
     add_key(check_, key);
     return key;
@@ -63,15 +67,18 @@ class BundleStage final : public Stage {
     if (const auto misfit = find_misfit(describe_bundle(components)); misfit && !allow_mismatch_) {
       throw at_home(*misfit);
     }
-    forecast.bytes = size_of(host.lay_out(layout_, components));
+    forecast.bytes = size_of(host.lay_out(layout_for(host), components));
     return forecast;
   }
 
   StageResult run(StageRun& run) const override {
     const std::vector<PreparedComponent> components = prepare_all(run.host);
     std::vector<StageRead> read;
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-      for (StageRead& file : read_for(sources_[i], components[i])) read.push_back(std::move(file));
+    for (std::size_t i = 0; i < components.size(); ++i) {
+      ComponentSource embedded;
+      embedded.label = components[i].component.role;
+      const ComponentSource& source = i < sources_.size() ? sources_[i] : embedded;
+      for (StageRead& file : read_for(source, components[i])) read.push_back(std::move(file));
     }
     run.read(std::move(read));
     BundleOptions options;
@@ -86,7 +93,7 @@ class BundleStage final : public Stage {
     }
     const auto write = [&] {
       try {
-        return write_bundle(components, layout_, run.host, to_, options);
+        return write_bundle(components, layout_for(run.host), run.host, to_, options);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::mismatch) throw;
         throw at_home(error);
@@ -100,13 +107,16 @@ class BundleStage final : public Stage {
       for (const std::string& check : component.component.checks) {
         result.checks.push_back(role + check);
       }
-      for (const std::string& warning : component.component.warnings) {
-        result.warnings.push_back(role + warning);
-      }
       result.tools.push_back(tool_of(component));
     }
+    for (const ManifestComponent& component : report.manifest.components) {
+      for (const std::string& warning : component.warnings) {
+        result.warnings.push_back(component.role + ": " + warning);
+      }
+    }
+    result.warnings.insert(result.warnings.end(), report.warnings.begin(), report.warnings.end());
     if (check_ == ContentCheck::structure) result.warnings.push_back(unchecked_text());
-    result.tools.push_back(tool_of(layout_, run.host));
+    for (KeyPart& tool : tools_of(layout_, run.host)) result.tools.push_back(std::move(tool));
     for (const FitCheck& check : report.manifest.fit) {
       if (check.outcome == FitCheck::Outcome::agrees) {
         result.checks.push_back("fits: " + to_string(check));
@@ -126,12 +136,19 @@ class BundleStage final : public Stage {
   std::vector<PreparedComponent> prepare_all(const Host& host) const {
     std::vector<PreparedComponent> components;
     for (const ComponentSource& source : sources_) components.push_back(prepare(source, host));
-    return components;
+    if (!embed_ && !embeds(layout_)) return components;
+    const ComponentSource& first = sources_.front();
+    return embed(std::move(components), {first.recipe.xps, first.directory}, host);
+  }
+
+  LayoutChoice layout_for(const Host& host) const {
+    return embed_ ? embedding(layout_, host) : layout_;
   }
 
   std::vector<ComponentSource> sources_;
   Path to_;
   bool allow_mismatch_;
+  bool embed_;
   LayoutChoice layout_;
   LayoutInfo info_;
   ContentCheck check_;
@@ -156,7 +173,13 @@ class BundleKind final : public StageReader {
          false,
          "Write the bundle even when its components do not fit; is recorded.",
          {}},
-        {"layout", Type::text, false, "Layout of the bundle.", names()},
+        {"embed",
+         Type::boolean,
+         false,
+         "Put what loaders would fetch into the bundle, from the local cache of the hub.",
+         {}},
+        {"layout", Type::text, false, "Layout of the bundle, or several in one directory: A+B.",
+         names(), true},
         check_key(
             "What of the sources is checked on the way: every CRC-32, or only the structure; is "
             "recorded."),
@@ -182,13 +205,15 @@ class BundleKind final : public StageReader {
     const std::optional<Path> to = fields.path("to");
     if (!to || sources.empty()) return nullptr;
     LayoutChoice layout = read_layout(fields);
-    LayoutInfo info;
-    for (const LayoutInfo& known : layouts_) {
-      if (known.name == layout.name) info = known;
+    std::vector<LayoutInfo> infos;
+    for (const std::string& name : layouts_in(layout.name)) {
+      const auto known = std::ranges::find(layouts_, name, &LayoutInfo::name);
+      if (known != layouts_.end()) infos.push_back(*known);
     }
-    return std::make_unique<BundleStage>(std::move(sources), *to,
-                                         fields.flag("allow_mismatch", false), std::move(layout),
-                                         std::move(info), read_check(fields));
+    LayoutInfo info = infos.empty() ? LayoutInfo() : join_layouts(layout.name, infos);
+    return std::make_unique<BundleStage>(
+        std::move(sources), *to, fields.flag("allow_mismatch", false), fields.flag("embed", false),
+        std::move(layout), std::move(info), read_check(fields));
   }
 
  private:

@@ -139,7 +139,7 @@ class CardStage final : public Stage {
 
   std::string usage(const Manifest& manifest) const {
     for (const ManifestComponent& component : manifest.components) {
-      if (component.load_with.empty() || manifest.layout != kDefaultLayout) continue;
+      if (component.load_with.empty()) continue;
       return "## Usage\n\n```python\n" + loading_code(component.load_with, input_.path.filename()) +
              "\n```\n\n";
     }

@@ -98,8 +98,10 @@ std::vector<StageRead> read_for(const ComponentSource& source, const PreparedCom
     if (const int count = ++names[read.name]; count > 1) {
       file.name += " (" + std::to_string(count) + ")";
     }
-    if (read.is_below) file.input = source.label;
-    file.file = read.is_below ? Path(read.name) : absolute_path(read.file->path());
+    // A name has no input: what it stands for lies elsewhere.
+    const bool is_below = read.is_below && source.path;
+    if (is_below) file.input = source.label;
+    file.file = is_below ? Path(read.name) : absolute_path(read.file->path());
     files.push_back(std::move(file));
   }
   return files;
@@ -122,9 +124,13 @@ void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key) {
   }
 }
 
-KeyPart tool_of(const LayoutChoice& layout, const Host& host) {
-  const LayoutInfo& info = host.layout(layout.name);
-  return {tool_name(info), std::to_string(info.revision)};
+std::vector<KeyPart> tools_of(const LayoutChoice& layout, const Host& host) {
+  std::vector<KeyPart> tools;
+  for (const std::string& name : layouts_in(layout.name)) {
+    const LayoutInfo info = host.layout(name);
+    tools.push_back({tool_name(info), std::to_string(info.revision)});
+  }
+  return tools;
 }
 
 std::vector<std::string> layout_names(const Host& host) {

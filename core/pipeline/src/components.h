@@ -44,8 +44,8 @@ KeyPart tool_of(const PreparedComponent& component);
 LayoutChoice read_layout(StageFields& fields);
 bool is_default(const LayoutChoice& layout);
 void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key);
-// {"layout NAME", revision}
-KeyPart tool_of(const LayoutChoice& layout, const Host& host);
+// {"layout NAME", revision} of each
+std::vector<KeyPart> tools_of(const LayoutChoice& layout, const Host& host);
 std::vector<std::string> layout_names(const Host& host);
 
 // The key `check` of stages that read what they are given.

@@ -54,13 +54,16 @@ class ExportStage final : public Stage {
       for (const WrittenFile& file :
            write_component(component, layout_, run.host, *to_, options).files) {
         result.bytes += file.written.bytes;
+        result.warnings.insert(result.warnings.end(), file.warnings.begin(), file.warnings.end());
       }
     }
     result.summary = component.component.summary;
     result.checks = component.component.checks;
-    result.warnings = component.component.warnings;
+    const std::vector<std::string> about = describe_component(component).warnings;
+    result.warnings.insert(result.warnings.begin(), about.begin(), about.end());
     if (to_ && check_ == ContentCheck::structure) result.warnings.push_back(unchecked_text());
-    result.tools = {tool_of(component), tool_of(layout_, run.host)};
+    result.tools = tools_of(layout_, run.host);
+    result.tools.insert(result.tools.begin(), tool_of(component));
     return result;
   }
 
@@ -117,7 +120,7 @@ class ExportKind final : public StageReader {
          {}},
         {"layout", Type::text, false,
          "Layout of what is written: a file, or a directory when the layout has several files.",
-         layouts_},
+         layouts_, true},
         check_key(
             "What of the sources is checked on the way: every CRC-32, or only the structure; is "
             "recorded."),

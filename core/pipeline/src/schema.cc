@@ -38,6 +38,10 @@ Json type_of(const StageKey& key) {
   if (!key.choices.empty()) {
     Json choices = key.choices;
     type = {{"anyOf", {{{"enum", choices}}, {{"type", "string"}, {"pattern", "\\$\\{"}}}}};
+    if (key.may_join) {
+      const std::string one = "(" + join(key.choices, "|") + ")";
+      type["anyOf"].push_back({{"type", "string"}, {"pattern", "^" + one + "([+]" + one + ")+$"}});
+    }
   }
   type["description"] = key.doc;
   return type;

@@ -4,6 +4,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/plugin/layout.h"
 
 namespace craftbundle {
 
@@ -57,6 +58,16 @@ const YamlNode* WrittenFields::find(std::string_view key) const {
   return found == values_.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+bool is_choice(const StageKey& key, const std::string& value) {
+  const std::vector<std::string> parts = key.may_join ? layouts_in(value) : std::vector{value};
+  return std::ranges::all_of(
+      parts, [&](const std::string& part) { return std::ranges::count(key.choices, part) != 0; });
+}
+
+}  // namespace
+
 void WrittenFields::check_type(const StageKey& key, const YamlNode& node) {
   using Type = YamlNode::Type;
   bool sound = true;
@@ -89,8 +100,7 @@ void WrittenFields::check_type(const StageKey& key, const YamlNode& node) {
         {});
     // Whoever reads the key gets what it would be if it were not there.
     values_.erase(key.name);
-  } else if (!key.choices.empty() && node.type == Type::text &&
-             std::find(key.choices.begin(), key.choices.end(), node.text) == key.choices.end()) {
+  } else if (!key.choices.empty() && node.type == Type::text && !is_choice(key, node.text)) {
     problem(node, "script.value",
             quoted(key.name) + " is " + quoted(node.text) + ", expected one of " +
                 list_text(key.choices),

@@ -6,6 +6,7 @@
 
 #include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/detail/base/text.h"
+#include "layouts/audiocraft/text_encoder.h"
 
 namespace craftbundle::audiocraft {
 namespace {
@@ -73,6 +74,29 @@ RoleSource source_of(const Path& file, std::string role, LayoutContext& context)
   return source;
 }
 
+// A bundle that is to hold everything holds no names.
+void refuse_reference(const Component& component) {
+  const auto* reference = std::get_if<Reference>(&component.content);
+  if (reference == nullptr || component.fetches.empty()) return;
+  throw Error(ErrorKind::mismatch, "embed.reference",
+              "the " + component.role + " component is only the name " + quoted(reference->name) +
+                  ", and its weights are not at hand",
+              "give its weights, or leave --embed out");
+}
+
+// What loads the bundle from within: AudioCraft looks for the folder of the text encoder in the
+// working directory.
+std::string load_offline(std::string load_with) {
+  constexpr std::string_view kPlace = "{bundle}";
+  const std::size_t place = load_with.find(kPlace);
+  if (place != std::string::npos) load_with.replace(place, kPlace.size(), ".");
+  if (!load_with.starts_with("from ")) {
+    load_with = "from audiocraft.models import " + load_with.substr(0, load_with.find('.')) + "; " +
+                load_with;
+  }
+  return "import os; os.environ['HF_HUB_OFFLINE'] = '1'; os.chdir('{bundle}'); " + load_with;
+}
+
 }  // namespace
 
 Value package_of(const Component& component) {
@@ -86,17 +110,34 @@ LayoutInfo AudiocraftLayout::info() const {
   info.summary = "What AudioCraft loads: a package for torch.load for each component";
   info.parts = {
       {"lm", "state_dict.bin"}, {"compression", "compression_state_dict.bin"}, {"*", "*.bin"}};
+  info.leaves_out = {std::string(kTextEncoderRole)};
+  info.options = {{std::string(kEmbedOption),
+                   OptionSpec::Type::boolean,
+                   "false",
+                   "write the text encoder too, as a folder that loaders find without the network",
+                   {}}};
   return info;
 }
 
 std::vector<BundleFile> AudiocraftLayout::plan(const std::vector<Component>& components,
-                                               const std::vector<OptionValue>& /*options*/,
+                                               const std::vector<OptionValue>& options,
                                                LayoutContext& /*context*/) const {
   const LayoutInfo own = info();
+  const bool embed = option_value(options, kEmbedOption) == "true";
+  const auto lm = std::ranges::find(components, kLanguageModelRole, &Component::role);
   std::vector<BundleFile> files;
   for (const Component& component : components) {
-    files.push_back(
-        {*own.file_for(component.role), {component.role}, torch_package(package_of(component))});
+    if (const auto file = own.file_for(component.role)) {
+      if (embed) refuse_reference(component);
+      files.push_back({*file, {component.role}, torch_package(package_of(component))});
+    }
+  }
+  const auto text = std::ranges::find(components, kTextEncoderRole, &Component::role);
+  if (!embed || text == components.end()) return files;
+  plan_text_encoder(*text, lm == components.end() ? nullptr : lm->model(), files);
+  if (lm != components.end() && !lm->load_with.empty()) {
+    std::ranges::find(files, *own.file_for(lm->role), &BundleFile::name)->use =
+        load_offline(lm->load_with);
   }
   return files;
 }
@@ -108,11 +149,24 @@ std::vector<RoleSource> AudiocraftLayout::sources(const Path& place,
   if (!boost::filesystem::is_directory(place, ignored)) return {source_of(place, {}, context)};
   const LayoutInfo own = info();
   std::vector<std::string> wanted = roles;
-  if (wanted.empty()) wanted = {"lm", "compression"};
+  if (wanted.empty()) {
+    wanted = {std::string(kLanguageModelRole), std::string(kCompressionRole),
+              std::string(kTextEncoderRole)};
+  }
   std::vector<RoleSource> sources;
   for (const std::string& role : wanted) {
-    const Path file = place / *own.file_for(role);
-    if (boost::filesystem::exists(file, ignored)) sources.push_back(source_of(file, role, context));
+    if (const auto name = own.file_for(role)) {
+      const Path file = place / *name;
+      if (boost::filesystem::exists(file, ignored)) {
+        sources.push_back(source_of(file, role, context));
+      }
+    } else if (role == kTextEncoderRole) {
+      const Path lm = place / *own.file_for(kLanguageModelRole);
+      if (!boost::filesystem::exists(lm, ignored)) continue;
+      if (auto source = read_text_encoder(place, *context.open(lm), context)) {
+        sources.push_back(*std::move(source));
+      }
+    }
   }
   return sources;
 }

@@ -50,13 +50,11 @@ CodecProperties codec_properties(const CodecFigures& figures) {
 
 std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::string& how,
                                          const std::vector<std::string>& unknown_keys,
-                                         const std::vector<std::string>& downloads) {
-  LoaderAnswer audiocraft{"AudioCraft " + since + " and later", unknown_keys.empty(),
-                          !downloads.empty(), how};
+                                         bool needs_network) {
+  LoaderAnswer audiocraft{"AudioCraft " + since + " and later", unknown_keys.empty(), needs_network,
+                          how};
   if (!unknown_keys.empty()) {
     audiocraft.words = "it stops at " + list_text(unknown_keys) + " of xp.cfg";
-  } else if (!downloads.empty()) {
-    audiocraft.words += (how.empty() ? "fetches " : "; fetches ") + list_text(downloads);
   }
   return {
       std::move(audiocraft),

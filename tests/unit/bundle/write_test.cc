@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/embed.h"
 #include "support/error_matchers.h"
 #include "support/temporary_directory.h"
 
@@ -422,6 +423,75 @@ TEST(WriteBundle, WantsDistinctWellFormedRoles) {
   expect_error(ErrorKind::plugin, "bundle.role", HasSubstr("exporter 'by_hand'"),
                write({component("../lm")}));
   EXPECT_THAT(directory.names(), IsEmpty());
+}
+
+TEST(WriteBundle, LeavesOutWhatLoadersFindElsewhere) {
+  const TemporaryDirectory directory;
+  std::vector<PreparedComponent> components = halves();
+  components.push_back(component("text_encoder"));
+  components[0].component.load_with = "X.load('{bundle}')";
+  const BundleReport report = write_bundle(components, directory / "b", {});
+  EXPECT_THAT(names_in(directory / "b"),
+              ElementsAre("bundle.json", "compression_state_dict.bin", "state_dict.bin"));
+  EXPECT_THAT(report.warnings,
+              ElementsAre("text_encoder is left out: loaders of the layout 'audiocraft' find it by "
+                          "its name, or in the bundle when it is made with --embed"));
+  ASSERT_EQ(report.manifest.components.size(), 2u);
+  EXPECT_EQ(report.manifest.components[0].load_with, "X.load('{bundle}')");
+  EXPECT_EQ(report.manifest.components[1].role, "compression");
+}
+
+TEST(WriteBundle, ComparesWhatIsLeftOut) {
+  const TemporaryDirectory directory;
+  std::vector<PreparedComponent> components = halves();
+  components.push_back(component("text_encoder"));
+  components[0].component.requires_ = {{"width", std::int64_t{8}, "lm"}};
+  components[2].component.provides = {{"width", std::int64_t{9}, "text"}};
+  expect_error(ErrorKind::mismatch, "bundle.mismatch",
+               HasSubstr("width: lm needs 8 (lm), text_encoder has 9 (text)"),
+               [&] { write_bundle(components, directory / "b", {}); });
+}
+
+TEST(WriteBundle, RefusesNamesWhenItIsToHoldEverything) {
+  const TemporaryDirectory directory;
+  std::vector<PreparedComponent> components = halves("some/codec");
+  components[1].component.fetches = {{"some/codec", "compression"}};
+  expect_error(ErrorKind::mismatch, "embed.reference",
+               ::testing::StrEq("the compression component is only the name 'some/codec', and its "
+                                "weights are not at hand"),
+               [&] {
+                 craftbundle::write_bundle(components, {"audiocraft", {{"embed", "true"}}}, host(),
+                                           directory / "b", {});
+               });
+}
+
+TEST(Embed, RefusesWhatLoadersTakeByNameOnly) {
+  std::vector<PreparedComponent> components = halves("some_codec");
+  components[1].component.fetches = {{"some_codec"}};
+  expect_error(
+      ErrorKind::mismatch, "embed.reference",
+      ::testing::StrEq("compression 'some_codec' cannot be put into the bundle: its loader "
+                       "takes the name only"),
+      [&] { embed(components, {}, host()); });
+}
+
+TEST(Fetches, AreWhatTheBundleHasNot) {
+  Component lm;
+  lm.content = Model();
+  lm.fetches = {{"t5-base", "text_encoder"}, {"demucs"}};
+  EXPECT_THAT(fetched_for(lm), ElementsAre("t5-base", "demucs"));
+  EXPECT_EQ(fetch_warning(lm, fetched_for(lm)),
+            "not part of the bundle, fetched when it is loaded unless cached: 't5-base' and "
+            "'demucs'");
+  BundleContents contents{"audiocraft", {"text_encoder"}};
+  EXPECT_THAT(fetched_for(lm, contents), ElementsAre("t5-base", "demucs"));
+  contents.has_folder = [](const std::string& name) { return name == "t5-base"; };
+  EXPECT_THAT(fetched_for(lm, contents), ElementsAre("demucs"));
+  EXPECT_THAT(fetched_for(lm, {"other"}), ElementsAre("t5-base"));
+  EXPECT_THAT(fetched_for(lm, {"other", {"text_encoder"}}), IsEmpty());
+  EXPECT_EQ(fetch_warning(lm, {}), std::nullopt);
+  lm.content = Reference{"name", {}};
+  EXPECT_EQ(fetch_warning(lm, fetched_for(lm)), std::nullopt);
 }
 
 }  // namespace

@@ -155,7 +155,7 @@ TEST_F(KindsTest, CardsSayWhatTheManifestSays) {
   EXPECT_THAT(card, HasSubstr("tags:\n"));
   EXPECT_THAT(card, HasSubstr("Trained on [birds](https://example.org)."));
   EXPECT_THAT(card, HasSubstr("| family | MusicGen |"));
-  EXPECT_THAT(card, HasSubstr("MusicGen.get_pretrained("));
+  EXPECT_THAT(card, HasSubstr("MusicGen(d, loaders.load_compression_model(d), lm,"));
   EXPECT_THAT(card, HasSubstr("| `transformer_lm.n_q` | 4 |"));
   EXPECT_THAT(card, HasSubstr(sha256_of_text(read_file(directory / "m/state_dict.bin"))));
   EXPECT_THAT(card, Not(HasSubstr("<b>")));

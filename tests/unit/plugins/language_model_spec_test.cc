@@ -131,11 +131,46 @@ TEST(LanguageModelSpec, JascoNeedsLatentsOfAReferencedCodec) {
 }
 
 TEST(LanguageModelSpec, ListsWhatIsFetchedAtLoadTime) {
-  EXPECT_THAT(spec_of(golden_config("musicgen")).warnings,
-              ElementsAre(HasSubstr("fetched when it is loaded unless cached: 't5-base'")));
-  EXPECT_THAT(spec_of(golden_config("audiogen")).warnings, ElementsAre(HasSubstr("'t5-large'")));
-  EXPECT_THAT(spec_of(golden_config("musicgen_melody")).warnings,
-              ElementsAre(HasSubstr("'htdemucs' and 't5-base'")));
+  const auto fetched = [](const std::string& name) {
+    std::vector<std::string> items;
+    for (const Fetched& item : spec_of(golden_config(name)).downloads) {
+      items.push_back(item.name + " " + item.role);
+    }
+    return items;
+  };
+  EXPECT_THAT(fetched("musicgen"), ElementsAre("t5-base text_encoder"));
+  EXPECT_THAT(fetched("audiogen"), ElementsAre("t5-large text_encoder"));
+  EXPECT_THAT(fetched("musicgen_melody"), ElementsAre("htdemucs ", "t5-base text_encoder"));
+}
+
+TEST(LanguageModelSpec, SaysHowModelsOfShortSegmentsAreLoaded) {
+  const auto spec_with = [](const std::string& name, const std::string& seconds) {
+    return spec_of(Config::from_yaml(replaced(golden_config(name).text(), "segment_duration: 2\n",
+                                              "segment_duration: " + seconds + "\n")));
+  };
+  EXPECT_EQ(spec_with("musicgen", "18.5").load_with, "MusicGen.get_pretrained('{bundle}')");
+  EXPECT_EQ(spec_with("musicgen", "18.5").loaded_by, "MusicGen.get_pretrained(DIR)");
+  EXPECT_EQ(spec_with("musicgen", "18").load_with,
+            "from audiocraft.models import MusicGen, loaders; d = '{bundle}'; "
+            "lm = loaders.load_lm_model(d); "
+            "model = MusicGen(d, loaders.load_compression_model(d), lm, max_duration=30)");
+  EXPECT_EQ(spec_with("musicgen", "10").loaded_by,
+            "MusicGen(DIR, codec, lm, max_duration=30), as get_pretrained wants more than 18 s for "
+            "dataset.segment_duration");
+  // What get_pretrained() sets beside it.
+  EXPECT_EQ(spec_with("musicgen_melody", "10").load_with,
+            "from audiocraft.models import MusicGen, loaders; d = '{bundle}'; "
+            "lm = loaders.load_lm_model(d); wav = lm.condition_provider.conditioners['self_wav']; "
+            "wav.match_len_on_eval = True; wav._use_masking = False; "
+            "model = MusicGen(d, loaders.load_compression_model(d), lm, max_duration=30)");
+  EXPECT_EQ(spec_with("audiogen", "2.5").load_with, "AudioGen.get_pretrained('{bundle}')");
+  EXPECT_EQ(spec_with("audiogen", "2").load_with,
+            "from audiocraft.models import AudioGen, loaders; d = '{bundle}'; "
+            "lm = loaders.load_lm_model(d); "
+            "model = AudioGen(d, loaders.load_compression_model(d), lm, max_duration=10)");
+  // These assert nothing of the kind.
+  EXPECT_EQ(spec_of(golden_config("magnet")).load_with, "MAGNeT.get_pretrained('{bundle}')");
+  EXPECT_EQ(spec_of(golden_config("jasco")).load_with, "JASCO.get_pretrained('{bundle}')");
 }
 
 std::vector<std::string> names_of(const Spec& spec) {

@@ -74,6 +74,8 @@ struct BundleJob {
   Path output = {};                              // the directory
   LayoutChoice layout = {};
   bool allow_mismatch = false;  // write components that do not fit; the manifest says so
+  // Put what loaders would fetch into the bundle, from the cache of the hub.
+  bool embed = false;
   PublishOptions publish = {};
 };
 
@@ -85,6 +87,7 @@ struct ConvertJob {
   Path output = {};
   LayoutChoice layout = {};
   bool allow_mismatch = false;
+  bool embed = false;
   PublishOptions publish = {};
 };
 

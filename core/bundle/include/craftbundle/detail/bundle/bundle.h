@@ -24,7 +24,8 @@ struct WrittenFile {
   std::string name;                // relative to the directory; of a single file its last part
   std::vector<std::string> roles;  // of the components in it
   WriteSummary written;
-  std::string use = {};  // BundleFile::use
+  std::string use = {};                    // BundleFile::use
+  std::vector<std::string> warnings = {};  // BundleFile::warnings
 };
 
 struct ExportReport {
@@ -53,10 +54,14 @@ struct BundleReport {
   Path directory;
   Manifest manifest;
   std::vector<WrittenFile> files;
+  std::vector<std::string> warnings = {};  // about the bundle as a whole
 };
 
-// What a manifest says of a component.
+// What a manifest says of a component; `fetched` is what loaders fetch by name for it, by default
+// everything that is not part of it (fetched_for()).
 ManifestComponent describe_component(const PreparedComponent& component);
+ManifestComponent describe_component(const PreparedComponent& component,
+                                     const std::vector<std::string>& fetched);
 
 // The manifest of a bundle of these components, their fit included; without files.
 Manifest describe_bundle(const std::vector<PreparedComponent>& components);

@@ -51,7 +51,8 @@ struct ManifestComponent {
   std::vector<FitFact> requires_;
   std::vector<std::string> checks;
   std::vector<std::string> warnings;
-  std::string load_with;  // Component::load_with
+  // The line of code that loads the bundle (Component::load_with, BundleFile::use); may be empty.
+  std::string load_with;
 };
 
 struct Manifest {

@@ -60,6 +60,7 @@ struct Verification {
   std::vector<Finding> findings;  // in the order in which they were made
   std::vector<VerifiedComponent> components;
   std::vector<TensorDifference> differences;
+  std::vector<std::string> fetched;  // names that loaders fetch from the network; none: offline
 
   std::uint64_t count(Finding::Outcome outcome) const;
   bool is_sound() const { return count(Finding::Outcome::fails) == 0; }

@@ -103,7 +103,8 @@ struct ComponentRequest {
   Path directory = {};  // where relative paths in options start; empty: the current directory
 };
 
-// A layout by its name, with what the user says of it.
+// A layout by its name, or several of one directory ("a+b"), with what the user says of it. An
+// option is that of the layouts that declare it.
 struct LayoutChoice {
   std::string name = std::string(kDefaultLayout);
   std::vector<OptionValue> options = {};  // unchecked
@@ -177,19 +178,23 @@ class Host {
 
   // Layouts that plugins offer, in order of plugins().
   std::vector<LayoutInfo> layouts() const;
-  // Throws Error(usage, "layout.unknown") with the names there are.
-  const LayoutInfo& layout(const std::string& name) const;
-  // The files of a bundle of `components`, or of a single one. Throws Error: usage "layout.unknown"
-  // and as for options of exporters; mismatch "layout.role", "layout.family" for components that
-  // the layout has no place for, all in one; plugin "plugin.layout" for names that no bundle can
-  // have; and what the layout throws.
+  // A layout, or several as one: of "a+b" the revision is the sum of theirs, and a role that one
+  // has no place for may have one in the other. Throws Error(usage): "layout.unknown" with the
+  // names there are, "layout.twice".
+  LayoutInfo layout(const std::string& name) const;
+  // The files of a bundle of `components`, or of a single one. Components of roles that the layout
+  // leaves out (LayoutInfo::leaves_out) may have none. Throws Error: usage as layout() and as for
+  // options of exporters; mismatch "layout.role", "layout.family" for components that the layout
+  // has no place for, all in one, and "layout.files" when several layouts plan different files of
+  // one name; plugin "plugin.layout" for names that no bundle can have; and what a layout throws.
   std::vector<BundleFile> lay_out(const LayoutChoice& choice,
                                   const std::vector<PreparedComponent>& components) const;
   // The layout that recognizes a directory of these files best; nullopt when none does.
   std::optional<std::string> recognize(const std::vector<std::string>& files) const;
   // The same for what lies in `directory` and in directories of it.
   std::optional<std::string> layout_of(const Path& directory) const;
-  // As Layout::sources(). Throws Error(usage, "layout.unknown"), and what the layout throws.
+  // As Layout::sources(); of several layouts from the first that can be read and has the component.
+  // Throws as layout(), and what the layout throws.
   std::vector<RoleSource> sources_in(const std::string& layout, const Path& place,
                                      const std::vector<std::string>& roles) const;
 
@@ -230,6 +235,10 @@ class Host {
   template <typename Offer>
   const Guarded<Offer>& object(const FoundOffer<typename Offer::Info>& offer) const;
   FoundOffer<LayoutInfo> find_layout(const std::string& name) const;
+  std::vector<FoundOffer<LayoutInfo>> find_layouts(const std::string& name) const;
+  std::vector<BundleFile> plan(const FoundOffer<LayoutInfo>& offer,
+                               const std::vector<Component>& components,
+                               const std::vector<OptionValue>& options) const;
   std::optional<FoundOffer<CodecLoaderInfo>> loader_of(const std::string& family) const;
   FoundOffer<CodecLoaderInfo> require_codec(const Component& component) const;
   std::vector<Answer> ask(const Source& source) const;

@@ -146,6 +146,7 @@ struct StageKey {
   bool required = false;
   std::string doc;  // one sentence
   std::vector<std::string> choices;
+  bool may_join = false;  // several of the choices, with '+' between them
 };
 
 // The body of a stage with everything interpolated. Problems are noted, not thrown: a reader goes

@@ -155,6 +155,12 @@ struct LoaderAnswer {
   std::string words;           // one clause: how, what is fetched, or why not
 };
 
+// What loaders fetch by a name when they load a component and it is not there.
+struct Fetched {
+  std::string name;       // "t5-base"
+  std::string role = {};  // of the component of a bundle that it can be; empty: of none
+};
+
 // A checked component, ready to be laid out.
 struct Component {
   std::string role;  // == ExporterInfo::component
@@ -170,6 +176,7 @@ struct Component {
   // The line of code that loads a finished bundle, in which {bundle} stands for its directory;
   // empty for components that are loaded with another one.
   std::string load_with = {};
+  std::vector<Fetched> fetches = {};
 
   // nullptr for a reference.
   const Model* model() const { return std::get_if<Model>(&content); }

@@ -24,6 +24,15 @@ inline constexpr std::string_view kDefaultLayout = "audiocraft";
 // In which the host says what a bundle holds, beside the files of any layout.
 inline constexpr std::string_view kManifestFile = "bundle.json";
 
+// An option of layouts that can hold what loaders otherwise fetch: "true" puts it into the bundle.
+inline constexpr std::string_view kEmbedOption = "embed";
+
+// Layouts of one bundle, in the order in which they are written: "audiocraft+transformers". Their
+// files lie in one directory; equal names must be equal files.
+std::vector<std::string> layouts_in(std::string_view name);
+// Whether `layout` is one of them.
+bool joins_layout(std::string_view name, std::string_view layout);
+
 struct LayoutInfo : OfferInfo {
   static constexpr std::string_view kKind = "layout";
 
@@ -42,17 +51,26 @@ struct LayoutInfo : OfferInfo {
   };
   std::vector<std::string> families = {"*"};  // Model::family of what it can lay out; "*": any
   std::vector<Part> parts;
+  // Roles of components that its loaders can find elsewhere. plan() leaves them out, or, when an
+  // option says so, plans files for them.
+  std::vector<std::string> leaves_out = {};
 
-  // The part's file for a component of this role; nullopt when the layout has no place for it.
+  // The part's file for a component of this role; nullopt when the layout has no place for it, or
+  // leaves it out.
   std::optional<std::string> file_for(std::string_view role) const;
 
   template <typename Self, typename Visit>
   static void visit(Self& self, Visit&& field) {
     field({"families", "takes models of"}, self.families);
     field({"parts", "files"}, self.parts);
+    field({"leaves_out", "leaves out"}, self.leaves_out);
   }
   friend bool operator==(const LayoutInfo&, const LayoutInfo&) = default;
 };
+
+// `layouts` of one bundle as one of this name: a role may have its place in any of them; the
+// revision is the sum of theirs. REQUIRES: there is one.
+LayoutInfo join_layouts(std::string_view name, const std::vector<LayoutInfo>& layouts);
 
 // A file of a bundle.
 struct BundleFile {
@@ -63,6 +81,8 @@ struct BundleFile {
   FileContentPtr content;
   // The line of code that uses it where no other loader of the bundle does; {bundle} stands for it.
   std::string use = {};
+  // What those who use the bundle should know of it, one clause each.
+  std::vector<std::string> warnings = {};
 };
 
 // A component of a bundle that is read.

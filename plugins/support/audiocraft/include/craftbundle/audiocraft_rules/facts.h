@@ -53,11 +53,11 @@ void add_summary(const CodecFigures& figures, std::vector<SummaryItem>& summary)
 CodecProperties codec_properties(const CodecFigures& figures);
 
 // What can load a model of AudioCraft: AudioCraft itself from release `since` on, unless it stops
-// at `unknown_keys` of the configuration; `downloads` are fetched when it loads. And transformers,
-// which has files of its own.
+// at `unknown_keys` of the configuration; whether it fetches something when it loads. And
+// transformers, which has files of its own.
 std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::string& how,
                                          const std::vector<std::string>& unknown_keys,
-                                         const std::vector<std::string>& downloads);
+                                         bool needs_network);
 
 // "50 Hz", "44.1 kHz".
 std::string hertz_text(double hertz);
