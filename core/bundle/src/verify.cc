@@ -107,6 +107,8 @@ void check_complete(Run& run) {
       });
   for (const LayoutInfo::Part& part : listing.layout.parts) {
     if (part.role == "*" || listing.has(part.role)) continue;
+    // A file of several components does not say that all of them belong to the model.
+    if (std::ranges::count(listing.layout.parts, part.file, &LayoutInfo::Part::file) > 1) continue;
     run.add(enough ? Outcome::warns : Outcome::fails, part.file, enough ? "" : "bundle.incomplete",
             "is missing: the bundle has no component " + quoted(part.role), run.hint);
   }
@@ -249,7 +251,12 @@ void check_exporter(Run& run) {
                ", which 'craftbundle convert' makes of this one";
   }
   for (LoaderAnswer& answer : prepared.component.loaders) {
-    if (answer.loads && !obstacle.empty()) answer = {answer.loader, false, false, obstacle};
+    // A layout is called after the library that reads it.
+    if (joins_layout(run.subject.result.layout, answer.loader)) {
+      answer = {answer.loader, true, false, "reads the layout " + quoted(answer.loader)};
+    } else if (answer.loads && !obstacle.empty()) {
+      answer = {answer.loader, false, false, obstacle};
+    }
   }
   for (const std::string& check : prepared.component.checks) run.holds(check);
   for (const std::string& warning : prepared.component.warnings) run.warns(warning);
