@@ -2,8 +2,9 @@
 # Passes all tests: installs the Debian packages, builds with warnings as errors, runs ctest.
 #   tests/run.sh [--full] [CTEST_ARGUMENT...]
 # --full installs Slurm too, for the test that needs one, and first runs the tests of core under
-# AddressSanitizer+UBSan and ThreadSanitizer, with the latter a run of many stages at a time too.
-# CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; tests that need one skip without it.
+# AddressSanitizer+UBSan and ThreadSanitizer.
+# CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; unset, it is the one of tests/peers/make.sh. Without network that
+# makes none, and the tests that need peers skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(cmake/packages-build.txt cmake/packages-test.txt)
@@ -25,6 +26,12 @@ for preset in ${sanitizers[@]+"${sanitizers[@]}"}; do
   # What was not built has no tests but NOT_BUILT ones, without labels.
   /usr/bin/ctest --preset "$preset" --output-on-failure -L '^(core|jobs)$' -j "$(nproc)" --progress
 done
+peers=0
+tests/peers/make.sh build/peers || peers=$?
+[ "$peers" -eq 0 ] || [ "$peers" -eq 77 ]
+if [ "$peers" -eq 0 ]; then
+  export CRAFTBUNDLE_PEER_PYTHON=${CRAFTBUNDLE_PEER_PYTHON:-$PWD/build/peers/venv/bin/python}
+fi
 echo "== everything"
 /usr/bin/cmake --preset ci --log-level=WARNING
 /usr/bin/cmake --build --preset ci

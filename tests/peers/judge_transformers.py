@@ -1,7 +1,8 @@
-"""judge_transformers.py DIRECTORY NUMBERS.npz [--tolerance 2e-4]
+"""judge_transformers.py DIRECTORY NUMBERS [--tolerance 2e-4]
+judge_transformers.py DIRECTORY_OF_DIRECTORIES DIRECTORY_OF_NUMBERS
 
-Loads a folder with transformers' own classes, offline, and compares what it computes with what AudioCraft computed (see
-load_audiocraft.py). One line per check, PASS or FAIL; exit status 1 when anything failed."""
+Loads folders with transformers' own classes, offline, and compares what they compute with what AudioCraft computed (an
+.npz of load_audiocraft.py, a .pt of tests/golden/codecs). One line per check, PASS or FAIL; exit status 1 when anything failed."""
 import argparse
 import sys
 import warnings
@@ -43,19 +44,27 @@ def close(what, got, expected):
     check(error <= arguments.tolerance * max(1.0, largest), what, f"off by {error:.1e} of {largest:.3g}")
 
 
-def load():
-    config = transformers.AutoConfig.from_pretrained(arguments.directory)
-    model, info = getattr(transformers, config.architectures[0]).from_pretrained(arguments.directory, output_loading_info=True)
+def load(directory):
+    config = transformers.AutoConfig.from_pretrained(directory)
+    model, info = getattr(transformers, config.architectures[0]).from_pretrained(directory, output_loading_info=True)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         check(not info[problem], f"weights: no {problem}", str(sorted(info[problem], key=str)[:3]))
     return model.float().eval()
 
 
-def judge_codec(model, numbers):
+def read(numbers):
+    if numbers.suffix == ".pt":
+        return torch.load(numbers, weights_only=True)
+    return dict(np.load(numbers))
+
+
+def judge_codec(directory, model, numbers):
     encodec = model.config.model_type == "encodec"
-    extractor = transformers.AutoFeatureExtractor.from_pretrained(arguments.directory)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(directory)
     check(extractor.sampling_rate == model.config.sampling_rate, "feature extractor")
-    for name in ("", "odd_"):
+    for name in ("", "odd_", "short_"):
+        if name + "wav" not in numbers:
+            continue
         wave, codes = (torch.as_tensor(numbers[name + part]) for part in ("wav", "codes"))
         decoded = torch.as_tensor(numbers[name + "decoded"])
         if not encodec:
@@ -76,10 +85,10 @@ def by_channel(codes, channels):
     return codes[0] if channels == 1 else torch.stack(codes, 2).reshape(codes[0].shape[0], -1, codes[0].shape[-1])
 
 
-def judge_language_model(model, numbers):
+def judge_language_model(directory, model, numbers):
     decoder = model.config.decoder
     books, channels = decoder.num_codebooks, decoder.audio_channels
-    processor = transformers.AutoProcessor.from_pretrained(arguments.directory)
+    processor = transformers.AutoProcessor.from_pretrained(directory)
     check(processor.feature_extractor.sampling_rate == int(numbers["sample_rate"]), "sampling rate")
     text = dict(processor.tokenizer([str(t) for t in numbers["eq.texts"]], padding=True, return_tensors="pt"))
     equal("token ids", text["input_ids"], numbers["eq.input_ids"])
@@ -133,17 +142,28 @@ def judge_language_model(model, numbers):
     check(bool(torch.isfinite(audio).all()) and audio.shape[1] == channels, "generates with the settings of the folder", str(list(audio.shape)))
 
 
+@torch.no_grad()
+def judge(directory, numbers):
+    print(f"== {directory} (transformers {transformers.__version__}, torch {torch.__version__})")
+    try:
+        model = load(directory)
+        codec = model.config.model_type in ("encodec", "dac")
+        (judge_codec if codec else judge_language_model)(directory, model, read(numbers))
+    except Exception as error:
+        check(False, type(error).__name__, str(error)[:500])
+
+
 arguments = argparse.ArgumentParser()
 arguments.add_argument("directory", type=Path)
 arguments.add_argument("numbers", type=Path)
 arguments.add_argument("--tolerance", type=float, default=2e-4)
 arguments = arguments.parse_args()
-print(f"transformers {transformers.__version__}, torch {torch.__version__}: {arguments.directory}")
-with torch.no_grad():
-    try:
-        loaded = load()
-        judge = judge_codec if loaded.config.model_type in ("encodec", "dac") else judge_language_model
-        judge(loaded, dict(np.load(arguments.numbers)))
-    except Exception as error:
-        check(False, type(error).__name__, str(error)[:500])
+if arguments.numbers.is_dir():
+    judged = sorted(folder for folder in arguments.directory.iterdir() if folder.is_dir())
+    check(bool(judged), f"{len(judged)} folders")
+    for folder in judged:
+        numbers = [arguments.numbers / (folder.name + suffix) for suffix in (".npz", ".pt")]
+        judge(folder, next(filter(Path.exists, numbers), numbers[0]))
+else:
+    judge(arguments.directory, arguments.numbers)
 sys.exit(failures > 0)

@@ -1,8 +1,8 @@
-"""load_audiocraft.py BUNDLE [--text-encoders DIRECTORY] [--write NUMBERS.npz]
+"""load_audiocraft.py BUNDLE... [--text-encoders DIRECTORY] [--write DIRECTORY]
 
-Loads a bundle with AudioCraft's own classes while the network is off, generates a little, and writes what the models computed for
-judges of other layouts. The text encoder (t5-base, ...) is looked for in DIRECTORY, as AudioCraft looks in the working directory.
-Prints shapes and hashes; exit status 1 when anything fails."""
+Loads bundles with AudioCraft's own classes while the network is off, generates a little, and writes what the models computed for
+judges of other layouts (NAME.npz for each bundle). The text encoder (t5-base, ...) is looked for in its DIRECTORY, as AudioCraft
+looks in the working directory. Prints shapes and hashes; exit status 1 when anything fails."""
 import argparse
 import hashlib
 import os
@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from audiocraft.models import AudioGen, MAGNeT, MusicGen, loaders
 from audiocraft.modules.conditioners import ConditioningAttributes, WavCondition
+from omegaconf import OmegaConf
 
 torch.set_num_threads(1)
 # Two of the same number of tokens: transformers masks padded text in cross attention, AudioCraft does not.
@@ -124,26 +125,31 @@ def load(generator, bundle):
 
 
 @torch.no_grad()
+def numbers_of(bundle):
+    if not (bundle / "state_dict.bin").exists():
+        return codec_numbers(loaders.load_compression_model(str(bundle), device="cpu"))
+    solver = OmegaConf.create(loaders.load_lm_model_ckpt(str(bundle))["xp.cfg"]).solver
+    return language_model_numbers(load({"audiogen": AudioGen, "magnet": MAGNeT}.get(solver, MusicGen), str(bundle)))
+
+
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("bundle", type=Path)
+    arguments.add_argument("bundles", type=Path, nargs="+")
     arguments.add_argument("--text-encoders", type=Path)
     arguments.add_argument("--write", type=Path)
-    arguments.add_argument("--class", dest="generator", default="MusicGen", choices=["MusicGen", "AudioGen", "MAGNeT"])
     arguments = arguments.parse_args()
-    bundle = arguments.bundle.resolve()
+    bundles = [bundle.resolve() for bundle in arguments.bundles]
     write = arguments.write.resolve() if arguments.write else None
+    if write:
+        write.mkdir(parents=True, exist_ok=True)
     if arguments.text_encoders:
         os.chdir(arguments.text_encoders)
-    if (bundle / "state_dict.bin").exists() or (bundle / "state_dict.th").exists():
-        generator = {"MusicGen": MusicGen, "AudioGen": AudioGen, "MAGNeT": MAGNeT}[arguments.generator]
-        numbers = language_model_numbers(load(generator, str(bundle)))
-    else:
-        numbers = codec_numbers(loaders.load_compression_model(bundle, device="cpu"))
-    numbers = {name: np.asarray(value) for name, value in numbers.items()}
-    say(numbers)
-    if write:
-        np.savez_compressed(write, **numbers)
+    for bundle in bundles:
+        print(f"== {bundle.name}")
+        numbers = {name: np.asarray(value) for name, value in numbers_of(bundle).items()}
+        say(numbers)
+        if write:
+            np.savez_compressed(write / f"{bundle.name}.npz", **numbers)
 
 
 main()

@@ -20,13 +20,14 @@ rm -rf "$peers/made" "$peers/venv" "$peers/transformers4" "$peers/transformers5"
 give_up() {
   echo "SKIPPED: the peers cannot be made: $1" >&2
   sed -n '/./{s/^/  /;p}' "$peers/log" | tail -n 5 >&2
+  rm -rf "$peers/venv" "$peers/log"
   exit 77
 }
 echo "Making the peers in $peers (about 400 MB are downloaded, once)"
 /usr/bin/python3 -m venv "$peers/venv" >"$peers/log" 2>&1 || give_up "python3 -m venv fails; is python3-venv installed?"
 packages() { awk -v path="$1" '$1 == path && $2 !~ /^torch==/ {print $2}' "$here/packages.txt"; }
 torch=$(awk '$2 ~ /^torch==/ {print $2}' "$here/packages.txt")
-fetch() { "$peers/venv/bin/python" -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --retries 1 "$@" >"$peers/log" 2>&1; }
+fetch() { "$peers/venv/bin/python" -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --retries 1 --timeout 30 "$@" >"$peers/log" 2>&1; }
 # Where pip is told of wheels it finds this one itself; else PyTorch's own index has it.
 fetch "$torch" || fetch "$torch" --index-url https://download.pytorch.org/whl/cpu || give_up "pip finds no $torch"
 mapfile -t names < <(packages all)
