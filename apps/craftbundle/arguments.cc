@@ -27,11 +27,16 @@ void LayoutArguments::declare(CLI::App& command) {
   command.add_option("--layout-option", options, "Option of the layout; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+  command
+      .add_option("--shard-size", shard_size,
+                  "Largest file of weights, of layouts that can have several: 5GB, 500MB")
+      ->type_name("SIZE");
 }
 
 LayoutChoice LayoutArguments::choice() const {
   LayoutChoice choice{name, {}};
   for (const std::string& option : options) choice.options.push_back(parse_option(option));
+  if (!shard_size.empty()) choice.options.push_back({"shard-size", shard_size});
   return choice;
 }
 

@@ -42,6 +42,7 @@ inline constexpr const char* kEmbedHelp =
 struct LayoutArguments {
   std::string name = std::string(kDefaultLayout);
   std::vector<std::string> options;  // "name=value"
+  std::string shard_size;
 
   void declare(CLI::App& command);
   // Throws Error(usage, "option.syntax").
