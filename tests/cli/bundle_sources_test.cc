@@ -229,7 +229,7 @@ TEST_F(Runs, KnowTheContentsOfBundles) {
   EXPECT_EQ(reasons("pack"),
             R"(["contents of text_encoder/tokenizer.json of text_encoder have changed"])");
   EXPECT_EQ(read_file(directory_ / "pack/text_encoder/tokenizer.json"), "{\"a\": 1}");
-  output_of({"export", data("musicgen_train.th"), "--dtype", "float16", "--force", "-o",
+  output_of({"export", data("musicgen_train.th"), "--dtype", "bfloat16", "--force", "-o",
              "old/state_dict.bin"});
   EXPECT_EQ(state_of("pack"), "done");
   EXPECT_EQ(reasons("pack"), R"(["contents of state_dict.bin of lm have changed"])");

@@ -645,7 +645,9 @@ std::vector<Fault> config_faults() {
       in_package(
           "NothingOfAModel", kCodec, [](Value::Dict& root) { entry(root, "xp.cfg") = "seed: 1\n"; },
           "bundle: whether the components fit cannot be told: lm needs 'codebooks', 'cardinality', "
-          "'renormalize', 'sample_rate' and 'channels', no other component states any of it "
+          "'renormalize', 'sample_rate', 'channels' and 'text_width', no other component states "
+          "any "
+          "of it "
           "[bundle.unchecked]\n" +
               kBelongTogether),
       in_config(

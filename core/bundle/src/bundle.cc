@@ -206,19 +206,23 @@ std::string name_of_directory(const Path& path) {
   return name.filename().string();
 }
 
+// The last part of what was given for a directory. In the cache of a hub it is not called so.
+std::string name_given(const Source& source, const Path& directory) {
+  const Path name = Path(source.given()).filename();
+  const bool is_plain = !name.empty() && name != "." && name != "..";
+  return is_plain ? name.string() : name_of_directory(directory);
+}
+
 // Never where a source lies.
 std::string source_name(const Source& source) {
   switch (source.kind()) {
     case AcceptedSource::Kind::checkpoint:
       return source.checkpoint().file().path().filename().string();
-    case AcceptedSource::Kind::model: {
-      const Path name = Path(source.given()).filename();
-      const bool is_plain = !name.empty() && name != "." && name != "..";
-      return is_plain || source.place() == nullptr ? name.string()
-                                                   : name_of_directory(source.place()->directory);
-    }
+    case AcceptedSource::Kind::model:
+      return name_given(
+          source, source.place() == nullptr ? Path(source.given()) : source.place()->directory);
     case AcceptedSource::Kind::directory:
-      return name_of_directory(source.directory().path());
+      return name_given(source, source.directory().path());
     case AcceptedSource::Kind::pretrained:
       break;
   }

@@ -1,6 +1,7 @@
 #include "components.h"
 
 #include <array>
+#include <boost/filesystem/operations.hpp>
 #include <map>
 
 #include "craftbundle/detail/base/error.h"
@@ -25,6 +26,16 @@ std::array<FileOption, 2> file_options(const ComponentRecipe& recipe) {
   return {{{"average", recipe.average}, {"merge", recipe.merge}}};
 }
 
+// The name of the file, or the one that was given of a directory.
+std::string name_of(const ComponentSource& source) {
+  if (!source.path) return source.recipe.source;
+  const Path given = Path(source.recipe.source).filename();
+  const bool is_plain = !given.empty() && given != "." && given != "..";
+  boost::system::error_code ignored;
+  const bool is_directory = boost::filesystem::is_directory(*source.path, ignored);
+  return (is_directory && is_plain ? given : source.path->filename()).string();
+}
+
 }  // namespace
 
 void locate(ComponentSource& source, const Host& host) {
@@ -44,9 +55,8 @@ std::vector<StageInput> inputs_of(const ComponentSource& source) {
 
 void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
   const ComponentRecipe& recipe = source.recipe;
-  // The manifest keeps the name of the file, so it decides what is written.
-  key.push_back(
-      {"name of " + source.label, source.path ? source.path->filename().string() : recipe.source});
+  // The manifest keeps it, so it decides what is written.
+  key.push_back({"name of " + source.label, name_of(source)});
   if (recipe.role) key.push_back({"component of " + source.label, *recipe.role});
   if (recipe.exporter) key.push_back({"exporter of " + source.label, *recipe.exporter});
   for (const FileOption& option : file_options(recipe)) {

@@ -48,7 +48,7 @@ std::string card_text(const std::vector<Component>& components, const CardFacts&
   if (facts.generates) {
     text += "\nAudioCraft samples with `top_k=250`, transformers with 50 unless told otherwise.\n";
   }
-  if (facts.melody) text += "\n" + std::string(kMelodyNote) + "\n";
+  if (facts.melody) text += "\n" + std::string(kMelodyNote) + ".\n";
   return text;
 }
 

@@ -79,10 +79,30 @@ std::vector<BundleFile> TransformersLayout::plan(const std::vector<Component>& c
 }
 
 std::vector<TensorAlias> TransformersLayout::aliases(const Model& model) const {
-  if (model.family == "language_model") return language_model_aliases(model);
-  if (model.family == "encodec") return encodec_aliases(model);
-  if (model.family == "dac") return dac_aliases(model);
-  return {};
+  // Whole models hold three components, and an adapter may change each of them.
+  const std::vector<std::string> of_language_model = {"decoder.model.", "decoder.lm_heads.",
+                                                      "enc_to_dec_proj.", "audio_enc_to_dec_proj."};
+  std::vector<TensorAlias> aliases;
+  std::vector<std::string> others;
+  if (model.family == "language_model") {
+    aliases = language_model_aliases(model);
+    others = {"text_encoder.", "audio_encoder."};
+  } else if (model.family == "encodec") {
+    aliases = encodec_aliases(model);
+    others = of_language_model;
+    others.emplace_back("text_encoder.");
+  } else if (model.family == "dac") {
+    aliases = dac_aliases(model);
+  } else if (model.family == kTextFamily) {
+    for (const NamedTensor& named : model.tensors) {
+      aliases.push_back({named.name, named.name, 0, named.shape().empty() ? 0 : named.shape()[0]});
+    }
+    others = of_language_model;
+    others.emplace_back("audio_encoder.");
+  }
+  if (aliases.empty()) return {};
+  for (std::string& other : others) aliases.push_back({std::move(other), {}, 0, 0});
+  return aliases;
 }
 
 Probe TransformersLayout::recognize(const std::vector<std::string>& files) const {

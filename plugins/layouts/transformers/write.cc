@@ -11,6 +11,7 @@
 #include "encodec.h"
 #include "language_model.h"
 #include "names.h"
+#include "notes.h"
 #include "problems.h"
 #include "stash.h"
 #include "text_encoder.h"
@@ -238,6 +239,7 @@ std::vector<BundleFile> plan_language_model(const std::vector<Component>& compon
   std::vector<BundleFile> files;
   files.push_back(json_file("config.json", with_origin(config, dtype), roles));
   files.back().use = use;
+  if (lm.melody) files.back().warnings = {std::string(kMelodyNote)};
   Json generation = generation_config(lm, encodec_frame_rate(codec_part.config));
   generation["transformers_version"] = kTransformers;
   files.push_back(json_file("generation_config.json", generation, {lm_role}));

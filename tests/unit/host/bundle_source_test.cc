@@ -159,10 +159,10 @@ TEST_F(BundleSourceTest, SeveralAreAveraged) {
   const PreparedComponent prepared = average("two");
   EXPECT_THAT(prepared.component.checks,
               ::testing::Contains("weights are the mean over 2 checkpoints"));
-  EXPECT_THAT(
-      names_read(prepared),
-      ElementsAre("text_encoder.safetensors", "text_encoder.yaml", "text_encoder/tokenizer.json",
-                  "(text_encoder.safetensors)", "(text_encoder.yaml)", "(tokenizer.json)"));
+  EXPECT_THAT(names_read(prepared),
+              ElementsAre("text_encoder.safetensors", "text_encoder.yaml",
+                          "text_encoder/tokenizer.json", "(text_encoder.safetensors)",
+                          "(text_encoder.yaml)", "(text_encoder/tokenizer.json)"));
   // The same one is no other.
   EXPECT_THAT(average("one").component.checks,
               ::testing::Not(::testing::Contains(HasSubstr("mean over"))));

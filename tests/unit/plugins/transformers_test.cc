@@ -288,6 +288,12 @@ TEST(TransformersLayout, AHalfKnowsOnlyItsOwn) {
   EXPECT_EQ(found->tensor, "transformer.layers.1.self_attn.in_proj_weight");
   EXPECT_EQ(found->first_row, 32);
   EXPECT_EQ(found->rows, 32);
+  // What belongs to the other two is told apart from what means nothing.
+  std::vector<std::string> others;
+  for (const TensorAlias& alias : aliases) {
+    if (alias.tensor.empty()) others.push_back(alias.name);
+  }
+  EXPECT_EQ(others, (std::vector<std::string>{"text_encoder.", "audio_encoder."}));
 }
 
 TEST(TransformersLayout, FoldsWeightNormsOfADac) {
