@@ -171,6 +171,53 @@ TEST_F(BundleSources, NamesAreLookedForInTheCache) {
   EXPECT_THAT(output_of({"inspect", "t5-base"}), HasSubstr("bundle of 2 components"));
 }
 
+TEST_F(BundleSources, AreEmbeddedFromTheCache) {
+  add_text_encoder("st");
+  put_into_cache("st", "models--t5-base", "c0ffee");
+  EXPECT_THAT(output_of({"verify", "old"}), HasSubstr("offline: no, fetches t5-base\n"));
+  EXPECT_THAT(output_of({"convert", "old", "--embed", "-o", "new"}),
+              AllOf(HasSubstr("os.environ['HF_HUB_OFFLINE'] = '1'; os.chdir('new'); "),
+                    Not(HasSubstr("warnings"))));
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "spiece.model"}) {
+    EXPECT_TRUE(fs::exists(directory_ / "new/t5-base" / file)) << file;
+  }
+  const json written = manifest("new");
+  EXPECT_EQ(written["layout_options"], json::parse(R"([{"name": "embed", "value": "true"}])"));
+  EXPECT_EQ(written["components"][2]["role"], "text_encoder");
+  EXPECT_THAT(written["components"][0]["load_with"].get<std::string>(),
+              HasSubstr("os.chdir('{bundle}')"));
+  EXPECT_THAT(output_of({"verify", "new"}), HasSubstr("offline: yes\n"));
+  const json report = json::parse(output_of({"verify", "new", "--json"}));
+  EXPECT_EQ(report["offline"], true);
+  EXPECT_EQ(report["fetches"], json::array());
+
+  // And taken out again.
+  EXPECT_THAT(output_of({"convert", "new", "-o", "plain"}),
+              HasSubstr("text_encoder is left out: loaders of the layout 'audiocraft'"));
+  EXPECT_FALSE(fs::exists(directory_ / "plain/t5-base"));
+  EXPECT_TRUE(read_file(directory_ / "plain/state_dict.bin") ==
+              read_file(directory_ / "old/state_dict.bin"));
+}
+
+TEST_F(BundleSources, CodecsAreEmbeddedFromTheCache) {
+  add_text_encoder("st");
+  put_into_cache("st", "models--t5-base", "c0ffee");
+  output_of(
+      {"export", "old", "--component", "compression", "--layout", "safetensors", "-o", "st2"});
+  put_into_cache("st2", "models--facebook--encodec_32khz", "bead");
+  output_of(
+      {"bundle", "--lm", "old", "--compression", "facebook/encodec_32khz", "--embed", "-o", "new"});
+  EXPECT_EQ(manifest("new")["components"][1]["source_kind"], "model");
+  EXPECT_THAT(output_of({"verify", "new"}), HasSubstr("offline: yes\n"));
+}
+
+TEST_F(BundleSources, WhatIsToBeEmbeddedAndNotCachedSaysSo) {
+  EXPECT_THAT(refused({"convert", "old", "--embed", "-o", "new"}, 3),
+              AllOf(HasSubstr("error: --embed: text_encoder: 't5-base' is no file"),
+                    HasSubstr("[source.not_cached]"), HasSubstr("hf download t5-base")));
+  EXPECT_FALSE(fs::exists(directory_ / "new"));
+}
+
 TEST_F(BundleSources, WhatIsNotThereSaysHowToFetchIt) {
   EXPECT_EQ(refused({"bundle", "--lm", "old", "--compression", "old", "--text-encoder", "t5-base",
                      "-o", "new"},

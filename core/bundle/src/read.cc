@@ -66,6 +66,21 @@ bool BundleListing::has(const std::string& role) const {
   return std::ranges::count(entries, role, &Entry::role) != 0;
 }
 
+namespace {
+
+// Whether the file is one of a component that the manifest names.
+bool is_stated(const std::string& file, const BundleListing& bundle) {
+  if (!bundle.manifest) return false;
+  for (const ManifestFile& one : bundle.manifest->files) {
+    if (one.name != file) continue;
+    return std::ranges::any_of(one.roles,
+                               [&](const std::string& role) { return bundle.has(role); });
+  }
+  return false;
+}
+
+}  // namespace
+
 BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifest,
                           const Host& host) {
   BundleListing bundle{directory, std::move(manifest), {}, {}};
@@ -82,10 +97,7 @@ BundleListing list_bundle(const Path& directory, std::optional<Manifest> manifes
   bool is_shared = false;
   for (const LayoutInfo::Part& part : bundle.layout.parts) {
     if (part.role == "*" || bundle.has(part.role) || !is_there(directory / part.file)) continue;
-    if (bundle.manifest &&
-        std::ranges::count(bundle.manifest->files, part.file, &ManifestFile::name) != 0) {
-      continue;  // it belongs to a component that the manifest names
-    }
+    if (is_stated(part.file, bundle)) continue;
     // Where several components have one file, only what is in it tells which are there.
     if (std::ranges::count(bundle.layout.parts, part.file, &LayoutInfo::Part::file) > 1) {
       is_shared = true;

@@ -161,9 +161,9 @@ TEST_F(JoinedLayouts, WhatNoneHasAPlaceForIsRefused) {
   expect_refused("layout.role", "layout 'codec': it has no place for a bundle of 'words' alone",
                  "codec", {"words"});
   expect_refused("layout.twice", "layout 'own+own' names 'own' twice", "own+own", {"lm"});
-  expect_refused("layout.unknown", "there is no layout 'x'; there is 'beside', 'codec' and 'own'",
+  expect_refused("layout.unknown", "there is no layout 'x'; there is 'own', 'codec' and 'beside'",
                  "own+x", {"lm"});
-  expect_refused("layout.unknown", "there is no layout ''; there is 'beside', 'codec' and 'own'",
+  expect_refused("layout.unknown", "there is no layout ''; there is 'own', 'codec' and 'beside'",
                  "own+", {"lm"});
 }
 
