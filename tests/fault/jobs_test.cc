@@ -17,7 +17,7 @@ using testing::write_file;
 
 TEST(Jobs, EightStagesAtATime) {
   const TemporaryDirectory root;
-  write_file(root / "run.yaml", "vars: {data: '" CRAFTBUNDLE_TEST_DATA
+  write_file(root / "run.yaml", "version: 1\nvars: {data: '" CRAFTBUNDLE_TEST_DATA
                                 "/golden/data'}\n"
                                 R"(stages:
   encodec: {export: "${data}/encodec_train.th", to: out/encodec.bin}

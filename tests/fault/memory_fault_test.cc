@@ -67,7 +67,7 @@ class LittleMemory : public ::testing::Test {
 
 TEST_F(LittleMemory, CommandsSayWhatIsMissing) {
   const std::string source = golden("encodec_train.th").string();
-  testing::write_file(root / "run.yaml", "stages:\n  codec: {export: " + source +
+  testing::write_file(root / "run.yaml", "version: 1\nstages:\n  codec: {export: " + source +
                                              ", to: codec.bin}\n"
                                              "  model: {bundle: {compression: codec}, to: model}\n"
                                              "  check: {verify: model}\n");
@@ -103,8 +103,8 @@ TEST_P(CodecInLittleMemory, SaysWhatIsMissing) {
 
 INSTANTIATE_TEST_SUITE_P(All, CodecInLittleMemory,
                          ::testing::Values("encodec_exported.bin", "dac_weights.pth"),
-                         [](const auto& info) {
-                           const std::string name = info.param;
+                         [](const auto& param) {
+                           const std::string name = param.param;
                            return name.substr(0, name.find('_'));
                          });
 #endif

@@ -176,6 +176,9 @@ OutputDirectory::OutputDirectory(const Place& place, Durability durability, Sink
 }
 
 OutputDirectory::~OutputDirectory() {
+  // Closed first: FUSE and NFS keep a removed file that is open under another name in the
+  // directory.
+  open_.clear();
   if (!staging_.empty()) remove_names(staging_, staged_);
 }
 

@@ -138,6 +138,9 @@ void Journal::create_directories() {
                          "choose another place for what a run remembers with --state-dir");
     }
   }
+  // Creating a file removes what a killed run left beside it. No record is written where nothing is
+  // to be done, and so nothing else would.
+  OutputFile(directory_ / "stages", Durability::no_sync);
   // Somebody else's directory stays as it is.
   ::chmod(directory_.c_str(), S_IRWXU);
   keep_digest_key();
