@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
+#include <memory>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -129,8 +130,8 @@ bool is_source_directory(const Path& path, const Host& host) {
   boost::system::error_code ignored;
   if (!fs::is_directory(path, ignored)) return false;
   if (is_there(path / kTrainingFile)) return true;
-  return !is_there(path / std::string(kManifestFile)) && !host.layout_of(path) &&
-         host.takes_directory(SourceDirectory(path).files());
+  return !is_there(path / std::string(kManifestFile)) &&
+         host.takes_directory(std::make_shared<const SourceDirectory>(path));
 }
 
 std::vector<PreparedComponent> components_of(const Path& directory, const Host& host) {

@@ -290,6 +290,14 @@ bool Host::takes_directory(const std::vector<std::string>& files) const {
                              [&](const Entry& entry) { return takes_files(*entry.info, files); });
 }
 
+bool Host::takes_directory(const std::shared_ptr<const SourceDirectory>& directory) const {
+  if (!takes_directory(directory->files())) return false;
+  if (!layout_of(directory->path())) return true;
+  const std::vector<Answer> answers =
+      ask(Source::of_directory(directory->path().string(), directory));
+  return !answers.empty() && answers.front().probe.confidence >= kSureConfidence;
+}
+
 Host::Entry Host::find(const std::string& name) const {
   std::vector<std::string> names;
   for (const Entry& entry : offers<ExporterInfo>()) {

@@ -157,9 +157,7 @@ std::optional<Source> source_in(const std::string& given, const Path& path, cons
     return Source::of_checkpoint(given, host.open(path / kCheckpointName));
   }
   auto directory = std::make_shared<const SourceDirectory>(plain(path));
-  if (host.takes_directory(directory->files())) {
-    return Source::of_directory(given, std::move(directory));
-  }
+  if (host.takes_directory(directory)) return Source::of_directory(given, std::move(directory));
   return source_in_layout(given, plain(path), role, host);
 }
 

@@ -181,9 +181,9 @@ TEST_F(DirectoryTest, ThatNobodyTakesSaysWhatItHolds) {
                "'notes.txt'",
                [&] { resolve(); });
   // By its names alone: nothing was mapped to find out.
-  EXPECT_FALSE(host_.takes_directory({"config.json", "notes.txt"}));
-  EXPECT_TRUE(host_.takes_directory({"config.json", "x.safetensors"}));
-  EXPECT_FALSE(host_.takes_directory({}));
+  EXPECT_FALSE(host_.takes_directory(std::vector<std::string>{"config.json", "notes.txt"}));
+  EXPECT_TRUE(host_.takes_directory(std::vector<std::string>{"config.json", "x.safetensors"}));
+  EXPECT_FALSE(host_.takes_directory(std::vector<std::string>{}));
 }
 
 TEST_F(DirectoryTest, WithACheckpointIsThat) {

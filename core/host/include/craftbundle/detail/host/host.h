@@ -155,6 +155,9 @@ class Host {
   std::vector<std::string> pretrained_names() const;
   // Whether the names that some exporter declares take a directory of these files.
   bool takes_directory(const std::vector<std::string>& files) const;
+  // The same, and where a layout recognizes it as well, whether an exporter that has looked into it
+  // understands it: names in it alone do not tell then.
+  bool takes_directory(const std::shared_ptr<const SourceDirectory>& directory) const;
 
   // Chooses the exporter, checks the options against its declarations, and prepares the component.
   // Throws Error: usage "exporter.unknown", "exporter.kind" (takes files, not names, or the
