@@ -102,6 +102,7 @@ ExporterInfo T5Exporter::info() const {
 }
 
 Probe T5Exporter::probe(const Source& source) const {
+  if (source.kind() != AcceptedSource::Kind::model) return {0, "is no model that a layout read"};
   if (source.model().family == kFamily) return {100, "the model is a T5"};
   try {
     const auto type = source.model().config.get_string(kTypeKey);
@@ -114,6 +115,11 @@ Probe T5Exporter::probe(const Source& source) const {
 }
 
 Component T5Exporter::prepare(const ExportRequest& request, ExportContext& /*context*/) const {
+  if (request.source.kind() != AcceptedSource::Kind::model) {
+    throw Error(ErrorKind::input, "package.layout",
+                craftbundle::quoted(request.source.given()) + " is no model that a layout read",
+                "give the folder of the text encoder");
+  }
   return audiocraft::naming_source(request, [&] { return prepare_model(request.source.model()); });
 }
 
