@@ -93,7 +93,8 @@ TEST_F(CheckTest, VerifySaysThatItReadNoTensor) {
 }
 
 TEST_F(CheckTest, StagesHaveTheKey) {
-  write_file(root / "run.yaml", R"(stages:
+  write_file(root / "run.yaml", R"(version: 1
+stages:
   codec: {export: damaged.bin, to: codec.bin, check: structure}
   model: {bundle: {compression: codec}, to: model, check: structure}
   look: {verify: model, check: structure}
@@ -104,14 +105,14 @@ TEST_F(CheckTest, StagesHaveTheKey) {
     EXPECT_THAT(stage.dump(), HasSubstr("not checked"));
   }
   write_file(root / "run.yaml",
-             "stages: {codec: {export: damaged.bin, to: other.bin, check: all}}");
+             "version: 1\nstages: {codec: {export: damaged.bin, to: other.bin, check: all}}");
   EXPECT_EQ(craftbundle({"run", "run.yaml"}).exit_code, 2);
 }
 
 // Reading 64 GiB of holes takes half a minute and more.
 TEST_F(CheckTest, PlansWithoutReadingLargeFiles) {
   make_sparse("large.bin", std::uint64_t{64} << 30);
-  write_file(root / "run.yaml", "stages: {take: {copy: large.bin, to: copy.bin}}");
+  write_file(root / "run.yaml", "version: 1\nstages: {take: {copy: large.bin, to: copy.bin}}");
   const auto begin = std::chrono::steady_clock::now();
   const ProgramResult plan = craftbundle({"run", "run.yaml", "--dry-run", "--check", "structure"});
   EXPECT_EQ(plan.exit_code, 0) << plan.errors;
@@ -120,7 +121,7 @@ TEST_F(CheckTest, PlansWithoutReadingLargeFiles) {
 
 TEST_F(CheckTest, PlanningTellsHowFarReadingIs) {
   make_sparse("large.bin", std::uint64_t{64} << 20);
-  write_file(root / "run.yaml", "stages: {take: {copy: large.bin, to: copy.bin}}");
+  write_file(root / "run.yaml", "version: 1\nstages: {take: {copy: large.bin, to: copy.bin}}");
   const ProgramResult plan = craftbundle({"--log-format", "json", "run", "run.yaml", "--dry-run"});
   EXPECT_EQ(plan.exit_code, 0) << plan.errors;
   EXPECT_THAT(plan.errors, AllOf(HasSubstr("reading large.bin"), HasSubstr("67108864")));
@@ -128,7 +129,7 @@ TEST_F(CheckTest, PlanningTellsHowFarReadingIs) {
 
 TEST_F(CheckTest, FilesKnownByTheirStateAreTakenAgainOnlyWhenTheyChange) {
   make_sparse("large.bin", std::uint64_t{32} << 20);
-  write_file(root / "run.yaml", "stages: {sum: {checksum: large.bin, to: SUM}}");
+  write_file(root / "run.yaml", "version: 1\nstages: {sum: {checksum: large.bin, to: SUM}}");
   // Times of a file that was just written tell nothing.
   ASSERT_EQ(testing::run_program({"sleep", "0.2"}, root.path()).exit_code, 0);
   const auto run = [&] {

@@ -381,11 +381,10 @@ TEST_F(DerivedElements, NormsOfSlicesGiveTheWeightAgain) {
   EXPECT_THAT(norms->shape(), ElementsAre(2, 1, 1));
   EXPECT_THAT(numbers_of(*norms), ElementsAre(5, 5));
   EXPECT_EQ(numbers_of(*fold_weight_norm(norms, weight)), numbers_of(*weight));
-  expect_error(
-      [&] {
-        slice_norms(elements({0, 3}, {}));
-      },
-      ErrorKind::input, "tensor.shape", "a weight of the shape [0, 3] has nothing to normalize");
+  expect_error(ErrorKind::input, "tensor.shape",
+               "a weight of the shape [0, 3] has nothing to normalize", [&] {
+                 slice_norms(elements({0, 3}, {}));
+               });
 }
 
 // What torch.nn.utils.spectral_norm computes outside of training, by hand.
@@ -401,22 +400,19 @@ TEST_F(DerivedElements, SpectralNormsAreFoldedAlongEitherDimension) {
       fold_spectral_norm(weight, elements({3}, {1, 0, 3}), elements({2}, {1, 1}), 1);
   EXPECT_THAT(numbers_in_pieces(*columns, 2),
               ElementsAre(1 / 32.0, 2 / 32.0, 3 / 32.0, 4 / 32.0, 5 / 32.0, 6 / 32.0));
-  expect_error(
-      [&] {
-        fold_spectral_norm(weight, elements({3}, {1, 0, 3}), elements({3}, {1, 1, 1}), 0);
-      },
-      ErrorKind::input, "tensor.shape",
-      "weight_u of a spectral norm has the shape [3], expected [2]");
+  expect_error(ErrorKind::input, "tensor.shape",
+               "weight_u of a spectral norm has the shape [3], expected [2]", [&] {
+                 fold_spectral_norm(weight, elements({3}, {1, 0, 3}), elements({3}, {1, 1, 1}), 0);
+               });
 }
 
 TEST_F(DerivedElements, RowsAreScaled) {
   const ElementsPtr weight = elements({2, 2}, {1, 2, 3, 4});
   EXPECT_THAT(numbers_of(*scale_rows(weight, elements({2}, {2, 10}))), ElementsAre(2, 4, 30, 40));
-  expect_error(
-      [&] {
-        scale_rows(weight, elements({3}, {1, 1, 1}));
-      },
-      ErrorKind::input, "tensor.shape", "the scale of a layer has the shape [3], expected [2]");
+  expect_error(ErrorKind::input, "tensor.shape",
+               "the scale of a layer has the shape [3], expected [2]", [&] {
+                 scale_rows(weight, elements({3}, {1, 1, 1}));
+               });
 }
 
 TEST_F(DerivedElements, RowsAreTakenAndJoined) {
@@ -425,13 +421,13 @@ TEST_F(DerivedElements, RowsAreTakenAndJoined) {
   EXPECT_THAT(last->shape(), ElementsAre(2, 2));
   EXPECT_THAT(numbers_in_pieces(*last, 3), ElementsAre(3, 4, 5, 6));
   EXPECT_THAT(numbers_of(*join({last, rows(weight, 0, 1)})), ElementsAre(3, 4, 5, 6, 1, 2));
-  expect_error([&] { rows(weight, 2, 2); }, ErrorKind::input, "tensor.rows",
-               "a tensor of the shape [3, 2] does not have 2 rows from row 2 on");
-  expect_error(
-      [&] {
-        join({weight, elements({3}, {1, 2, 3})});
-      },
-      ErrorKind::input, "tensor.shape", "one of the joined has the shape [3], expected [3, 2]");
+  expect_error(ErrorKind::input, "tensor.rows",
+               "a tensor of the shape [3, 2] does not have 2 rows from row 2 on",
+               [&] { rows(weight, 2, 2); });
+  expect_error(ErrorKind::input, "tensor.shape",
+               "one of the joined has the shape [3], expected [3, 2]", [&] {
+                 join({weight, elements({3}, {1, 2, 3})});
+               });
 }
 
 }  // namespace

@@ -179,8 +179,9 @@ TEST_F(JoinedTensorTest, RowRangesOfStoredAndJoinedTensorsStayWhereTheyLie) {
   EXPECT_TRUE(std::holds_alternative<Tensor>(row_range(joined, 0, 2)));
   EXPECT_THAT(read(elements_of(row_range(joined, 1, 2))), ElementsAre(9, 10, 11, 3, 4, 5));
   EXPECT_THAT(shape_of(row_range(joined, 3, 0)), ElementsAre(0, 3));
-  expect_error([&] { row_range(joined, 2, 2); }, ErrorKind::input, "tensor.rows",
-               "a tensor of the shape [3, 3] does not have 2 rows from row 2 on");
+  expect_error(ErrorKind::input, "tensor.rows",
+               "a tensor of the shape [3, 3] does not have 2 rows from row 2 on",
+               [&] { row_range(joined, 2, 2); });
 }
 
 TEST_F(JoinedTensorTest, ComputedTensorsAreComputedByRows) {
