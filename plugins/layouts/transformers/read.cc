@@ -43,6 +43,15 @@ Json read_optional(const Path& file, LayoutContext& context) {
   return is_there(file) ? read_json(file, context) : Json::object();
 }
 
+// Of the feature extractor. Since release 5 transformers writes it into the processor's file.
+Json read_preprocessor(const Path& directory, LayoutContext& context) {
+  const Path own = directory / "preprocessor_config.json";
+  if (is_there(own)) return read_json(own, context);
+  const Json processor = read_optional(directory / "processor_config.json", context);
+  const Fields fields(processor, "processor");
+  return fields.has("feature_extractor") ? fields.object("feature_extractor") : Json::object();
+}
+
 // The tensors of a folder, from whichever files hold them.
 struct Weights {
   std::vector<NamedTensor> tensors;
@@ -168,7 +177,7 @@ class Folder {
                   "an adapter that was not merged has files of its own: see --merge");
     }
     const SideFiles side = {read_optional(directory_ / "generation_config.json", context_),
-                            read_optional(directory_ / "preprocessor_config.json", context_)};
+                            read_preprocessor(directory_, context_)};
     Model lm = language_model(config_, side, std::move(language));
     const std::vector<NamedTensor> text = under("text_encoder.", weights_.tensors);
     // A text encoder that was trained along lay in the package of the language model.

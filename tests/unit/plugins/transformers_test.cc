@@ -196,6 +196,23 @@ INSTANTIATE_TEST_SUITE_P(
                       Whole{"musicgen_melody_train.th", "encodec_train.th", 768},
                       Whole{"audiogen_train.th", "encodec_train.th", 1024}));
 
+// As release 5 saves a model.
+TEST(TransformersLayout, FindsTheFeatureExtractorInTheProcessorsFile) {
+  const TemporaryDirectory directory;
+  const Path folder = directory / "folder";
+  write(plan({language_model("musicgen_melody_train.th"), codec("encodec_train.th"),
+              text_encoder(768)}),
+        folder);
+  boost::filesystem::remove(folder / "audiocraft.safetensors");
+  const json extractor = testing::read_json(folder / "preprocessor_config.json");
+  boost::filesystem::remove(folder / "preprocessor_config.json");
+  OutputFile file(folder, Durability::no_sync);
+  file.write(json({{"feature_extractor", extractor}}).dump());
+  file.publish(folder / "processor_config.json", true);
+  const std::vector<RoleSource> sources = read(folder);
+  EXPECT_EQ(model_of(sources, kLanguageModelRole).config.get_int("dataset.segment_duration"), 2);
+}
+
 TEST(TransformersLayout, WritesTheConfigurationOfAWholeModel) {
   const TemporaryDirectory directory;
   write(plan({language_model("musicgen_stereo_train.th"), codec("encodec_train.th"),
