@@ -75,9 +75,18 @@ std::string summary_value(const std::vector<SummaryItem>& summary, std::string_v
 }
 
 std::string fit_text(const std::vector<FitCheck>& fit) {
-  if (fit.empty()) return "  no component requires anything of another\n";
+  // What no other component states is in the manifest: here it would stand in every bundle whose
+  // text encoder is fetched.
+  const auto is_compared = [](const FitCheck& check) {
+    return check.outcome != FitCheck::Outcome::unstated;
+  };
+  if (std::ranges::none_of(fit, is_compared)) {
+    return fit.empty() ? "  no component requires anything of another\n"
+                       : "  no other component states what is required\n";
+  }
   Table table;
   for (const FitCheck& check : fit) {
+    if (!is_compared(check)) continue;
     const bool agrees = check.outcome == FitCheck::Outcome::agrees;
     table.add({agrees ? "fits" : std::string(to_string(check.outcome)), to_string(check)});
   }
