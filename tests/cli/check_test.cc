@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/filesystem.hpp>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "support/program.h"
@@ -111,12 +110,14 @@ stages:
 
 // Reading 64 GiB of holes takes half a minute and more.
 TEST_F(CheckTest, PlansWithoutReadingLargeFiles) {
-  make_sparse("large.bin", std::uint64_t{64} << 30);
+  make_sparse("large.bin", std::uint64_t{4} << 30);
   write_file(root / "run.yaml", "version: 1\nstages: {take: {copy: large.bin, to: copy.bin}}");
-  const auto begin = std::chrono::steady_clock::now();
-  const ProgramResult plan = craftbundle({"run", "run.yaml", "--dry-run", "--check", "structure"});
+  // Times of a file that was just written tell nothing.
+  ASSERT_EQ(testing::run_program({"sleep", "1"}, root.path()).exit_code, 0);
+  const ProgramResult plan =
+      craftbundle({"--log-format", "json", "run", "run.yaml", "--dry-run", "--check", "structure"});
   EXPECT_EQ(plan.exit_code, 0) << plan.errors;
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_THAT(plan.errors, Not(HasSubstr("reading large.bin")));
 }
 
 TEST_F(CheckTest, PlanningTellsHowFarReadingIs) {
@@ -131,7 +132,7 @@ TEST_F(CheckTest, FilesKnownByTheirStateAreTakenAgainOnlyWhenTheyChange) {
   make_sparse("large.bin", std::uint64_t{32} << 20);
   write_file(root / "run.yaml", "version: 1\nstages: {sum: {checksum: large.bin, to: SUM}}");
   // Times of a file that was just written tell nothing.
-  ASSERT_EQ(testing::run_program({"sleep", "0.2"}, root.path()).exit_code, 0);
+  ASSERT_EQ(testing::run_program({"sleep", "1"}, root.path()).exit_code, 0);
   const auto run = [&] {
     const ProgramResult result = craftbundle({"run", "run.yaml", "--json", "--check", "structure"});
     EXPECT_EQ(result.exit_code, 0) << result.errors;

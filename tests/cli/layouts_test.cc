@@ -96,7 +96,7 @@ TEST_F(Layouts, SafetensorsHaveTheConfigurationBesideThem) {
               AllOf(HasSubstr("verified: "), HasSubstr("it reads the layout 'audiocraft'"),
                     ::testing::Not(HasSubstr("get_pretrained"))));
   EXPECT_THAT(output_of({"inspect", "m"}),
-              AllOf(HasSubstr("fits      codebooks"), ::testing::Not(HasSubstr("get_pretrained"))));
+              AllOf(HasSubstr("fits  codebooks"), ::testing::Not(HasSubstr("get_pretrained"))));
 }
 
 TEST_F(Layouts, FilesThatChangedAreFound) {
