@@ -28,8 +28,11 @@ std::string foreign_reason(const Path& directory, const std::vector<std::string>
     const bool expected = std::ranges::any_of(files, [&](const std::string& file) {
       return name.ends_with('/') ? file.starts_with(name) : file == name;
     });
-    boost::system::error_code ignored;
-    const auto type = boost::filesystem::symlink_status(directory / name, ignored).type();
+    boost::system::error_code failure;
+    const auto type = boost::filesystem::symlink_status(directory / name, failure).type();
+    if (type == boost::filesystem::status_error) {
+      throw system_error(failure.value(), path_text(directory / name));
+    }
     if (!expected || (!name.ends_with('/') && type != boost::filesystem::regular_file)) {
       return "it holds " + quoted(name.substr(0, name.find_last_not_of('/') + 1));
     }
