@@ -17,6 +17,7 @@ namespace {
 
 using encodec::Seanet;
 
+constexpr double kMostCodebooks = 256;
 constexpr const char* kRetrain = "only a codec trained otherwise could be expressed";
 
 // "encoder.model.1.block.1.conv" is "encoder.layers.1.block.1" there.
@@ -283,9 +284,14 @@ std::int64_t encodec_codebooks(const Json& json) {
       config.reals("target_bandwidths", {1.5, 3.0, 6.0, 12.0, 24.0});
   const std::int64_t bins = config.integer("codebook_size", 1024);
   const auto bits = static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(bins)) - 1);
-  const std::int64_t rate = encodec_frame_rate(json) * std::max<std::int64_t>(bits, 1);
-  return static_cast<std::int64_t>(
-      std::floor(1000.0 * bandwidths.back() / static_cast<double>(rate)));
+  const std::int64_t rate =
+      std::max<std::int64_t>(encodec_frame_rate(json), 1) * std::max<std::int64_t>(bits, 1);
+  const double count = std::floor(1000.0 * bandwidths.back() / static_cast<double>(rate));
+  if (!(count >= 0 && count <= kMostCodebooks)) {
+    throw config.refuse("target_bandwidths", float_text(bandwidths.back()),
+                        "what up to 256 codebooks need");
+  }
+  return static_cast<std::int64_t>(count);
 }
 
 Model encodec_model(const Json& json, std::vector<NamedTensor> tensors) {

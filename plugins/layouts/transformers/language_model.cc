@@ -24,6 +24,8 @@ using language_model::Transformer;
 
 // transformers' tables of positions; longer ones are possible, and nobody writes them.
 constexpr std::int64_t kPositions = 2048;
+constexpr std::int64_t kMostStreams = 256;
+constexpr double kLongestSegment = 86'400;  // seconds
 constexpr const char* kDecoder = "decoder.model.decoder.";
 constexpr const char* kWindow = "condition_provider.conditioners.self_wav.chroma.spec.window";
 constexpr const char* kRetrain = "only a model trained otherwise could be expressed";
@@ -272,6 +274,10 @@ LanguageModelPart language_model_part(const Model& model, Problems& problems) {
   part.segment_duration = config.require_real("dataset.segment_duration");
   part.guidance = config.require_real("classifier_free_guidance.inference_coef");
   part.sample_rate = integer_of(config, "sample_rate", 32'000);
+  if (!(part.segment_duration > 0 && part.segment_duration <= kLongestSegment)) {
+    problems.differs("dataset.segment_duration", float_text(part.segment_duration),
+                     "more than 0 seconds and at most a day", kOtherLayout);
+  }
   if (part.melody) check_melody(config, part, problems);
   if (!problems.empty()) return part;
 
@@ -394,6 +400,9 @@ Model language_model(const Json& json, const SideFiles& side, std::vector<NamedT
   const std::int64_t feed_forward = decoder.integer("ffn_dim", 4096);
   const std::int64_t streams = decoder.integer("num_codebooks", 4);
   const std::int64_t channels = decoder.integer("audio_channels", 1);
+  if (streams < 1 || streams > kMostStreams) {
+    throw decoder.refuse("num_codebooks", number(streams), "1 to " + number(kMostStreams));
+  }
   if (channels < 1 || channels > 2 || streams % channels != 0) {
     throw decoder.refuse("audio_channels", number(channels), "1 or 2, which divides num_codebooks");
   }

@@ -30,10 +30,13 @@ bool is_number(std::string_view word) {
 }
 
 Error strangers(ErrorKind kind, const std::vector<std::string>& names, const std::string& where) {
+  const bool is_written = kind == ErrorKind::mismatch;
   return Error(kind, "layout.tensors",
                std::to_string(names.size()) + " tensors have no place " + where + ": " +
                    list_text(names, kShownNames),
-               "the model is not of the kind that its configuration says");
+               is_written ? "--layout audiocraft or safetensors takes the model as it is"
+                          : "get the folder again from where the model was made, with the "
+                            "config.json that belongs to it");
 }
 
 }  // namespace

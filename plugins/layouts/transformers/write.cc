@@ -85,7 +85,7 @@ void refuse_twice(const std::vector<NamedTensor>& tensors) {
   if (twice == names.end()) return;
   throw Error(ErrorKind::mismatch, "layout.tensors",
               "two tensors would have the name " + craftbundle::quoted(*twice),
-              "the source holds the same weights in two forms");
+              "take one of the two forms of these weights out of the source");
 }
 
 void add_weights(const std::vector<NamedTensor>& tensors, const std::vector<std::string>& roles,

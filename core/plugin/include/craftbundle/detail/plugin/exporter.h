@@ -43,7 +43,7 @@ struct AcceptedSource {
   // only this library. "*" alone: probe() is asked about every name a model hub could have
   // (ORG/NAME).
   // directory: names of files that all have to be in it; '*' in one stands for anything
-  // ("config.json" and "*.safetensors"). Choosing maps only libraries whose names fit, and what
+  // ("settings.json" and "*.weights"). Choosing maps only libraries whose names fit, and what
   // else would do is an AcceptedSource of its own.
   // model: full names of models on a hub that once had a shorter one: NAME is looked for in the
   // hub's cache as ORG/NAME too. Checkpoints: none.
