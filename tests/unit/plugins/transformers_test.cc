@@ -275,6 +275,36 @@ TEST(TransformersLayout, SaysEverythingThatItCannotExpress) {
   EXPECT_EQ(alone.hint(), "give it with --compression; give it with --text-encoder t5-base");
 }
 
+TEST(TransformersLayout, RefusesNumbersThatNoModelHas) {
+  const TemporaryDirectory directory;
+  const Path folder = directory / "folder";
+  write(plan({language_model("musicgen_train.th"), codec("encodec_train.th"), text_encoder(768)}),
+        folder);
+  const json config = testing::read_json(folder / "config.json");
+  const auto refused = [&](const std::string& part, const std::string& key, const json& value) {
+    json changed = config;
+    changed[part][key] = value;
+    OutputFile file(folder, Durability::no_sync);
+    file.write(changed.dump());
+    file.publish(folder / "config.json", true);
+    try {
+      read(folder);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), "layout.config") << error.what();
+      EXPECT_EQ(error.kind(), ErrorKind::input);
+      EXPECT_NE(error.message().find(key), std::string::npos) << error.message();
+      return;
+    }
+    ADD_FAILURE() << part << "." << key << " was taken: " << value;
+  };
+  refused("audio_encoder", "target_bandwidths", {1e300});
+  refused("audio_encoder", "target_bandwidths", {-1.0});
+  refused("audio_encoder", "sampling_rate", -1);
+  refused("decoder", "num_codebooks", 1 << 24);
+  refused("decoder", "num_codebooks", 0);
+  refused("decoder", "hidden_size", "32");
+}
+
 TEST(TransformersLayout, RefusesATextEncoderOfTheModelsOwnWidth) {
   const Error error =
       refusal({language_model("musicgen_train.th"), codec("encodec_train.th"), text_encoder(32)});
