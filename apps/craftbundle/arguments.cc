@@ -4,6 +4,7 @@
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle::app {
@@ -80,6 +81,15 @@ void SourceArguments::declare_weights(CLI::App& command) {
       ->type_name("ADAPTER");
   command.add_flag("--fold-weight-norm", fold_weight_norm,
                    "Replace weight_g and weight_v of a weight norm by the weight they make");
+}
+
+void SourceArguments::declare_foreign(CLI::App& command) {
+  command
+      .add_option("--config-from", config_from,
+                  "Where weights without a configuration get it: a bundle, a file, or YAML")
+      ->type_name("SOURCE");
+  command.add_flag("--as-is", as_is,
+                   "Take a model that no rule covers as it is: names, shapes and fit unchecked");
 }
 
 SourceOptions SourceArguments::lookup(const std::string& role) const {
@@ -168,6 +178,8 @@ ComponentChoice choose(const std::string& given, const SourceArguments& source,
   add(kDtypeOfOption, source.dtype_of);
   add(kAverageOption, source.average_files(role, host));
   add(kMergeOption, source.merge_files());
+  add(kConfigFromOption, source.config_from);
+  add(kAsIsOption, source.as_is ? "true" : "");
   add(kFoldOption, source.fold_weight_norm ? "true" : "");
   return choice;
 }

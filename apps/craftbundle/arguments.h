@@ -19,6 +19,8 @@ struct SourceArguments {
   std::vector<std::string> average;
   std::vector<std::string> merge;
   bool fold_weight_norm = false;
+  std::string config_from;
+  bool as_is = false;
   // Of several sources, those that hold no weights are taken as they are; a single one is refused.
   bool several = false;
 
@@ -27,6 +29,8 @@ struct SourceArguments {
   void declare_dtype(CLI::App& command);
   // --average, --merge and --fold-weight-norm, for one component.
   void declare_weights(CLI::App& command);
+  // --config-from and --as-is, for one component.
+  void declare_foreign(CLI::App& command);
   SourceOptions lookup(const std::string& role = {}) const;
   Source resolve(const std::string& given, Session& session) const;
   // As a value of the option `average`.

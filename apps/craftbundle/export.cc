@@ -18,6 +18,7 @@ Examples:
   craftbundle export xps/9f2c/checkpoint.th --state ema -o out/state_dict.bin
   craftbundle export xps/9f2c/checkpoint.th --dtype float16 -o out/state_dict.bin
   craftbundle export xps/77aa/checkpoint.th --layout torchscript -o out/codec.ts
+  craftbundle export last.ckpt --config-from my_model -o out/state_dict.bin
   craftbundle export //sig/9f2c --xps /checkpoints/xps -o out/state_dict.bin --json)";
 
 struct Arguments {
@@ -56,10 +57,12 @@ void add_export(CLI::App& app, Command& command) {
   arguments->how.declare_state(*sub);
   arguments->how.declare_dtype(*sub);
   arguments->how.declare_weights(*sub);
+  arguments->how.declare_foreign(*sub);
   arguments->layout.declare(*sub);
   arguments->how.declare_xps(*sub);
   sub->add_option("--component", arguments->component,
-                  "Role of the component, of a source that holds several (lm, compression, ...)")
+                  "Role of the component, of a source that holds several or does not tell (lm, "
+                  "compression, ...)")
       ->type_name("ROLE");
   sub->add_option("--exporter", arguments->exporter, "Exporter to use instead of the best one")
       ->type_name("NAME");

@@ -41,6 +41,7 @@ struct Arguments {
   double seconds = 10;
   std::string against;
   CheckArguments check;
+  bool as_is = false;
 };
 
 // What running the codec showed.
@@ -309,6 +310,7 @@ int run(Arguments arguments, Session& session) {
                    .sink = &session.console(),
                    .cancellation = &session.cancellation()};
   if (!arguments.against.empty()) job.against = arguments.against;
+  job.as_is = arguments.as_is;
   const Verification found = verify(session.host(), job);
   const bool sound = found.is_sound();
   std::optional<CodecReport> codec;
@@ -353,6 +355,8 @@ void add_verify(CLI::App& app, Command& command) {
       ->check(CLI::PositiveNumber)
       ->type_name("N")
       ->needs(run_option);
+  sub->add_flag("--as-is", arguments->as_is,
+                "What was exported with --as-is; a bundle says so itself");
   sub->add_option("--against", arguments->against,
                   "Report the error of each tensor against this file or directory")
       ->type_name("ORIGINAL");

@@ -18,6 +18,8 @@ using audiocraft::ModelKind;
 // Confidence for a configuration that names no model: below that of the language models, so that a
 // role decides, and an export without one is no tie.
 constexpr int kUncheckable = 5;
+// Confidence for another codec, which is its exporter's, or can be taken as it is.
+constexpr int kElsewhere = 1;
 
 Probe probe_model(const audiocraft::Glance& glance) {
   if (!glance.model) {
@@ -27,7 +29,7 @@ Probe probe_model(const audiocraft::Glance& glance) {
   switch (model.kind) {
     case ModelKind::codec:
       if (model.name.empty()) return {60, model.words};
-      if (model.name != "encodec") return {0, model.words + ", not an EnCodec"};
+      if (model.name != "encodec") return {kElsewhere, model.words + ", not an EnCodec"};
       return glance.has_state ? Probe{100, model.words}
                               : Probe{60, model.words + ", but there is no best state"};
     case ModelKind::unnamed:
@@ -126,7 +128,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   }
   audiocraft::require_key(opened.config, "compression_model", "AudioCraft");
   if (model.name != "encodec") {
-    throw Error(ErrorKind::input, "package.family", model.words + ", not an EnCodec",
+    throw Error(ErrorKind::input, "package.unknown", model.words + ", not an EnCodec",
                 "'craftbundle plugins list' shows which exporter takes it");
   }
   Spec spec = read_spec(opened.config);
@@ -163,7 +165,11 @@ Component prepare_model(const ExportRequest& request) {
   const Config config = opened.config;
   Component component;
   component.role = kCompressionRole;
-  describe_model(opened, component);
+  if (request.option_is(kAsIsOption, "true")) {
+    audiocraft::describe_as_is(opened, ModelKind::codec, component);
+  } else {
+    describe_model(opened, component);
+  }
   give(std::move(opened), component);
   if (!component.provides.empty()) std::get<Model>(component.content).folded = folded(config);
   return component;
@@ -184,7 +190,7 @@ ExporterInfo EncodecExporter::info() const {
       {"encodec",
        "EnCodec models trained with AudioCraft, and references to pretrained ones",
        1,
-       {audiocraft::state_option(), audiocraft::version_option()}},
+       {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option()}},
       std::string(kCompressionRole),
       {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
        {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},

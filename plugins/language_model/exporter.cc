@@ -75,7 +75,11 @@ Component prepare_model(const ExportRequest& request) {
   audiocraft::Opened opened = audiocraft::open_model(request);
   Component component;
   component.role = kLanguageModelRole;
-  describe_model(opened, component);
+  if (request.option_is(kAsIsOption, "true")) {
+    audiocraft::describe_as_is(opened, ModelKind::language_model, component);
+  } else {
+    describe_model(opened, component);
+  }
   give(std::move(opened), component);
   return component;
 }
@@ -87,7 +91,7 @@ ExporterInfo LanguageModelExporter::info() const {
   return {{"language_model",
            "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
            1,
-           {audiocraft::state_option(), audiocraft::version_option()}},
+           {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option()}},
           std::string(kLanguageModelRole),
           {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
            {Kind::checkpoint, "exported language model (state_dict.bin)", {}},

@@ -167,9 +167,11 @@ TEST_F(Commands, SayWhatADirectoryHolds) {
   fs::remove(directory / "model/config.json");
   const ProgramResult result = craftbundle({"export", "model", "-o", "out.bin"});
   EXPECT_EQ(result.exit_code, 3);
-  EXPECT_EQ(result.errors,
-            "error: 'model': the directory holds no checkpoint.th, it holds 'model.safetensors' "
-            "[source.no_checkpoint]\n  hint: give the file itself\n");
+  EXPECT_EQ(
+      result.errors,
+      "error: 'model': the directory holds no checkpoint.th, it holds 'model.safetensors' "
+      "[source.no_checkpoint]\n  hint: say with --config-from which model has the configuration of "
+      "these weights\n");
 }
 
 class Runs : public DirectoriesTest {

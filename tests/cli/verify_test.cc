@@ -269,6 +269,9 @@ const std::string kAddTheKey =
 const std::string kOtherModel =
     "  hint: the tensors and xp.cfg come from different models, or xp.cfg was edited after "
     "training\n";
+const std::string kConfigFrom =
+    "  hint: weights without a configuration: say with --config-from which model has it, a bundle, "
+    "an exported file, a checkpoint or a configuration as YAML\n";
 const std::string kOddElements =
     "  hint: the training diverged, or numbers were too large for the type: export another "
     "checkpoint\n";
@@ -486,7 +489,7 @@ std::vector<Fault> package_faults() {
           [](Value::Dict& root) { root = *entry(root, "best_state").get_if<Value::Dict>(); },
           "state_dict.bin: no exporter understands 'm/state_dict.bin': language_model (0%): the "
           "file is a bare state dict of 36 entries, without a configuration [exporter.none]\n" +
-              kMakeAgain),
+              kConfigFrom),
       in_package(
           "NameNobodyResolves", kCodec,
           [](Value::Dict& root) {
@@ -502,9 +505,8 @@ std::vector<Fault> package_faults() {
           [](Value::Dict& root) {
             root = {{"pretrained", std::int64_t{32}}, {"exported", true}, {"version", "1.4.0a2"}};
           },
-          "compression_state_dict.bin: no exporter understands 'm/compression_state_dict.bin': dac "
-          "(0%): a reference to a pretrained model without a name; encodec (0%): a reference to a "
-          "pretrained model without a name [exporter.none]\n" +
+          "compression_state_dict.bin: no exporter understands 'm/compression_state_dict.bin': a "
+          "reference to a pretrained model without a name [exporter.none]\n" +
               kMakeAgain),
       {"TrainingCheckpoint",
        [](const Path& m) {
@@ -652,11 +654,9 @@ std::vector<Fault> config_faults() {
               kBelongTogether),
       in_config(
           "OtherModel", kCodec, "compression_model: encodec\n", "compression_model: vocos\n",
-          "compression_state_dict.bin: no exporter understands 'm/compression_state_dict.bin': dac "
-          "(0%): xp.cfg has compression_model: vocos (solver compression): a codec, not a DAC; "
-          "encodec (0%): xp.cfg has compression_model: vocos (solver compression): a codec, not an "
-          "EnCodec [exporter.none]\n" +
-              kMakeAgain),
+          "compression_state_dict.bin: xp.cfg has compression_model: vocos (solver compression): a "
+          "codec, not an EnCodec [package.unknown]\n"
+          "  hint: 'craftbundle plugins list' shows which exporter takes it\n"),
   };
 }
 INSTANTIATE_TEST_SUITE_P(Config, Planted, ::testing::ValuesIn(config_faults()), name_of);

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "craftbundle/detail/bundle/embed.h"
+#include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/read.h"
-#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle {
 namespace {
@@ -28,17 +28,9 @@ BundleReport write(std::vector<PreparedComponent> components, const SourceOption
 }  // namespace
 
 PreparedComponent open(const Host& host, const ComponentChoice& choice) {
-  SourceOptions lookup = choice.lookup;
-  if (lookup.role.empty()) lookup.role = choice.role;
-  // There is no reference to a text encoder.
-  lookup.local = lookup.local || lookup.role == kTextEncoderRole;
-  return prepare_component({resolve_source(choice.source, lookup, host),
-                            if_any(choice.role),
-                            if_any(choice.exporter),
-                            choice.options,
-                            {},
-                            choice.lookup.directory},
-                           host);
+  return open_component({choice.source, choice.lookup, if_any(choice.role), if_any(choice.exporter),
+                         choice.options, choice.lookup.directory},
+                        host);
 }
 
 SourceInspection inspect(const Host& host, const std::string& source, const SourceOptions& lookup) {
@@ -72,6 +64,7 @@ Verification verify(const Host& host, const VerifyJob& job) {
   VerifyOptions options;
   options.against = job.against;
   if (job.check == ContentCheck::structure) options.depth = VerifyOptions::Depth::structure;
+  options.as_is = job.as_is;
   options.sink = job.sink;
   options.cancellation = job.cancellation;
   return verify(job.source, host, options);

@@ -188,7 +188,11 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
                  "the components do not fit: " + join(differing, "; "),
                  "choose components that belong together, or pass --allow-mismatch");
   }
-  if (const std::optional<UncheckedFit> unchecked = find_unchecked(manifest.fit)) {
+  // Whoever has asked for components as they are knows that nothing is known of them.
+  const bool as_is = std::ranges::any_of(
+      manifest.components, [](const ManifestComponent& one) { return is_as_is(one.options); });
+  const std::optional<UncheckedFit> unchecked = find_unchecked(manifest.fit);
+  if (unchecked && !as_is) {
     return Error(ErrorKind::mismatch, "bundle.unchecked", to_string(*unchecked),
                  "add the missing component, or pass --allow-mismatch");
   }

@@ -239,6 +239,20 @@ const ManifestFile* file_of(const Manifest& manifest, std::string_view role) {
   return nullptr;
 }
 
+std::vector<OptionValue> reading_options(const std::optional<Manifest>& manifest,
+                                         std::string_view role) {
+  std::vector<OptionValue> options;
+  if (!manifest) return options;
+  for (const ManifestComponent& component : manifest->components) {
+    if (component.role != role) continue;
+    std::ranges::copy_if(component.options, std::back_inserter(options),
+                         [](const OptionValue& option) {
+                           return option.name == kAsIsOption && option.value == "true";
+                         });
+  }
+  return options;
+}
+
 std::optional<Manifest> read_manifest(const Path& directory) {
   const Path path = directory / std::string(kManifestFile);
   boost::system::error_code ignored;

@@ -26,6 +26,16 @@ Error no_bundle(const Path& directory, const Host& host) {
                  path_text(directory) + ": holds " + kTrainingFile + ", which is no bundle yet",
                  "make one of it with 'craftbundle bundle', or name the file");
   }
+  boost::system::error_code failure;
+  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    if (!fs::is_symlink(entry->path(), failure) || is_there(entry->path())) continue;
+    return Error(ErrorKind::input, "bundle.none",
+                 path_text(directory) + ": " + quoted(entry->path().filename().string()) +
+                     " is a link to " + quoted(fs::read_symlink(entry->path(), failure).string()) +
+                     ", which does not exist",
+                 "copy what it links to as well");
+  }
   std::string names;
   for (const LayoutInfo& layout : host.layouts()) {
     if (layout.name != kDefaultLayout) continue;
@@ -139,7 +149,8 @@ std::vector<PreparedComponent> components_of(const Path& directory, const Host& 
   std::vector<PreparedComponent> components;
   for (const BundleListing::Entry& entry : bundle.entries) {
     const RoleSource source = find_source(bundle, entry.role, host);
-    components.push_back(prepare_component({source.source, entry.role, {}, {}, {}}, host));
+    components.push_back(prepare_component(
+        {source.source, entry.role, {}, reading_options(bundle.manifest, entry.role), {}}, host));
   }
   return components;
 }

@@ -17,6 +17,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/adapter.h"
+#include "craftbundle/detail/bundle/open.h"
 
 namespace craftbundle {
 namespace {
@@ -185,6 +186,22 @@ bool is_same(const Source& a, const Source& b) {
          boost::filesystem::equivalent(a.directory().path(), b.directory().path(), ignored);
 }
 
+// A source beside `prepared`, which takes its configuration from where that one has it.
+std::optional<PreparedComponent> further_weights(const PreparedComponent& prepared,
+                                                 const Path& path,
+                                                 const std::vector<OptionValue>& options,
+                                                 const Host& host) {
+  for (const OptionValue& option : prepared.options) {
+    if (option.name != kConfigFromOption || option.value.empty()) continue;
+    if (!is_transform(prepared, option)) continue;
+    NamedRequest request{path.string(),          {},      prepared.component.role,
+                         prepared.exporter.name, options, {}};
+    request.options.push_back(option);
+    return open_component(request, host);
+  }
+  return std::nullopt;
+}
+
 // Models of further sources, as the exporter of `prepared` reads them. What is read for them is
 // added to what it has read.
 std::vector<Model> further_models(PreparedComponent& prepared, const std::vector<Path>& paths,
@@ -195,8 +212,29 @@ std::vector<Model> further_models(PreparedComponent& prepared, const std::vector
     if (!is_transform(prepared, option)) options.push_back(option);
   }
   std::vector<Model> models;
+  const auto add = [&](PreparedComponent& further, const std::string& given) {
+    for (ReadFile& read : further.read) {
+      read.is_below = false;
+      prepared.read.push_back(std::move(read));
+    }
+    auto* model = std::get_if<Model>(&further.component.content);
+    if (model == nullptr) {
+      throw Error(ErrorKind::input, "average.tensors", given + " holds no weights to average with",
+                  "average checkpoints of the same training");
+    }
+    if (model->config.text() != prepared.component.model()->config.text()) {
+      prepared.component.warnings.push_back("the configuration of " + printable(given) +
+                                            " is another: that of the first checkpoint is written");
+    }
+    model->origin = given + ": " + model->origin;
+    models.push_back(std::move(*model));
+  };
   for (const Path& path : paths) {
     const std::string given = path_text(path.filename());
+    if (auto further = further_weights(prepared, path, options, host)) {
+      add(*further, given);
+      continue;
+    }
     boost::system::error_code ignored;
     const Source source = boost::filesystem::is_directory(path, ignored)
                               ? source_at(given, path, host, prepared.component.role)
@@ -216,21 +254,7 @@ std::vector<Model> further_models(PreparedComponent& prepared, const std::vector
                                 {source.checkpoint().shared_from_this(), &file}});
       }
     }
-    for (ReadFile& read : further.read) {
-      read.is_below = false;
-      prepared.read.push_back(std::move(read));
-    }
-    auto* model = std::get_if<Model>(&further.component.content);
-    if (model == nullptr) {
-      throw Error(ErrorKind::input, "average.tensors", given + " holds no weights to average with",
-                  "average checkpoints of the same training");
-    }
-    if (model->config.text() != prepared.component.model()->config.text()) {
-      prepared.component.warnings.push_back("the configuration of " + printable(given) +
-                                            " is another: that of the first checkpoint is written");
-    }
-    model->origin = given + ": " + model->origin;
-    models.push_back(std::move(*model));
+    add(further, given);
   }
   return models;
 }
@@ -263,7 +287,23 @@ void merge_adapters(PreparedComponent& prepared, Model& model, const std::vector
   }
 }
 
+// Nobody knows what the configuration of such a model says of weight norms.
+void refuse_as_is(const PreparedComponent& prepared) {
+  if (!is_as_is(prepared.options)) return;
+  throw Error(ErrorKind::usage, "option.value",
+              "weight norms of a model that is taken as it is cannot be folded: what its "
+              "configuration would say then is not known",
+              "leave one of the options fold-weight-norm and as-is out")
+      .about("option:" + std::string(kFoldOption));
+}
+
 }  // namespace
+
+bool is_as_is(const std::vector<OptionValue>& options) {
+  return std::ranges::any_of(options, [](const OptionValue& option) {
+    return option.name == kAsIsOption && option.value == "true";
+  });
+}
 
 std::vector<OptionSpec> transform_options() {
   using Type = OptionSpec::Type;
@@ -295,6 +335,11 @@ std::vector<OptionSpec> transform_options() {
        "",
        "LoRA adapters that PEFT has saved, or directories of them: they are merged into the "
        "weights",
+       {}},
+      {std::string(kConfigFromOption),
+       Type::text,
+       "",
+       "for weights without a configuration: the model that has it, a bundle, a file, or YAML",
        {}},
   };
 }
@@ -330,7 +375,10 @@ PreparedComponent prepare_component(const ComponentRequest& request, const Host&
   };
   if (is_wider) cast_weights();
   if (!transforms.merge.empty()) merge_adapters(prepared, *model, transforms.merge, host);
-  if (transforms.fold) done(named([&] { return fold_weight_norm(*model); }));
+  if (transforms.fold) {
+    refuse_as_is(prepared);
+    done(named([&] { return fold_weight_norm(*model); }));
+  }
   if (!is_wider) cast_weights();
   add_summary(*model, component.summary);
   return prepared;

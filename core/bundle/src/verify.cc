@@ -126,7 +126,14 @@ void check_facts(Run& run) {
   }
   const std::optional<UncheckedFit> unchecked = find_unchecked(fit);
   if (result.described.components.size() > 1 && unchecked) {
-    run.fails("bundle.unchecked", to_string(*unchecked));
+    const bool as_is = std::ranges::any_of(
+        result.described.components,
+        [](const ManifestComponent& component) { return is_as_is(component.options); });
+    if (as_is) {
+      run.warns(to_string(*unchecked));
+    } else {
+      run.fails("bundle.unchecked", to_string(*unchecked));
+    }
   }
   if (result.stated && result.stated->mismatch_allowed) {
     run.warns("was written with --allow-mismatch");
@@ -231,12 +238,19 @@ void check_names(Run& run) {
   if (harmless) run.holds("nothing in the pickle runs code");
 }
 
+// How a component has to be read.
+std::vector<OptionValue> reading_options(const Subject& subject, const std::string& role) {
+  if (subject.options.as_is) return {{std::string(kAsIsOption), "true"}};
+  return craftbundle::reading_options(subject.result.stated, role);
+}
+
 void check_exporter(Run& run) {
   Item& item = run.item;
   std::optional<std::string> role;
   if (!item.source->role.empty()) role = item.source->role;
-  PreparedComponent prepared =
-      prepare_component({item.source->source, role, {}, {}, {}}, run.subject.host);
+  PreparedComponent prepared = prepare_component(
+      {item.source->source, role, {}, reading_options(run.subject, role.value_or("")), {}},
+      run.subject.host);
   // Why what exporters say of loaders does not hold here.
   std::string obstacle;
   if (const std::optional<Error>& misplaced = item.source->misplaced) {
@@ -477,9 +491,11 @@ Path original_of(const Path& against, const std::string& name) {
               path_text(against) + " has no " + quoted(name) + " to compare with", kGiveSource);
 }
 
-PreparedComponent prepare_original(const Path& path, const std::string& role, const Host& host) {
+PreparedComponent prepare_original(const Path& path, const std::string& role,
+                                   const std::vector<OptionValue>& options, const Host& host) {
   try {
-    return host.prepare({Source::of_checkpoint(path.string(), host.open(path)), role, {}, {}, {}});
+    return host.prepare(
+        {Source::of_checkpoint(path.string(), host.open(path)), role, {}, options, {}});
   } catch (const Error& error) {
     // As above.
     if (error.subject() != kRoleSubject) throw;
@@ -490,8 +506,9 @@ PreparedComponent prepare_original(const Path& path, const std::string& role, co
 void compare_weights(Subject& subject, Item& item) {
   const Component& found = item.component.prepared->component;
   const Path path = original_of(*subject.options.against, item.where);
-  const PreparedComponent original = with_context(
-      "the original", [&] { return prepare_original(path, found.role, subject.host); });
+  const PreparedComponent original = with_context("the original", [&] {
+    return prepare_original(path, found.role, reading_options(subject, found.role), subject.host);
+  });
   TensorComparison comparison =
       compare_tensors(found, original.component, *subject.options.cancellation);
   Run run{subject, item, {}};

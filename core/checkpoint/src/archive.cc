@@ -3,6 +3,7 @@
 #include <libdeflate.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <memory>
 #include <numeric>
@@ -502,6 +503,41 @@ std::string inflate(const std::string& compressed, std::uint64_t size) {
   return bytes;
 }
 
+// Says what a zip file is in which not all is below one folder.
+[[noreturn]] void fail_layout(const std::vector<Entry>& entries, const Entry& stranger,
+                              const std::string& prefix) {
+  constexpr std::array<std::string_view, 6> kEndings = {".th",  ".bin",  ".pt",
+                                                        ".pth", ".ckpt", ".safetensors"};
+  std::vector<std::string> inside;
+  bool has_pickle = false;
+  bool arrays = true;
+  for (const Entry& entry : entries) {
+    has_pickle = has_pickle || entry.name == "data.pkl";
+    arrays = arrays && entry.name.ends_with(".npy");
+    if (std::ranges::any_of(kEndings,
+                            [&](std::string_view end) { return entry.name.ends_with(end); })) {
+      inside.push_back(entry.name);
+    }
+  }
+  if (has_pickle) {
+    fail("layout",
+         "has 'data.pkl' at its top: it was zipped without its folder, and PyTorch does not read "
+         "it either",
+         "zip the folder itself, without compression (zip -0 -r), or take the original file");
+  }
+  if (arrays)
+    fail("layout", "is an archive of NumPy arrays (.npz)",
+         "give a checkpoint that torch.save wrote");
+  if (!inside.empty()) {
+    fail("layout", "is a zip that holds " + list_text(inside),
+         "unpack it and give the file inside");
+  }
+  fail("layout",
+       label(stranger) + " does not begin with " + quoted(prefix) +
+           " as the records of torch.save all do",
+       "the file may be a zip of something else; checkpoints are not unpacked or repacked by hand");
+}
+
 }  // namespace
 
 Archive::Archive(const InputFile& file) : file_(&file) {
@@ -519,11 +555,7 @@ Archive::Archive(const InputFile& file) : file_(&file) {
   const std::string prefix = name_ + "/";
   for (const Entry& entry : entries) {
     if (!entry.name.starts_with(prefix)) {
-      fail("layout",
-           label(entry) + " does not begin with " + quoted(prefix) +
-               " as the records of torch.save all do",
-           "the file may be a zip of something else; checkpoints are not unpacked or repacked by "
-           "hand");
+      fail_layout(entries, entry, prefix);
     }
     if (entry.name.ends_with('/')) {
       if (entry.size != 0) fail("size", label(entry) + " is a directory, but has data");

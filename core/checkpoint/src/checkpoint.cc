@@ -196,6 +196,22 @@ class ZipCheckpoint final : public OpenedCheckpoint {
  private:
   const ArchiveRecord& required(std::string_view name) const {
     if (const ArchiveRecord* record = archive_.find(name)) return *record;
+    if (archive_.find(".data/extern_modules") != nullptr) {
+      fail("zip.package", "is a torch.package, which holds code beside the weights",
+           "give the weights that were saved beside it, or save the state dict of what it holds");
+    }
+    std::vector<std::string> inside;
+    for (const ArchiveRecord& record : archive_.records()) {
+      const std::string ending = Path(record.name).extension().string();
+      if (ending == ".th" || ending == ".bin" || ending == ".pt" || ending == ".pth" ||
+          ending == ".ckpt" || ending == ".safetensors") {
+        inside.push_back(archive_.name() + "/" + record.name);
+      }
+    }
+    if (!inside.empty()) {
+      fail("zip.layout", "is a zip that holds " + list_text(inside),
+           "unpack it and give the file inside");
+    }
     fail("zip.layout",
          "is a zip archive without the record " + quoted(name) + " that torch.save writes",
          "give a checkpoint that torch.save wrote");

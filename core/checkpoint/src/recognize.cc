@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "archive.h"
 #include "craftbundle/detail/base/checked.h"
@@ -37,10 +40,6 @@ struct Signature {
 constexpr char kUnpack[] = "unpack it first and give the checkpoint inside";
 
 constexpr std::array kSignatures = {
-    Signature{257, "ustar"sv, "tar", "a tar archive, as PyTorch before 0.1.10 wrote checkpoints",
-              "convert it in Python:\n"
-              "import torch\n"
-              "torch.save(torch.load('OLD', map_location='cpu', weights_only=False), 'NEW')"},
     Signature{0, "\x1f\x8b"sv, "compressed", "compressed by gzip", kUnpack},
     Signature{0, "BZh"sv, "compressed", "compressed by bzip2", kUnpack},
     Signature{0,
@@ -109,6 +108,50 @@ void refuse_text(std::string_view head) {
   fail("text", "is text: " + quoted(text.substr(0, text.find('\n')), 40), kGiveCheckpoint);
 }
 
+// Names of the members of a tar archive, the first of them at least.
+std::vector<std::string> tar_members(const InputFile& file) {
+  constexpr std::uint64_t kBlock = 512;
+  constexpr std::size_t kNameBytes = 100;
+  constexpr std::size_t kSizeAt = 124;
+  constexpr std::size_t kSizeDigits = 11;
+  constexpr std::size_t kTypeAt = 156;
+  constexpr std::size_t kMost = 64;
+  std::vector<std::string> names;
+  std::uint64_t at = 0;
+  while (names.size() < kMost && at <= file.size() && file.size() - at >= kBlock) {
+    const std::string header = file.read_text(at, kBlock);
+    if (header[0] == 0) break;
+    // Headers that say more about the next one are no members.
+    if (constexpr std::string_view kMore = "xgLK"; kMore.find(header[kTypeAt]) == kMore.npos) {
+      names.emplace_back(header.c_str(), std::min(std::strlen(header.c_str()), kNameBytes));
+    }
+    std::uint64_t size = 0;
+    const char* digits = header.data() + kSizeAt;
+    const auto read = std::from_chars(digits, digits + kSizeDigits, size, 8);
+    const auto next =
+        checked_add(at, checked_add(size, 2 * kBlock - 1).value_or(0) / kBlock * kBlock);
+    if (read.ec != std::errc() || !next || *next <= at) break;
+    at = *next;
+  }
+  return names;
+}
+
+[[noreturn]] void refuse_tar(const InputFile& file) {
+  const std::vector<std::string> members = tar_members(file);
+  const auto has_member = [&](std::string_view name) {
+    return std::ranges::count(members, name) != 0;
+  };
+  if (has_member("sys_info") && has_member("pickle") && has_member("storages")) {
+    fail("tar", "is a tar archive, as PyTorch before 0.1.10 wrote checkpoints",
+         "convert it in Python:\n"
+         "import torch\n"
+         "torch.save(torch.load('OLD', map_location='cpu', weights_only=False), 'NEW')");
+  }
+  fail("tar",
+       "is a tar archive" + (members.empty() ? std::string() : " that holds " + list_text(members)),
+       "unpack it and give the checkpoint inside");
+}
+
 }  // namespace
 
 FileFormat recognize(const InputFile& file) {
@@ -118,6 +161,8 @@ FileFormat recognize(const InputFile& file) {
   const std::string head =
       file.read_text(0, static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kHeadBytes)));
   if (head.starts_with("PK\3\4")) return FileFormat::zip;
+  constexpr std::size_t kTarMark = 257;
+  if (head.size() > kTarMark && head.substr(kTarMark).starts_with("ustar")) refuse_tar(file);
   for (const Signature& signature : kSignatures) {
     if (has(head, signature)) {
       fail(signature.check, "is " + std::string(signature.what), std::string(signature.hint));
@@ -125,7 +170,8 @@ FileFormat recognize(const InputFile& file) {
   }
   if (is_safetensors(head, file.size())) {
     fail("safetensors", "is a safetensors file, which holds tensors but no configuration",
-         "give the checkpoint of the training run, or a model directory that has one");
+         "say with --config-from which model has the configuration, or give the checkpoint of the "
+         "training run");
   }
   if (looks_like_pickle(head)) {
     if (is_legacy(file)) return FileFormat::legacy;

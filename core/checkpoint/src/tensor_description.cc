@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "craftbundle/detail/base/checked.h"
@@ -284,6 +285,45 @@ StorageReference read_storage_reference(Object object) {
   return storage;
 }
 
+namespace {
+
+// The class that the arguments name, by which a tensor of a subclass is made again.
+std::optional<std::string> subclass_of(const Rebuild& rebuild, Object object) {
+  const Object args = object.arguments();
+  const std::size_t place = rebuild.name == "_rebuild_wrapper_subclass" ? 0 : 1;
+  if (rebuild.check != "subclass" || !args.is(Kind::tuple) || args.size() <= place) {
+    return std::nullopt;
+  }
+  if (!args[place].is(Kind::global)) return std::nullopt;
+  return args[place].class_name();
+}
+
+[[noreturn]] void refuse(const Rebuild& rebuild, Object object) {
+  std::string hint = "convert it to a plain tensor in Python and save it again";
+  if (rebuild.check == "meta") {
+    hint =
+        "its numbers were never in this file: load the weights before they are saved (accelerate: "
+        "get_state_dict_offloaded_model)";
+  }
+  if (rebuild.check == "quantized") hint = "dequantize() it in Python and save it again";
+  const std::optional<std::string> subclass = subclass_of(rebuild, object);
+  if (!subclass) {
+    fail(rebuild.check, std::string(rebuild.what) + " (" + object.class_name() + ")", hint);
+  }
+  if (subclass->starts_with("torchao.")) {
+    hint =
+        "it is quantized: export the model before torchao has changed it, or dequantize() its "
+        "tensors and save them again";
+  }
+  const bool is_wrapper = rebuild.name == "_rebuild_wrapper_subclass";
+  fail(rebuild.check,
+       (is_wrapper ? std::string(rebuild.what) + ": " : "a tensor of the subclass ") +
+           printable(*subclass),
+       hint);
+}
+
+}  // namespace
+
 bool is_tensor_call(Object object) { return find_rebuild(object) != nullptr; }
 
 TensorDescription read_tensor_description(Object object) {
@@ -308,10 +348,7 @@ TensorDescription read_tensor_description(Object object) {
     }
   }
   if (rebuild == nullptr) fail("args", "expected a tensor, found " + found(object));
-  if (!rebuild->check.empty()) {
-    fail(rebuild->check, std::string(rebuild->what) + " (" + object.class_name() + ")",
-         "convert it to a plain tensor in Python and save it again");
-  }
+  if (!rebuild->check.empty()) refuse(*rebuild, object);
   TensorDescription tensor = read_plain(rebuild->name, arguments_of(object));
   if (is_parameter) {
     tensor.is_parameter = true;

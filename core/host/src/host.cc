@@ -21,6 +21,12 @@ namespace craftbundle {
 namespace {
 
 constexpr std::size_t kShownReason = 600;
+constexpr std::string_view kConfigHint =
+    "weights without a configuration: say with --config-from which model has it, a bundle, an "
+    "exported file, a checkpoint or a configuration as YAML";
+constexpr std::string_view kObjectHint =
+    "save the state_dict() of the module instead of the module, and say with --config-from which "
+    "model has its configuration";
 constexpr std::string_view kRefusedHint =
     "some plugin libraries were refused: 'craftbundle plugins list' says why";
 
@@ -131,6 +137,34 @@ std::string_view words(AcceptedSource::Kind kind) {
       return "directories";
   }
   return "files";
+}
+
+bool holds_tensor(Object dict) {
+  if (!dict.is(Kind::dict)) return false;
+  for (const DictView::Entry entry : dict.entries()) {
+    if (Checkpoint::is_tensor(entry.value)) return true;
+  }
+  return false;
+}
+
+// Whether the source has tensors by name, at its root or one dict down, and no configuration.
+bool is_bare(const Source& source) {
+  if (source.kind() != AcceptedSource::Kind::checkpoint) return false;
+  const Object root = source.checkpoint().root();
+  if (!root.is(Kind::dict)) return false;
+  bool found = holds_tensor(root);
+  for (const DictView::Entry entry : root.entries()) {
+    if (Config::is_config(entry.value)) return false;
+    found = found || holds_tensor(entry.value);
+  }
+  return found;
+}
+
+// Whether it is what torch.save(model) writes.
+bool is_object(const Source& source) {
+  return source.kind() == AcceptedSource::Kind::checkpoint &&
+         source.checkpoint().root().is(Kind::call) &&
+         !Checkpoint::is_tensor(source.checkpoint().root());
 }
 
 // Throws when `plugin` offers a name that `earlier` offers.
@@ -330,7 +364,43 @@ Host::Answer Host::choose(const ComponentRequest& request) const {
     }
     return {entry, ask(entry, request.source)};
   }
-  return best_of(ask(request.source), request);
+  const bool as_is = std::ranges::any_of(request.options, [](const OptionValue& option) {
+    return option.name == kAsIsOption && option.value == "true";
+  });
+  return as_is ? choose_as_is(request) : best_of(ask(request.source), request);
+}
+
+// Of those that declare the option and take the role, the one that knows most.
+Host::Answer Host::choose_as_is(const ComponentRequest& request) const {
+  const std::string source = quoted(request.source.given());
+  std::vector<Answer> able;
+  std::vector<std::string> roles;
+  for (Answer& answer : ask(request.source)) {
+    const ExporterInfo& info = *answer.entry.info;
+    if (std::ranges::count(info.options, kAsIsOption, &OptionSpec::name) == 0) continue;
+    roles.push_back(info.component);
+    if (!request.component || info.component == *request.component) {
+      able.push_back(std::move(answer));
+    }
+  }
+  std::ranges::sort(roles);
+  if (able.empty()) {
+    throw Error(ErrorKind::usage, "exporter.as_is",
+                "no exporter takes " + source + " as it is" +
+                    (request.component ? " as a component " + quoted(*request.component) : "") +
+                    (roles.empty() ? std::string() : ": there is one for " + list_text(roles)),
+                "leave the option " + std::string(kAsIsOption) + " out")
+        .about("option:" + std::string(kAsIsOption));
+  }
+  // Whoever was not asked for a role must be the only one that sees anything in it.
+  const bool is_clear = request.component ? able.size() == 1 || able.front().probe.confidence >
+                                                                    able[1].probe.confidence
+                                          : able.front().probe.confidence > 0 &&
+                                                (able.size() == 1 || able[1].probe.confidence == 0);
+  if (is_clear) return able.front();
+  throw Error(ErrorKind::usage, "exporter.role",
+              "what " + source + " is cannot be told from it: " + able.front().probe.reason,
+              "say which component it is, " + list_text(roles) + ": --component ROLE");
 }
 
 Host::Answer Host::best_of(const std::vector<Answer>& answers,
@@ -345,11 +415,20 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
     std::string reasons = answers.empty()
                               ? ": none takes " + std::string(words(request.source.kind()))
                               : std::string();
-    for (const Answer& answer : wanted.empty() ? answers : wanted) {
+    const std::vector<Answer>& asked = wanted.empty() ? answers : wanted;
+    const bool agreed = asked.size() > 1 && std::ranges::all_of(asked, [&](const Answer& answer) {
+                          return answer.probe.reason == asked.front().probe.reason;
+                        });
+    if (agreed) reasons = ": " + asked.front().probe.reason;
+    for (const Answer& answer : asked) {
+      if (agreed) break;
       reasons += (reasons.empty() ? ": " : "; ") + answer.words();
     }
+    std::string hint = refused_.empty() ? std::string() : std::string(kRefusedHint);
+    if (hint.empty() && is_bare(request.source)) hint = kConfigHint;
+    if (hint.empty() && is_object(request.source)) hint = kObjectHint;
     throw Error(ErrorKind::input, "exporter.none", "no exporter understands " + source + reasons,
-                refused_.empty() ? std::string() : std::string(kRefusedHint));
+                std::move(hint));
   }
   const Answer& best = answers.front();
   const int offered = wanted.empty() ? 0 : wanted.front().probe.confidence;

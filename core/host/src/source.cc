@@ -62,6 +62,13 @@ Error not_found(const std::string& given, const Path& path) {
   if (failure == boost::system::errc::permission_denied) {
     return system_error(EACCES, path_text(path));
   }
+  const Path target = fs::read_symlink(path, failure);
+  if (!failure) {
+    return input_error(
+        "source.dangling",
+        quoted(given) + " is a link to " + quoted(target.string(), 4096) + ", which does not exist",
+        "copy what it links to as well");
+  }
   Path parent = path.parent_path();
   Path missing = path.filename();
   while (!parent.empty() && !is_there(parent)) {
@@ -103,12 +110,61 @@ std::string advice(const Path& directory, const std::vector<std::string>& names)
       return "give a snapshot in " + quoted(snapshots.string(), 4096) + ": " + list_text(revisions);
     }
   }
-  return "give the file itself";
+  const bool has_weights = std::ranges::any_of(names, [](const std::string& name) {
+    return name.ends_with(".safetensors") || name.ends_with(".index.json");
+  });
+  return has_weights ? "say with --config-from which model has the configuration of these weights"
+                     : "give the file itself";
+}
+
+// A directory that other programs write, by what is in it. Says what it is, and what to do.
+struct KnownDirectory {
+  std::string what;
+  std::string advice;
+};
+
+std::optional<KnownDirectory> known_directory(const Path& directory,
+                                              const std::vector<std::string>& names) {
+  const auto has = [&](std::string_view name) { return std::ranges::count(names, name) != 0; };
+  const auto has_ending = [&](std::string_view ending) {
+    return std::ranges::any_of(names,
+                               [&](const std::string& name) { return name.ends_with(ending); });
+  };
+  const auto hint = [](const char* then) {
+    return std::string(then) + ", and say with --config-from which model has the configuration";
+  };
+  if (has("zero_to_fp32.py")) {
+    return KnownDirectory{"a checkpoint of DeepSpeed, whose weights lie in pieces",
+                          hint("run zero_to_fp32.py in it to make one file of them, give that")};
+  }
+  if (is_there(directory / ".metadata") || has_ending(".distcp")) {
+    return KnownDirectory{
+        "a checkpoint of torch.distributed.checkpoint, whose weights lie in pieces",
+        hint("make one file of it with 'python3 -m torch.distributed.checkpoint.format_utils "
+             "dcp_to_torch DIRECTORY FILE', give that")};
+  }
+  if (has("data.pkl") && has("version")) {
+    return KnownDirectory{"a checkpoint that was unpacked",
+                          "give the original file, or zip the directory itself again (zip -0 -r)"};
+  }
+  if (has("adapter_config.json")) {
+    return KnownDirectory{"an adapter of PEFT, which is no model by itself",
+                          "export the model it was trained on, with --merge and this directory"};
+  }
+  if (has("weights.pth")) {
+    return KnownDirectory{"a directory with weights.pth",
+                          "give " + quoted((directory / "weights.pth").string(), 4096)};
+  }
+  return std::nullopt;
 }
 
 // Why nothing in `directory` can be exported.
 Error no_source(const std::string& given, const Path& directory, const std::string& hint = {}) {
   const std::vector<std::string> names = names_in(directory);
+  const auto known = known_directory(directory, names);
+  if (known && hint.empty()) {
+    return input_error("source.no_checkpoint", quoted(given) + " is " + known->what, known->advice);
+  }
   return input_error("source.no_checkpoint",
                      quoted(given) + ": the directory holds no " + kCheckpointName +
                          (names.empty() ? ", it is empty" : ", it holds " + list_text(names)),
@@ -350,6 +406,25 @@ Source named(const std::string& given, const std::string& name, const SourceOpti
               "known are //sig/NAME, //reference/PATH and //pretrained/NAME");
 }
 
+// "https://...", "C:\\...": where files lie, but not here.
+void refuse_address(const std::string& given) {
+  const std::size_t mark = given.find("://");
+  const auto is_letter = [](char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; };
+  if (mark != std::string::npos && mark > 0 &&
+      std::all_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(mark),
+                  [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '+'; })) {
+    const std::string scheme = given.substr(0, mark);
+    throw Error(ErrorKind::usage, "source.address", quoted(given) + " is an address, not a file",
+                scheme == "file" ? "give the path: " + quoted(given.substr(mark + 3), 4096)
+                                 : "Craftbundle does not download: fetch it and give the file");
+  }
+  if (given.size() > 2 && is_letter(given[0]) && given[1] == ':' &&
+      (given[2] == '\\' || given[2] == '/')) {
+    throw Error(ErrorKind::usage, "source.address", quoted(given) + " is a path of Windows",
+                "give the path that the file has here");
+  }
+}
+
 }  // namespace
 
 Source resolve_source(std::string_view text, const SourceOptions& options, const Host& host) {
@@ -359,6 +434,7 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
     throw Error(ErrorKind::usage, "source.empty",
                 quoted(given) + " is no source: it holds a zero byte");
   }
+  refuse_address(given);
   const auto at = [&](const Path& path) { return source_at(given, path, host, options.role); };
   if (given.starts_with(kSignature)) return at(signature_path(given, options));
   if (given.starts_with(kReference)) return at(reference_path(given));

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/bundle/open.h"
 
 namespace craftbundle {
 namespace {
@@ -13,7 +14,7 @@ SourceOptions source_options(const ComponentSource& source) {
   return {.xps = source.recipe.xps,
           .directory = source.directory,
           .role = source.recipe.role.value_or(""),
-          .local = source.recipe.role == kTextEncoderRole};
+          .local = source.recipe.role == kTextEncoderRole || source.recipe.config_from};
 }
 
 // The options of a recipe that name what the run looks at.
@@ -49,6 +50,7 @@ std::vector<StageInput> inputs_of(const ComponentSource& source) {
   for (const FileOption& option : file_options(source.recipe)) {
     inputs.insert(inputs.end(), option.inputs.begin(), option.inputs.end());
   }
+  if (source.recipe.config_file) inputs.push_back(*source.recipe.config_file);
   for (StageInput& input : inputs) input.is_source = true;
   return inputs;
 }
@@ -64,6 +66,11 @@ void add_key(const ComponentSource& source, std::vector<KeyPart>& key) {
       key.push_back({"name of " + input.name, input.path.filename().string()});
     }
   }
+  if (recipe.config_from) {
+    key.push_back(
+        {"config_from of " + source.label,
+         recipe.config_file ? recipe.config_file->path.filename().string() : *recipe.config_from});
+  }
   for (const OptionValue& option : recipe.options) {
     key.push_back({"option " + option.name + " of " + source.label, option.value});
   }
@@ -78,13 +85,14 @@ PreparedComponent prepare(const ComponentSource& source, const Host& host) {
       for (const StageInput& input : option.inputs) files.push_back(input.path);
       if (!files.empty()) options.push_back({option.name, files_value(files)});
     }
-    return prepare_component({resolve_source(recipe.source, source_options(source), host),
-                              recipe.role,
-                              recipe.exporter,
-                              std::move(options),
-                              {},
-                              source.directory},
-                             host);
+    if (recipe.config_from) {
+      const bool is_stage = recipe.config_file && !recipe.config_file->stage.empty();
+      options.push_back({std::string(kConfigFromOption),
+                         is_stage ? recipe.config_file->path.string() : *recipe.config_from});
+    }
+    return open_component({recipe.source, source_options(source), recipe.role, recipe.exporter,
+                           std::move(options), source.directory},
+                          host);
   };
   return source.only ? action() : with_context(source.label, action);
 }

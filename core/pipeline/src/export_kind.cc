@@ -3,6 +3,8 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
+#include "craftbundle/detail/bundle/open.h"
+#include "craftbundle/detail/bundle/transform.h"
 #include "kinds.h"
 
 namespace craftbundle {
@@ -118,6 +120,17 @@ class ExportKind final : public StageReader {
          "LoRA adapters of PEFT, or stages that leave one: they are merged into the weights, in "
          "this order.",
          {}},
+        {"config_from",
+         Type::text,
+         false,
+         "For weights without a configuration: the model that has it, a bundle, a file, YAML, or a "
+         "stage that leaves one.",
+         {}},
+        {"as_is",
+         Type::boolean,
+         false,
+         "Take a model that no rule covers as it is; names, shapes and fit are not checked.",
+         {}},
         {"layout", Type::text, false,
          "Layout of what is written: a file, or a directory when the layout has several files.",
          layouts_, true},
@@ -150,15 +163,22 @@ class ExportKind final : public StageReader {
       recipe.options.push_back({"state", state});
     }
     for (OptionValue& option : fields.pairs("options")) {
-      if (option.name == "average" || option.name == "merge") {
+      if (option.name == kAverageOption || option.name == kMergeOption ||
+          option.name == kConfigFromOption) {
+        const std::string key =
+            option.name == kConfigFromOption ? std::string("config_from") : option.name;
         fields.problem(
             *fields.find("options"), "script.value",
-            "'" + option.name + "' among the options names files that the run does not look at",
-            "write '" + option.name + "' beside 'export'");
+            quoted(option.name) + " among the options names files that the run does not look at",
+            "write '" + key + "' beside 'export'");
         return nullptr;
       }
       recipe.options.push_back(std::move(option));
     }
+    if (fields.flag("as_is", false)) {
+      recipe.options.push_back({std::string(kAsIsOption), "true"});
+    }
+    if (!read_config_from(fields, recipe)) return nullptr;
     if (const YamlNode* average = fields.find("average")) {
       recipe.average = fields.inputs(*average);
       for (StageInput& input : recipe.average) input.name = "average of " + input.name;
@@ -196,6 +216,34 @@ class ExportKind final : public StageReader {
   }
 
  private:
+  // Whether `config_from` is there as it should be, or not at all.
+  bool read_config_from(StageFields& fields, ComponentRecipe& recipe) const {
+    const YamlNode* from = fields.find("config_from");
+    if (from == nullptr) return true;
+    recipe.config_from = from->text;
+    constexpr const char* kName = "config_from";
+    if (const Stage* other = fields.needed_stage(from->text)) {
+      if (other->outputs().empty()) {
+        fields.problem(
+            *from, "script.output",
+            "stage " + quoted(from->text) + " leaves no file that could have a configuration",
+            "give it a place with 'to'");
+        return false;
+      }
+      recipe.config_file = StageInput{kName, other->outputs().front().path, from->text};
+    } else if (const auto path = weights_path(from->text,
+                                              {.xps = recipe.xps,
+                                               .directory = fields.path_of("."),
+                                               .role = recipe.role.value_or("")},
+                                              host_)) {
+      recipe.config_file = StageInput{kName, path->lexically_normal(), {}};
+    } else if (from->text.empty()) {
+      fields.problem(*from, "script.value", "'config_from' is empty, expected a model");
+      return false;
+    }
+    return true;
+  }
+
   const Host& host_;
   std::vector<std::string> layouts_;
 };

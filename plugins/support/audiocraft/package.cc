@@ -49,7 +49,7 @@ Config training_config(Object root) {
     throw Error(ErrorKind::input, "config.missing",
                 "the checkpoint has no 'xp.cfg', the configuration of the training",
                 "a model cannot be built from tensors alone; use the checkpoint.th that AudioCraft "
-                "wrote");
+                "wrote, or say with --config-from which model has the configuration");
   }
   if (config->is(Kind::string)) {
     throw Error(ErrorKind::input, "config.type",
@@ -123,12 +123,20 @@ void refuse_duplicate_keys(Object root) {
 constexpr std::array<const char*, 3> kCounters = {"*._codebook.inited", "*._codebook.cluster_size",
                                                   "*._codebook.embed_avg"};
 
+// Exporters of third parties need not know the option.
+bool is_as_is(const ExportRequest& request) {
+  return std::ranges::any_of(request.options, [](const OptionValue& option) {
+    return option.name == kAsIsOption && option.value == "true";
+  });
+}
+
 Opened open_training(const ExportRequest& request) {
   const Checkpoint& checkpoint = request.source.checkpoint();
   const Object root = checkpoint.root();
   refuse_duplicate_keys(root);
   Config config = training_config(root);
   State state = choose_state(checkpoint, config, state_choice(request.option(kStateOption)));
+  if (!is_as_is(request)) remove_wrappers(state);
   return {std::move(config), std::move(state), fresh_extra(request), {}, {}};
 }
 
@@ -141,6 +149,7 @@ Opened open_exported(const ExportRequest& request) {
   check_exported_flag(root);
   Config config = exported_config(root);
   State state = read_state(root.at("best_state"), checkpoint, "best_state");
+  if (!is_as_is(request)) remove_wrappers(state);
 
   Value::Dict extra;
   std::vector<std::string> warnings;
@@ -202,6 +211,16 @@ OptionSpec version_option() {
           {}};
 }
 
+OptionSpec as_is_option() {
+  return {
+      std::string(kAsIsOption),
+      OptionSpec::Type::boolean,
+      "false",
+      "take a model that no rule covers as it is, as AudioCraft's own export does: names, shapes "
+      "and fit are not checked",
+      {}};
+}
+
 FileKind file_kind(Object root) {
   if (!root.is(Kind::dict)) {
     return {FileForm::other, "no dict, but " + describe(root)};
@@ -259,6 +278,22 @@ Opened open_model(const ExportRequest& request) {
   if (file.form == FileForm::training) return open_training(request);
   if (file.form == FileForm::exported) return open_exported(request);
   throw wrong_form(file, "a training checkpoint or an exported package of AudioCraft");
+}
+
+void describe_as_is(const Opened& opened, ModelKind kind, Component& component) {
+  const ModelName model = model_name(opened.config);
+  const bool is_another = model.kind == ModelKind::language_model || model.kind == ModelKind::codec;
+  if (is_another && model.kind != kind) {
+    throw Error(ErrorKind::input, "package.family",
+                model.words + ", not a component " + quoted(component.role),
+                "give it where its own component is expected");
+  }
+  component.summary = {{"family", "taken as it is"}};
+  if (!model.name.empty()) component.summary.push_back({"model", printable(model.name, 60)});
+  component.warnings.push_back(
+      "taken as it is: not checked are the names and shapes of its " +
+      counted(opened.state.tensors.size(), "tensor") +
+      ", what its configuration says, and whether it fits the other components");
 }
 
 void give(Opened opened, Component& component) {

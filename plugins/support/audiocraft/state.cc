@@ -60,21 +60,27 @@ std::string keys_text(Object dict) {
   return dict.size() == 0 ? "nothing" : list_text(string_keys(dict));
 }
 
+constexpr std::string_view kCompiled = "_orig_mod.";
+constexpr std::string_view kDistributed = "module.";
+
+// `name` without the segment `wrapper`, wherever it stands.
+std::string without(std::string_view wrapper, std::string name) {
+  for (std::size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {
+    if (at == 0 || name[at - 1] == '.') {
+      name.erase(at, wrapper.size());
+    } else {
+      at += wrapper.size();
+    }
+  }
+  return name;
+}
+
 // FSDP puts these into the names of what it wraps; AudioCraft takes them out when it loads.
 std::string without_wrappers(std::string_view name) {
   constexpr std::array<std::string_view, 2> kWrappers = {"_fsdp_wrapped_module.",
                                                          "_checkpoint_wrapped_module."};
   std::string result(name);
-  for (const std::string_view wrapper : kWrappers) {
-    for (std::size_t at = result.find(wrapper); at != std::string::npos;
-         at = result.find(wrapper, at)) {
-      if (at == 0 || result[at - 1] == '.') {
-        result.erase(at, wrapper.size());
-      } else {
-        at += wrapper.size();
-      }
-    }
-  }
+  for (const std::string_view wrapper : kWrappers) result = without(wrapper, std::move(result));
   return result;
 }
 
@@ -272,7 +278,20 @@ std::string expected_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-std::string mismatch_hint(const State& state, std::string_view config) {
+// Whether convolutions have their weight where `expected` has the two halves of a weight norm.
+bool is_folded(const State& state, const ExpectedState& expected) {
+  constexpr std::string_view kGain = "_g";
+  std::unordered_set<std::string_view> names;
+  for (const NamedTensor& named : state.tensors) names.insert(named.name);
+  return std::ranges::any_of(expected.tensors(), [&](const ExpectedTensor& tensor) {
+    const std::string_view name = tensor.name;
+    return name.ends_with(".weight_g") && !names.contains(name) &&
+           names.contains(name.substr(0, name.size() - kGain.size()));
+  });
+}
+
+std::string mismatch_hint(const State& state, const ExpectedState& expected,
+                          std::string_view config) {
   const auto any_name = [&](std::string_view part) {
     return std::any_of(state.tensors.begin(), state.tensors.end(), [&](const NamedTensor& named) {
       return named.name.find(part) != std::string::npos;
@@ -281,6 +300,14 @@ std::string mismatch_hint(const State& state, std::string_view config) {
   if (any_name(".parametrizations.weight.")) {
     return "the weight norm was saved by torch.nn.utils.parametrizations; AudioCraft reads "
            "weight_g (original0) and weight_v (original1): rename the tensors";
+  }
+  if (any_name(".lora_A") || any_name(".lora_B")) {
+    return "an adapter lies beside the weights: merge it before they are saved "
+           "(merge_and_unload() of peft)";
+  }
+  if (is_folded(state, expected)) {
+    return "weight norm was removed from the tensors; xp.cfg needs seanet.norm: none then, as "
+           "--fold-weight-norm writes it";
   }
   if (any_name("encoder.layers.0.conv.")) {
     return "these are names of transformers' EncodecModel; give its Hugging Face name instead of "
@@ -316,6 +343,34 @@ State choose_state(const Checkpoint& checkpoint, const Config& config, StateChoi
                  "use --state best");
   }
   return state;
+}
+
+void remove_wrappers(State& state) {
+  const auto note = [&](std::string_view wrapper, std::string_view whose, std::size_t count) {
+    state.notes.push_back("'" + std::string(wrapper) + "' of " + std::string(whose) +
+                          " taken out of the names of " + counted(count, "tensor"));
+  };
+  std::size_t compiled = 0;
+  for (NamedTensor& named : state.tensors) {
+    std::string name = without(kCompiled, named.name);
+    if (name == named.name) continue;
+    ++compiled;
+    named.name = std::move(name);
+  }
+  if (compiled > 0) note(kCompiled, "torch.compile", compiled);
+  const bool distributed = std::ranges::all_of(
+      state.tensors, [](const NamedTensor& named) { return named.name.starts_with(kDistributed); });
+  if (distributed && !state.tensors.empty()) {
+    for (NamedTensor& named : state.tensors) named.name.erase(0, kDistributed.size());
+    note(kDistributed, "DistributedDataParallel", state.tensors.size());
+  }
+  if (compiled == 0 && !distributed) return;
+  std::unordered_set<std::string_view> names;
+  for (const NamedTensor& named : state.tensors) {
+    if (!names.insert(named.name).second) {
+      throw refuse("state.duplicate", state.where + " has two tensors named " + quoted(named.name));
+    }
+  }
 }
 
 State read_state(Object dict, const Checkpoint& checkpoint, std::string where) {
@@ -457,7 +512,7 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
     throw refuse("state.tensors",
                  state.where + " does not hold the tensors that " + std::string(config) +
                      " describes: " + differences,
-                 mismatch_hint(state, config));
+                 mismatch_hint(state, expected, config));
   }
 
   const bool one = expected.tensors().size() == 1;

@@ -353,6 +353,13 @@ TEST_F(CheckpointTest, RefusesOtherTensorsByName) {
   refuse_tensor("tensor.subclass", "wrapper", named("torch._utils", "_rebuild_wrapper_subclass"));
   refuse_tensor("tensor.subclass", "ShardedTensor",
                 named("torch._tensor", "_rebuild_from_type_v2"));
+  // Of subclasses the class is named.
+  refuse_tensor("tensor.subclass", "wrapper around other tensors: torchao.quantization.Int8Tensor",
+                call("torch._utils", "_rebuild_wrapper_subclass",
+                     global("torchao.quantization", "Int8Tensor")));
+  refuse_tensor("tensor.subclass", "a tensor of the subclass my.kind.Tensor",
+                call("torch._tensor", "_rebuild_from_type_v2",
+                     global("torch._utils", "_rebuild_tensor_v2") + global("my.kind", "Tensor")));
   refuse_tensor("tensor.device", "NumPy",
                 named("torch._utils", "_rebuild_device_tensor_from_numpy"));
   refuse_tensor("tensor.old", "before 0.2", named("torch", "FloatTensor"));
@@ -470,11 +477,36 @@ TEST_F(CheckpointTest, RefusesFilesOfOtherKinds) {
          checkpoint_zip("N.").bytes().substr(0, 60));
 }
 
+// A tar archive of empty files.
+std::string tar(const std::vector<std::string>& names) {
+  std::string bytes;
+  for (const std::string& name : names) {
+    std::string header(512, '\0');
+    header.replace(0, name.size(), name);
+    header.replace(124, 11, "00000000000");
+    header.replace(257, 5, "ustar");
+    bytes += header;
+  }
+  return bytes + std::string(1024, '\0');
+}
+
+TEST_F(CheckpointTest, TellsOtherArchivesByWhatTheyHold) {
+  refuse("format.tar", "is a tar archive that holds 'trained/' and 'trained/checkpoint.th'",
+         tar({"trained/", "trained/checkpoint.th"}));
+  refuse("zip.layout", "is a zip that holds 'my_model/weights.bin'",
+         BuiltZip{{{"my_model/weights.bin", "x"}, {"my_model/notes.txt", "x"}}});
+  refuse("zip.layout", "is a zip that holds 'weights.bin'",
+         BuiltZip{{{"weights.bin", "x"}, {"other.bin", "x"}}});
+  refuse("zip.layout", "it was zipped without its folder",
+         BuiltZip{{{"data.pkl", "N."}, {"version", "3\n"}}});
+  refuse("zip.layout", "is an archive of NumPy arrays (.npz)",
+         BuiltZip{{{"a.npy", "x"}, {"b.npy", "x"}}});
+  refuse("zip.package", "is a torch.package",
+         BuiltZip{{{"p/.data/extern_modules", "x"}, {"p/.data/version", "6\n"}}});
+}
+
 TEST_F(CheckpointTest, SaysHowToConvertTar) {
-  std::string tar(1024, '\0');
-  tar.replace(0, 8, "sys_info");
-  tar.replace(257, 5, "ustar");
-  testing::write_file(path_, tar);
+  testing::write_file(path_, tar({"sys_info", "pickle", "storages", "tensors"}));
   try {
     Checkpoint::open(path_);
     ADD_FAILURE() << "a tar archive was opened";

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "support/error_matchers.h"
 #include "support/tiny_t5.h"
@@ -235,6 +236,31 @@ TEST_F(BundleSourceTest, WhatIsThereInPartSaysHowToFetchTheRest) {
   expect_refused("t5-base", "text_encoder", true, ErrorKind::input, "source.no_checkpoint",
                  "'t5-base': the directory holds no checkpoint.th, it holds 'README.md'",
                  "the cache has not all of it: 'hf download t5-base' fetches the rest");
+}
+
+TEST_F(BundleSourceTest, ConfigurationsComeFromTheCache) {
+  add_bundle(snapshot("models--facebook--tuned"));
+  const PreparedComponent prepared =
+      open_component({.source = golden("musicgen_exported.bin").string(),
+                      .lookup = options(""),
+                      .component = "lm",
+                      .options = {{std::string(kConfigFromOption), "facebook/tuned"}}},
+                     host_);
+  EXPECT_EQ(prepared.exporter.name, "language_model");
+  EXPECT_EQ(prepared.component.checks.front(), "configuration of tuned taken");
+  EXPECT_EQ(option_value(prepared.options, kConfigFromOption), "tuned");
+  // Without a role too, where an exporter of codecs takes the name.
+  EXPECT_EQ(weights_path("facebook/tuned", options(""), host_),
+            directory_ / "hub/models--facebook--tuned/snapshots/c0ffee");
+  EXPECT_EQ(weights_path("facebook/encodec_32khz", options(""), host_), std::nullopt);
+}
+
+TEST_F(BundleSourceTest, OpensTheComponentOfTheRole) {
+  const auto open = [&](const char* role) {
+    return open_component({.source = "old", .lookup = options(""), .component = role}, host_);
+  };
+  EXPECT_EQ(open("compression").exporter.name, "encodec");
+  EXPECT_EQ(open("lm").exporter.name, "language_model");
 }
 
 TEST_F(BundleSourceTest, NamesLeadNowhereElse) {

@@ -37,7 +37,8 @@ struct ComponentChoice {
   std::string source = {};
   std::string exporter = {};  // empty: the one that understands the source best
   // Options of the exporter, and dtype, dtype-of, average, merge and fold-weight-norm, which every
-  // model with weights takes.
+  // model with weights takes, and config-from, which makes a model of weights without a
+  // configuration.
   std::vector<OptionValue> options = {};
   // Where relative paths and signatures are looked for, and whether names stand for weights. `role`
   // above counts where it has none.
@@ -46,7 +47,7 @@ struct ComponentChoice {
 
 // Has the exporter of a source check it, and returns the component: a model, of which no tensor was
 // read, or a name. Ready to be looked at, to be run (Host::load_codec()) or to be written
-// (write_component(), write_bundle()). Throws as resolve_source(), Host::prepare() and transforms.
+// (write_component(), write_bundle()). Throws as open_component().
 PreparedComponent open(const Host& host, const ComponentChoice& choice);
 
 // What is in a source, whoever wrote it, what exporters say of it, and what it would be exported as
@@ -98,6 +99,7 @@ struct VerifyJob {
   Path source = {};                  // the directory of a bundle, or an exported file
   std::optional<Path> against = {};  // a file or directory to compare the tensors with
   ContentCheck check = ContentCheck::crc;
+  bool as_is = false;  // its models are ones that no rule covers (kAsIsOption)
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
 };

@@ -71,7 +71,7 @@ std::string loading_code(const std::string& load_with, const Path& directory);
 
 // Why the components that `manifest` describes do not fit: Error(mismatch, "bundle.mismatch") with
 // every differing fact, or "bundle.unchecked" when a component requires facts and none of them
-// could be compared.
+// could be compared, unless one is taken as it is.
 std::optional<Error> find_misfit(const Manifest& manifest);
 
 // Checks that `components` (one per role) fit, writes the files of the layout with a manifest, and

@@ -82,6 +82,11 @@ Manifest parse_manifest(std::string_view text);
 // The first file of a component, by which it is named; nullptr when there is none.
 const ManifestFile* file_of(const Manifest& manifest, std::string_view role);
 
+// The options with which the component of this role has to be read again: whether it is taken as it
+// is (kAsIsOption).
+std::vector<OptionValue> reading_options(const std::optional<Manifest>& manifest,
+                                         std::string_view role);
+
 // The manifest of a bundle directory; nullopt when there is none.
 std::optional<Manifest> read_manifest(const Path& directory);
 

@@ -19,8 +19,12 @@ inline constexpr std::string_view kMergeOption = "merge";
 inline constexpr std::string_view kFoldOption = "fold-weight-norm";
 
 // The options that every component takes beside those of its exporter. An exporter that declares
-// one of them itself is given it, and nothing is done here.
+// one of them itself is given it, and nothing is done here. One of them is config-from (open.h),
+// which prepare_component() only records.
 std::vector<OptionSpec> transform_options();
+
+// Whether a component with these options is taken without being checked (kAsIsOption).
+bool is_as_is(const std::vector<OptionValue>& options);
 
 // As Host::prepare(), with the options of transform_options() applied to the model, in this order:
 //
@@ -40,9 +44,9 @@ std::vector<OptionSpec> transform_options();
 //
 // What was done is added to the component's checks; parameters, types, number and origin of the
 // tensors to its summary. Throws as Host::prepare(), and Error: usage "option.value" for a
-// reference, which has no weights, and for a rule that cannot be read or names no tensor; input
-// "average.tensors" when names or shapes differ, "fold.none", "fold.duplicate", "tensor.shape"; and
-// as read_adapter() and merge().
+// reference, which has no weights, for a rule that cannot be read or names no tensor, and for
+// fold-weight-norm of a model that is taken as it is; input "average.tensors" when names or shapes
+// differ, "fold.none", "fold.duplicate", "tensor.shape"; and as read_adapter() and merge().
 PreparedComponent prepare_component(const ComponentRequest& request, const Host& host);
 
 // The transforms themselves. Each returns what was done, one clause each.

@@ -47,6 +47,9 @@ struct VerifyOptions {
   Depth depth = Depth::contents;
   // A file, or a directory with files of the same names, to compare tensors with.
   std::optional<Path> against;
+  // Its components are models that no rule covers (kAsIsOption). What a manifest says of that
+  // counts as well.
+  bool as_is = false;
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
 };

@@ -159,13 +159,14 @@ class Host {
   // understands it: names in it alone do not tell then.
   bool takes_directory(const std::shared_ptr<const SourceDirectory>& directory) const;
 
-  // Chooses the exporter, checks the options against its declarations, and prepares the component.
-  // Throws Error: usage "exporter.unknown", "exporter.kind" (takes files, not names, or the
-  // reverse), "option.unknown", "option.value", "option.duplicate" with near names; input
-  // "exporter.none" (listing every answer), "exporter.tie" (naming both), "exporter.component" (the
-  // source is something else than the role asked for, saying what it is); plugin "plugin.component"
-  // (the exporter made another role than it announced), as PluginLibrary::load, and
-  // "plugin.sidecar_mismatch"; whatever the exporter throws.
+  // Chooses the exporter (with kAsIsOption as described there), checks the options against its
+  // declarations, and prepares the component. Throws Error: usage "exporter.unknown",
+  // "exporter.kind" (takes files, not names, or the reverse), "exporter.as_is" (none can),
+  // "exporter.role" (several can), "option.unknown", "option.value", "option.duplicate" with near
+  // names; input "exporter.none" (listing every answer), "exporter.tie" (naming both),
+  // "exporter.component" (the source is something else than the role asked for, saying what it is);
+  // plugin "plugin.component" (the exporter made another role than it announced), as
+  // PluginLibrary::load, and "plugin.sidecar_mismatch"; whatever the exporter throws.
   PreparedComponent prepare(const ComponentRequest& request) const;
 
   // Kinds of stage that plugins offer, in order of plugins().
@@ -248,6 +249,7 @@ class Host {
   Probe ask(const Entry& entry, const Source& source) const;
   Entry find(const std::string& name) const;
   Answer choose(const ComponentRequest& request) const;
+  Answer choose_as_is(const ComponentRequest& request) const;
   Answer best_of(const std::vector<Answer>& answers, const ComponentRequest& request) const;
 
   Options options_;

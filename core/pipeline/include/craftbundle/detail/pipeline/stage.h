@@ -109,6 +109,10 @@ struct ComponentRecipe {
   std::vector<OptionValue> options;
   std::vector<StageInput> average;  // further checkpoints
   std::vector<StageInput> merge;    // adapters
+  // For weights without a configuration: where it is, as written, and the file or directory, unless
+  // it is a name.
+  std::optional<std::string> config_from = {};
+  std::optional<StageInput> config_file = {};
 };
 
 // Thread: all functions may be called concurrently.

@@ -29,6 +29,11 @@ inline constexpr std::string_view kLanguageModelRole = "lm";
 inline constexpr std::string_view kCompressionRole = "compression";
 inline constexpr std::string_view kTextEncoderRole = "text_encoder";
 
+// An option, "true" or "false", of exporters that also take models of their role that no rule
+// covers: state and configuration as they are, names, shapes and facts not checked. Whoever asks
+// for it gets the exporter of the role that declares it, whatever others know of the source.
+inline constexpr std::string_view kAsIsOption = "as-is";
+
 // Kinds of source an exporter takes; the host asks only exporters that take the kind at hand.
 struct AcceptedSource {
   enum class Kind {

@@ -26,6 +26,7 @@ inline constexpr std::string_view kStateOption = "state";
 inline constexpr std::string_view kVersionOption = "audiocraft-version";
 OptionSpec state_option();
 OptionSpec version_option();
+OptionSpec as_is_option();
 
 enum class FileForm {
   training,   // checkpoint.th of a training
@@ -74,6 +75,10 @@ struct Opened {
 // state, audiocraft-version. Throws Error(input): "package.layout" for files of another kind,
 // "config.*", "state.*", "package.*".
 Opened open_model(const ExportRequest& request);
+
+// What there is to say of a model that is taken as it is (kAsIsOption). Throws Error(input,
+// "package.family") when its configuration names one of another kind.
+void describe_as_is(const Opened& opened, ModelKind kind, Component& component);
 
 // The model, and what was found out about it, become `component`'s.
 void give(Opened opened, Component& component);

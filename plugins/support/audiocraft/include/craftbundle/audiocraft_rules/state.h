@@ -36,6 +36,10 @@ StateChoice state_choice(std::string_view option);
 // "state.duplicate".
 State choose_state(const Checkpoint& checkpoint, const Config& config, StateChoice choice);
 
+// Takes off what all names begin with although the model does not: "module." of
+// DistributedDataParallel, "_orig_mod." of torch.compile, which also stands inside of names.
+void remove_wrappers(State& state);
+
 // The tensors of `dict`; `where` names it in messages. Throws as choose_state.
 State read_state(Object dict, const Checkpoint& checkpoint, std::string where);
 
