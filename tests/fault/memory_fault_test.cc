@@ -87,5 +87,27 @@ TEST_F(LittleMemory, CommandsSayWhatIsMissing) {
   }
 }
 
+#ifdef CRAFTBUNDLE_CODECS
+class CodecInLittleMemory : public LittleMemory,
+                            public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(CodecInLittleMemory, SaysWhatIsMissing) {
+  const std::string source = golden(GetParam()).string();
+  ASSERT_EQ(
+      run(kPlenty, {"bundle", "--component", "compression=" + source, "-o", "ready"}).exit_code, 0);
+  const std::vector<std::string> command = {"verify", "ready", "--run", "--seconds", "1"};
+  // In what is missing here LibTorch is mapped, compiles and computes.
+  const std::uint64_t enough = enough_for(command);
+  try_limits(enough - 320 * kMegabyte, enough + 16 * kMegabyte, 16 * kMegabyte, command);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CodecInLittleMemory,
+                         ::testing::Values("encodec_exported.bin", "dac_weights.pth"),
+                         [](const auto& param) {
+                           const std::string name = param.param;
+                           return name.substr(0, name.find('_'));
+                         });
+#endif
+
 }  // namespace
 }  // namespace craftbundle

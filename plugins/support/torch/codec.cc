@@ -1,5 +1,6 @@
 // Runs and saves a codec.
 #include <ATen/Parallel.h>
+#include <sys/mman.h>
 #include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/version.h>
@@ -64,10 +65,22 @@ bool is_lack_of_memory(std::string_view text) {
          text.find("std::bad_alloc") != std::string_view::npos;
 }
 
+// LibTorch and the libraries below it read through null pointers where an allocation of theirs
+// fails (1.13 does). So there must be room for what they need beside tensors before they begin:
+// a limit on the address space (ulimit -v) ends in an error, not in a signal.
+void require_room() {
+  constexpr std::size_t kRoom = std::size_t{256} << 20;
+  void* room =
+      ::mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(room, kRoom);
+}
+
 // What LibTorch throws becomes an error in its first line; the rest is its call stack. A lack of
 // memory becomes std::bad_alloc.
 template <typename Action>
 decltype(auto) guarded(Action&& action) {
+  require_room();
   try {
     return action();
   } catch (const Error&) {
