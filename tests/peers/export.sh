@@ -22,5 +22,6 @@ else
     run bundle "$@" --layout audiocraft -o "$out/audiocraft/$model"
     run bundle "$@" --layout transformers --text-encoder "$text_encoder" -o "$out/transformers/$model"
   done
+  run bundle "$@" --layout audiocraft --text-encoder "$text_encoder" --embed -o "$out/embedded/$model"
 fi
 rm "$out/log"
