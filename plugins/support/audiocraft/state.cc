@@ -63,6 +63,9 @@ std::string keys_text(Object dict) {
 constexpr std::string_view kCompiled = "_orig_mod.";
 constexpr std::string_view kDistributed = "module.";
 
+// Models of other layouts have no place in a checkpoint.
+std::string place_of(const State& state) { return state.where.empty() ? "the model" : state.where; }
+
 // `name` without the segment `wrapper`, wherever it stands.
 std::string without(std::string_view wrapper, std::string name) {
   for (std::size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {
@@ -334,7 +337,7 @@ State choose_state(const Checkpoint& checkpoint, const Config& config, StateChoi
                 : choice == StateChoice::ema ? ema_state(checkpoint)
                                              : last_state(checkpoint);
   if (config.get_bool("fsdp.use").value_or(false) && is_flattened(state)) {
-    const std::string found = state.where + " holds flat pieces of the tensors";
+    const std::string found = place_of(state) + " holds flat pieces of the tensors";
     if (!is_truthy(checkpoint.root().find("fsdp_best_state"))) throw rank_shard(checkpoint, found);
     throw refuse("state.rank_shard",
                  found +
@@ -368,7 +371,8 @@ void remove_wrappers(State& state) {
   std::unordered_set<std::string_view> names;
   for (const NamedTensor& named : state.tensors) {
     if (!names.insert(named.name).second) {
-      throw refuse("state.duplicate", state.where + " has two tensors named " + quoted(named.name));
+      throw refuse("state.duplicate",
+                   place_of(state) + " has two tensors named " + quoted(named.name));
     }
   }
 }
@@ -406,7 +410,7 @@ State read_state(Object dict, const Checkpoint& checkpoint, std::string where) {
     std::string name = without_wrappers(given);
     unwrapped = unwrapped || name != given;
     if (!names.insert(name).second) {
-      throw refuse("state.duplicate", state.where + " has two tensors named " + quoted(name));
+      throw refuse("state.duplicate", place_of(state) + " has two tensors named " + quoted(name));
     }
     Tensor tensor = with_context(place, [&] { return checkpoint.tensor(entry.value); });
     state.tensors.push_back({std::move(name), std::move(tensor)});
@@ -510,14 +514,14 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
   }
   if (!differences.empty()) {
     throw refuse("state.tensors",
-                 state.where + " does not hold the tensors that " + std::string(config) +
+                 place_of(state) + " does not hold the tensors that " + std::string(config) +
                      " describes: " + differences,
                  mismatch_hint(state, expected, config));
   }
 
   const bool one = expected.tensors().size() == 1;
   std::vector<std::string> checks = {
-      counted(expected.tensors().size(), "tensor") + " of " + state.where +
+      counted(expected.tensors().size(), "tensor") + " of " + place_of(state) +
       (one ? " has the name and shape" : " have the names and shapes") + " that " +
       std::string(config) + " implies"};
   for (std::size_t i = 0; i < group_sizes.size(); ++i) {

@@ -53,6 +53,15 @@ TEST(CheckState, TakesWhatIsExpected) {
               ElementsAre("3 tensors of best_state have the names and shapes that xp.cfg implies"));
 }
 
+// As models of layouts other than AudioCraft's.
+TEST(CheckState, NamesWhatHasNoPlaceInACheckpoint) {
+  State state = state_of({tensor("steps", {}, DType::int64), tensor("a.bias", {2}),
+                          tensor("a.weight", {2, 3}, DType::float16)});
+  state.where.clear();
+  EXPECT_THAT(check_state(state, two_layers()),
+              ElementsAre("3 tensors of the model have the names and shapes that xp.cfg implies"));
+}
+
 TEST(CheckState, ListsEverythingAtOnce) {
   const State state = state_of({tensor("a.weight", {3, 2}, DType::int64), tensor("b", {1})});
   expect_error(ErrorKind::input, "state.tensors",
