@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/transform.h"
 #include "table.h"
 
 namespace craftbundle::app {
@@ -101,7 +102,9 @@ std::string loading_hint(const std::vector<ManifestComponent>& components, const
 }
 
 std::string next_command(const ManifestComponent& component, const std::string& given) {
-  const std::string source = shell_word(given);
+  const std::string own =
+      is_as_is(component.options) ? " --for " + component.role + ":as-is=true" : std::string();
+  const std::string source = shell_word(given) + own;
   if (component.role == kLanguageModelRole) {
     return "craftbundle bundle --lm " + source + " --compression SOURCE -o my_model";
   }

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "craftbundle/craftbundle.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/transform.h"
 #include "report.h"
 #include "table.h"
 
@@ -188,11 +189,19 @@ std::string loaders_text(const Verification& found) {
   return any_prepared(found) ? table.text() : std::string();
 }
 
-// Whether the bundle loads without the network.
+// Whether the bundle loads without the network: not known of models that were taken as they are.
+std::optional<bool> is_offline(const Verification& found) {
+  if (!any_prepared(found) || !found.fetched.empty()) return false;
+  const bool known = std::ranges::none_of(
+      found.described.components,
+      [](const ManifestComponent& component) { return is_as_is(component.options); });
+  return known ? std::optional(true) : std::nullopt;
+}
+
 std::string offline_text(const Verification& found) {
   if (!any_prepared(found)) return {};
-  return found.fetched.empty() ? "offline: yes\n"
-                               : "offline: no, fetches " + join(found.fetched, ", ") + "\n";
+  if (!found.fetched.empty()) return "offline: no, fetches " + join(found.fetched, ", ") + "\n";
+  return is_offline(found) ? "offline: yes\n" : "offline: not known, a model was taken as it is\n";
 }
 
 // The tensors that differ most come first; equal ones are counted.
@@ -270,7 +279,8 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
                                  {"words", answer.words}});
     }
   }
-  json["offline"] = any_prepared(found) && found.fetched.empty();
+  const std::optional<bool> offline = is_offline(found);
+  json["offline"] = offline ? Json(*offline) : Json(nullptr);
   json["fetches"] = found.fetched;
   if (!found.differences.empty()) json["differences"] = Json::array();
   for (const TensorDifference& difference : found.differences) {

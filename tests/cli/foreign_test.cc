@@ -362,9 +362,12 @@ TEST_F(Foreign, AForkIsTakenAsItIs) {
   std::vector<NamedTensor> tensors = lm;
   tensors.push_back({"style_encoder.weight", codec.front().tensor});
   write("fork.bin", package(tensors, lm_config));
-  EXPECT_THAT(refusal({"export", "fork.bin", "-o", "out.bin"}),
-              AllOf(HasSubstr("[state.tensors]"), HasSubstr("1 unexpected"),
-                    HasSubstr("is exported unchecked with --as-is")));
+  EXPECT_THAT(
+      refusal({"export", "fork.bin", "-o", "out.bin"}),
+      AllOf(HasSubstr("[state.tensors]"), HasSubstr("1 unexpected"),
+            HasSubstr("is exported unchecked with --as-is (bundle: --for ROLE:as-is=true)")));
+  EXPECT_THAT(craftbundle({"export", "fork.bin", "--as-is", "-o", "next.bin"}),
+              HasSubstr("bundle --lm next.bin --for lm:as-is=true --compression SOURCE"));
   const std::string report =
       craftbundle({"export", "fork.bin", "--as-is", "-o", "out.bin", "--json"});
   EXPECT_THAT(clauses(report, "warnings"),
@@ -381,7 +384,10 @@ TEST_F(Foreign, AForkIsTakenAsItIs) {
   const json manifest = json::parse(read_file(directory / "model/bundle.json"));
   EXPECT_THAT(manifest["components"][0]["options"],
               Contains(json({{"name", "as-is"}, {"value", "true"}})));
-  EXPECT_THAT(craftbundle({"verify", "model"}), HasSubstr("taken as it is: not checked are"));
+  EXPECT_THAT(craftbundle({"verify", "model"}),
+              AllOf(HasSubstr("taken as it is: not checked are"),
+                    HasSubstr("offline: not known, a model was taken as it is\n")));
+  EXPECT_EQ(json::parse(craftbundle({"verify", "model", "--json"}))["offline"], nullptr);
   craftbundle({"inspect", "model"});
   craftbundle({"convert", "model", "--layout", "safetensors", "-o", "other"});
   craftbundle({"convert", "other", "--layout", "audiocraft", "-o", "again"});

@@ -289,8 +289,11 @@ Error offering_as_is(const Error& error, const ComponentRequest& request, const 
   }
   std::string hint = error.hint();
   if (!hint.empty()) hint += "; ";
-  Error offering(error.kind(), error.code(), error.bare_message(),
-                 hint + "a model that no rule covers is exported unchecked with --as-is");
+  Error offering(
+      error.kind(), error.code(), error.bare_message(),
+      hint +
+          "a model that no rule covers is exported unchecked with --as-is (bundle: --for "
+          "ROLE:as-is=true)");
   const std::vector<std::string>& contexts = error.contexts();
   for (auto where = contexts.rbegin(); where != contexts.rend(); ++where) {
     offering.add_context(*where);
