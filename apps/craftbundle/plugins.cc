@@ -8,6 +8,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/json/json.h"
+#include "new_plugin.h"
 #include "table.h"
 
 namespace craftbundle::app {
@@ -17,7 +18,8 @@ constexpr const char* kFooter = R"(
 Examples:
   craftbundle plugins list
   craftbundle plugins info NAME
-  craftbundle plugins dirs)";
+  craftbundle plugins dirs
+  craftbundle plugins new my_codec --codec)";
 
 Json to_json(const std::string& text) { return text; }
 Json to_json(int number) { return number; }
@@ -211,10 +213,45 @@ int directories(bool json, Session& session) {
   return kExitDone;
 }
 
+// What `plugins new` is asked for.
+struct NewPlugin {
+  std::string name;
+  std::string directory;  // empty: the name
+  bool codec = false;
+  bool layout = false;
+  bool stage = false;
+};
+
+int start_project(const NewPlugin& plugin, Session& session) {
+  const Path directory = absolute_path(plugin.directory.empty() ? plugin.name : plugin.directory);
+  std::set<std::string> parts;
+  if (plugin.codec) parts.insert("codec");
+  if (plugin.layout) parts.insert("layout");
+  if (plugin.stage) parts.insert("stage");
+  write_plugin_project(plugin.name, parts, directory);
+  const std::string place = shell_word(plugin.directory.empty() ? plugin.name : plugin.directory);
+  // Where CMake finds the package, unless it looks there by itself.
+  std::string package;
+  boost::system::error_code failure;
+  const Path prefix =
+      boost::filesystem::canonical("/proc/self/exe", failure).parent_path().parent_path();
+  const bool known = prefix == "/usr" || prefix == "/usr/local";
+  if (!failure && !known &&
+      boost::filesystem::is_directory(prefix / "include/craftbundle", failure)) {
+    package = " -DCMAKE_PREFIX_PATH=" + shell_word(prefix.string());
+  }
+  session.print(place + ": a plugin that works: put your codec in its place\nnext\n  cmake -S " +
+                place + " -B " + place + "/build" + package + " && cmake --build " + place +
+                "/build && ctest --test-dir " + place + "/build\n  craftbundle --plugin-dir " +
+                place + "/build plugins info " + plugin.name + "\n");
+  return kExitDone;
+}
+
 }  // namespace
 
 void add_plugins(CLI::App& app, Command& command) {
-  CLI::App* sub = app.add_subcommand("plugins", "Show which exporters there are");
+  CLI::App* sub =
+      app.add_subcommand("plugins", "Show which exporters there are, and start new ones");
   sub->require_subcommand(1);
   sub->footer(kFooter);
   const auto json = std::make_shared<bool>(false);
@@ -235,6 +272,19 @@ void add_plugins(CLI::App& app, Command& command) {
       ->add_option("name", *name, "Exporter or plugin")
       ->required()
       ->type_name("NAME");
+  const auto plugin = std::make_shared<NewPlugin>();
+  CLI::App* start = sub->add_subcommand("new", "Write a project for a plugin, to start from");
+  start->add_option("name", plugin->name, "Name of the plugin and of its exporter")
+      ->required()
+      ->type_name("NAME");
+  start->add_flag("--codec", plugin->codec, "With what runs the codec");
+  start->add_flag("--layout", plugin->layout, "With a layout of its own");
+  start->add_flag("--stage", plugin->stage, "With a kind of stage for run scripts");
+  start->add_option("-o,--output", plugin->directory, "Directory to create instead of NAME")
+      ->type_name("DIR");
+  start->callback([plugin, &command] {
+    command.run = [plugin](Session& session) { return start_project(*plugin, session); };
+  });
   declare("dirs", "List the directories that are searched, in order",
           [json](Session& session) { return directories(*json, session); });
 }

@@ -105,6 +105,21 @@ run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" run "${WORK_DIR}/table.ya
 file(READ "${WORK_DIR}/table.csv" output)
 expect_output("^name.dtype.shape.bytes\nbest_state.levels.float32.[^\n]*\n$")
 
+# The example passes the test that it has, and so does each project that is made of it.
+run("${CMAKE_CTEST_COMMAND}" --test-dir "${WORK_DIR}/plugin" --output-on-failure)
+run("${craftbundle}" plugins new least -o "${WORK_DIR}/source/least")
+run("${craftbundle}" plugins new snac_24khz --codec --layout --stage -o "${WORK_DIR}/source/snac_24khz")
+foreach(name least snac_24khz)
+  run("${CMAKE_COMMAND}" -S "${WORK_DIR}/source/${name}" -B "${WORK_DIR}/${name}" -G Ninja
+      "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX}" "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror ${SANITIZE}")
+  run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${name}")
+  run("${CMAKE_CTEST_COMMAND}" --test-dir "${WORK_DIR}/${name}" --output-on-failure)
+endforeach()
+# Beside each other, and beside the example.
+run("${craftbundle}" --plugin-dir "${WORK_DIR}/least" --plugin-dir "${WORK_DIR}/snac_24khz" --plugin-dir "${WORK_DIR}/plugin"
+    plugins list --json)
+expect_output("\"refused\": \\[\\]")
+
 run("${WORK_DIR}/library/export_models" "${data}/musicgen_train.th" facebook/encodec_32khz "${WORK_DIR}/models")
 expect_file("${WORK_DIR}/models/state_dict.bin")
 expect_file("${WORK_DIR}/models/compression_state_dict.bin")
