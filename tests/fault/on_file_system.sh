@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a test in a file system of its own: TMPDIR lies in it.
-#   on_file_system.sh ext4|tmpfs|xfs|btrfs|bindfs|vfat|exfat COMMAND...
-# bindfs has no O_TMPFILE; vfat and exfat (the latter through FUSE) have no hard links either.
+#   on_file_system.sh ext4|tmpfs|xfs|btrfs|bindfs|no_links|vfat|exfat COMMAND...
+# bindfs has no O_TMPFILE; vfat and exfat (the latter through FUSE) have no hard links either, and
+# no_links, which CRAFTBUNDLE_NO_LINKS names, is as mounts of cloud storage are.
 # Ends with 77 and says why when it cannot be mounted. Mounts and servers of file systems belong to
 # namespaces that end with this script, however that ends.
 set -euo pipefail
@@ -82,6 +83,12 @@ case $kind in
     need bindfs bindfs
     mkdir "$folder/behind"
     bindfs -f "$folder/behind" "$disk" >"$folder/server" 2>&1 &
+    wait_for_server $!
+    ;;
+  no_links)
+    [ -n "${CRAFTBUNDLE_NO_LINKS:-}" ] || skip "needs libfuse (Debian package libfuse3-dev) where it is built"
+    mkdir "$folder/behind"
+    "$CRAFTBUNDLE_NO_LINKS" "$folder/behind" "$disk" "${CRAFTBUNDLE_LINK_ERRNO:-38}" >"$folder/server" 2>&1 &
     wait_for_server $!
     ;;
   exfat)

@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::string_view kDigits = "0123456789abcdef";
 
+bool cannot_flush_directory(int error) {
+  return error == EINVAL || error == EBADF || error == EACCES || error == EOPNOTSUPP ||
+         error == ENOSYS;
+}
+
 }  // namespace
 
 OpenDirectory::OpenDirectory(const Path& path)
@@ -32,7 +37,7 @@ void OpenDirectory::flush() const {
     result = ::fsync(fd_.get());
   } while (result != 0 && errno == EINTR);
   // Some network file systems cannot flush a directory; there is nothing better to do there.
-  if (result != 0 && errno != EINVAL) {
+  if (result != 0 && !cannot_flush_directory(errno)) {
     throw system_error(errno, path_text(path_) + ": flushing the directory");
   }
 }
@@ -46,15 +51,15 @@ bool link_unnamed(int fd, const Path& name) {
 
 bool rename_without_replacing(const Path& from, const Path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
+  if (!cannot_exchange(errno)) return false;
   // The file system does not know the flag. A hard link never replaces either.
   if (::link(from.c_str(), to.c_str()) == 0) {
     ::unlink(from.c_str());
     return true;
   }
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return false;
-  // Nor does it have links (or this is a directory). Of two who take the name in one moment, the
-  // last one has it.
+  if (errno == EEXIST || errno == ENOSPC || errno == EDQUOT) return false;
+  // Nor does it have links, which servers of FUSE say in many ways (or this is a directory). Of two
+  // who take the name in one moment, the last one has it.
   struct stat there {};
   if (::lstat(to.c_str(), &there) == 0) {
     errno = EEXIST;
@@ -67,7 +72,9 @@ bool exchange_names(const Path& one, const Path& other) {
   return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
 }
 
-bool cannot_exchange(int error) { return error == EINVAL || error == ENOSYS; }
+bool cannot_exchange(int error) {
+  return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
 
 LockOutcome lock_named(int fd, const Path& path) {
   int result = 0;

@@ -11,7 +11,7 @@
 
 namespace craftbundle {
 
-// A directory held open to be flushed. Throws system.
+// A directory held open to be flushed, where the file system can do that. Throws system.
 class OpenDirectory {
  public:
   explicit OpenDirectory(const Path& path);
@@ -27,7 +27,7 @@ class OpenDirectory {
 bool link_unnamed(int fd, const Path& name);
 bool rename_without_replacing(const Path& from, const Path& to);
 bool exchange_names(const Path& one, const Path& other);
-// Whether exchange_names() failed because the file system cannot do it.
+// Whether exchange_names() failed because the file system knows no flags of renameat2().
 bool cannot_exchange(int error);
 
 enum class LockOutcome {

@@ -46,6 +46,23 @@ int flush_descriptor(int fd) {
   return result;
 }
 
+void write_all(int fd, std::span<const std::byte> bytes, const Path& directory) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      throw system_error(errno, path_text(directory) + ": writing a file");
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+// Whether an unnamed file was given no name because there is no way to.
+bool cannot_link(int error) {
+  return error == EPERM || error == ENOENT || error == EOPNOTSUPP || error == ENOSYS ||
+         error == EINVAL;
+}
+
 void remove_dead_temporaries(const Path& directory) {
   for (const Path& path : find_random_names(directory, kTemporaryPrefix, kTemporaryDigits)) {
     if (const Descriptor abandoned = take_abandoned(path, O_RDWR)) ::unlink(path.c_str());
@@ -73,7 +90,7 @@ OutputFile::~OutputFile() {
 // Leaves fd_ unset on failure. File systems and kernels without unnamed files answer in many ways;
 // what is wrong with the directory itself, create_hidden() finds and reports.
 void OutputFile::create_unnamed() {
-  fd_ = ::open(directory_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  fd_ = ::open(directory_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
   if (fd_ >= 0 && ::access(descriptor_path(fd_).c_str(), F_OK) != 0) {
     // Without /proc the file could never be given a name.
     ::close(fd_);
@@ -109,15 +126,8 @@ void OutputFile::make_private() {
 
 void OutputFile::write(std::span<const std::byte> bytes) {
   const Hasher::Pass pass(hasher_.get(), bytes);
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      throw system_error(errno, path_text(directory_) + ": writing a file");
-    }
-    size_ += static_cast<std::uint64_t>(count);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  write_all(fd_, bytes, directory_);
+  size_ += bytes.size();
   start_write_back();
 }
 
@@ -190,7 +200,11 @@ void OutputFile::flush_contents() {
   if (durability_ == Durability::sync) {
     // A failed fsync is final: the kernel may have dropped the data and will not say so twice.
     if (flush_descriptor(fd_) != 0) {
-      throw system_error(errno, path_text(directory_) + ": flushing a file");
+      const int error = errno;
+      throw system_error(error, path_text(directory_) + ": flushing a file",
+                         error == EINVAL || error == ENOSYS || error == EOPNOTSUPP
+                             ? "this file system cannot flush files; --no-sync writes without that"
+                             : "");
     }
     return;
   }
@@ -200,6 +214,28 @@ void OutputFile::flush_contents() {
   if (copy >= 0 && ::close(copy) != 0 && errno != EINTR) {
     throw system_error(errno, path_text(directory_) + ": writing a file");
   }
+}
+
+// Some systems have unnamed files and no way to name them: what was written is copied.
+void OutputFile::move_to_hidden() {
+  const Descriptor unnamed(std::exchange(fd_, -1));
+  struct stat status {};
+  if (::fstat(unnamed.get(), &status) != 0) throw system_error(errno, path_text(directory_));
+  create_hidden();
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0) make_private();
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(kCopyBuffer, size_));
+  for (std::uint64_t done = 0; done < size_;) {
+    const ssize_t count =
+        ::pread(unnamed.get(), buffer.data(), buffer.size(), static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      throw system_error(count < 0 ? errno : EIO, path_text(directory_) + ": reading a file back");
+    }
+    const auto piece = std::span(buffer).first(static_cast<std::size_t>(count));
+    write_all(fd_, piece, directory_);
+    done += piece.size();
+  }
+  flush_contents();
 }
 
 // Only a file with a name can be renamed over another.
@@ -217,9 +253,13 @@ void OutputFile::take_temporary_name(const Path& directory) {
 bool OutputFile::take_name(const Path& target, bool replace) {
   if (temporary_.empty()) {
     if (link_unnamed(fd_, target)) return true;
-    if (errno != EEXIST) throw system_error(errno, path_text(target));
-    if (!replace) throw exists_error(target);
-    take_temporary_name(or_current(target.parent_path()));
+    if (cannot_link(errno)) {
+      move_to_hidden();
+    } else {
+      if (errno != EEXIST) throw system_error(errno, path_text(target));
+      if (!replace) throw exists_error(target);
+      take_temporary_name(or_current(target.parent_path()));
+    }
   }
   if (replace && durability_ == Durability::sync) {
     if (exchange_names(temporary_, target)) {

@@ -78,6 +78,7 @@ class OutputFile {
   std::uint64_t copy_in_kernel(const InputFile& source, std::uint64_t offset, std::uint64_t length);
   void start_write_back();
   void flush_contents();
+  void move_to_hidden();
   void take_temporary_name(const Path& directory);
   bool take_name(const Path& target, bool replace);
   void refuse_directory(const Path& target);
