@@ -196,24 +196,54 @@ std::vector<std::uint64_t> find_ends(const InputFile& file) {
   return positions;
 }
 
+[[noreturn]] void refuse_several() {
+  fail("ambiguous", "the file has two directories, and readers disagree about which counts",
+       "it holds several archives: give the file that one of them was saved as");
+}
+
+bool is_local_header(const InputFile& file, std::uint64_t offset) {
+  constexpr std::size_t kSize = sizeof(kLocalSignature);
+  return in_range(offset, kSize, file.size()) &&
+         number32(file.read_text(offset, kSize), 0) == kLocalSignature;
+}
+
+// Whether the end record at `position` is that of an archive which begins behind another one.
+bool ends_later_archive(const InputFile& file, std::uint64_t position) {
+  const std::string end = file.read_text(position, kEndSize);
+  const std::uint64_t length = std::uint64_t{number32(end, 12)} + number32(end, 16);
+  for (const std::size_t between : {std::size_t{0}, kEnd64Size + kLocator64Size}) {
+    if (position <= length + between) continue;
+    if (is_local_header(file, position - length - between)) return is_local_header(file, 0);
+  }
+  return false;
+}
+
 // The one end record of the file.
 Directory find_directory(const InputFile& file) {
   std::optional<Directory> found;
+  std::uint64_t found_at = 0;
   std::optional<Error> first_error;
-  for (const std::uint64_t position : find_ends(file)) {
+  const std::vector<std::uint64_t> ends = find_ends(file);
+  for (const std::uint64_t position : ends) {
     try {
       const Directory directory = read_end(file, position);
-      if (found) {
-        fail("ambiguous", "the file has two directories, and readers disagree about which counts");
-      }
+      if (found) refuse_several();
       found = directory;
+      found_at = position;
     } catch (const Error& error) {
       if (error.code() == "zip.ambiguous" || error.kind() != ErrorKind::input) throw;
       if (!first_error) first_error = error;
     }
   }
-  if (found) return *found;
-  if (first_error) throw *first_error;
+  if (found) {
+    // Other readers take the last end record, wherever its directory says to lie, or begin anew.
+    if (ends.front() > found_at || is_local_header(file, found->end)) refuse_several();
+    return *found;
+  }
+  if (first_error) {
+    if (ends_later_archive(file, ends.front())) refuse_several();
+    throw *first_error;
+  }
   fail("truncated",
        "the end of the archive is missing: " + human_bytes(file.size()) + " are only a part of it",
        "get the file again; the download or copy stopped early");

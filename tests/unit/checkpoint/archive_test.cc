@@ -308,6 +308,25 @@ TEST_F(ArchiveTest, RefusesTwoDirectories) {
   refuse("zip.ambiguous", "two directories", first + second.bytes());
 }
 
+// Each archive counts from its own beginning, as files that were joined do.
+TEST_F(ArchiveTest, RefusesArchivesBehindEachOther) {
+  const std::string one = two_records().bytes();
+  const std::string other = BuiltZip{{{"a/x", std::string(1'000, 'o')}}}.bytes();
+  refuse("zip.ambiguous", "two directories", one + other);
+  refuse("zip.ambiguous", "two directories", one + one + one);
+  refuse("zip.ambiguous", "two directories", one + other.substr(0, 100));
+  // So long that the first end record is out of sight.
+  BuiltZip large{{{"a/x", std::string(100'000, 'o')}}};
+  refuse("zip.ambiguous", "two directories", one + large.bytes());
+  // An end record in the comment, which others find first.
+  BuiltZip commented = two_records();
+  commented.comment = one.substr(one.size() - 22);
+  refuse("zip.ambiguous", "two directories", commented);
+  // An archive in a record is none of the file.
+  BuiltZip nested{{{"a/inner.zip", one}}};
+  EXPECT_EQ(open(nested).records().size(), 1U);
+}
+
 TEST_F(ArchiveTest, RefusesWrongCounts) {
   BuiltZip long_name{{{"a/" + std::string(100, 'n'), ""}}};
   long_name.count = 2;
