@@ -55,9 +55,8 @@ constexpr std::array kRebuild = {
             "a tensor that was saved through another one"},
     Rebuild{"torch._utils", "_rebuild_xla_tensor", "device", "an XLA tensor"},
     Rebuild{"torch._tensor", "_rebuild_from_type_v2", "subclass",
-            "a tensor of a subclass (such as ShardedTensor or DTensor) or with Python attributes"},
-    Rebuild{"torch.tensor", "_rebuild_from_type_v2", "subclass",
-            "a tensor of a subclass or with Python attributes"},
+            "a tensor of a subclass (such as ShardedTensor or DTensor)"},
+    Rebuild{"torch.tensor", "_rebuild_from_type_v2", "subclass", "a tensor of a subclass"},
     Rebuild{"torch._tensor", "_rebuild_from_type", "subclass", "a tensor of a subclass"},
     Rebuild{"torch.nn.parameter", "Parameter", "old",
             "a parameter in the form of PyTorch before 0.2"},
@@ -66,9 +65,7 @@ constexpr std::array kRebuild = {
 constexpr Rebuild kOldTensor{"torch", "FloatTensor", "old",
                              "a tensor in the form of PyTorch before 0.2"};
 
-const Rebuild* find_rebuild(Object object) {
-  if (!object.is(Kind::call)) return nullptr;
-  const Object callee = object.callee();
+const Rebuild* find_function(Object callee) {
   if (!callee.is(Kind::global)) return nullptr;
   if ((callee.module() == "torch" || callee.module() == "torch.cuda") &&
       callee.qualified_name().ends_with("Tensor")) {
@@ -78,6 +75,10 @@ const Rebuild* find_rebuild(Object object) {
     return is_name(callee, row.module, row.name);
   });
   return found == kRebuild.end() ? nullptr : found;
+}
+
+const Rebuild* find_rebuild(Object object) {
+  return object.is(Kind::call) ? find_function(object.callee()) : nullptr;
 }
 
 // A whole number that is not negative.
@@ -324,6 +325,47 @@ std::optional<std::string> subclass_of(const Rebuild& rebuild, Object object) {
 
 }  // namespace
 
+namespace {
+
+bool is_plain_class(Object object) {
+  return is_name(object, "torch", "Tensor") || is_name(object, "torch._tensor", "Tensor") ||
+         is_name(object, "torch.nn.parameter", "Parameter") ||
+         is_name(object, "torch.nn.parameter", "Buffer");
+}
+
+// What a tensor is made by: a function and its arguments.
+struct Made {
+  const Rebuild* rebuild = nullptr;
+  Object args;
+};
+
+// _rebuild_from_type_v2(function, class, arguments, attributes) of a class that is no subclass of
+// its own: a tensor with Python attributes, or a Buffer. The attributes are no part of a state
+// dict.
+std::optional<Made> plain_with_attributes(const Rebuild& rebuild, Object object) {
+  constexpr std::size_t kArguments = 4;
+  if (rebuild.name != "_rebuild_from_type_v2") return std::nullopt;
+  const Object args = arguments_of(object);
+  if (args.size() != kArguments || !is_plain_class(args[1]) || !args[2].is(Kind::tuple)) {
+    return std::nullopt;
+  }
+  const Rebuild* inner = find_function(args[0]);
+  if (inner == nullptr || !inner->check.empty() || !inner->name.starts_with("_rebuild_tensor")) {
+    return std::nullopt;
+  }
+  return Made{inner, args[2]};
+}
+
+// Python's tensors refuse a state that comes after they were made, or take it for other numbers.
+void require_unchanged(Object object) {
+  if (!object.state() && object.appended().empty() && object.assigned().empty()) return;
+  fail("build",
+       "the tensor is given a state or items after it was made, as no torch.save writes it",
+       "load it where it comes from and save it with torch.save");
+}
+
+}  // namespace
+
 bool is_tensor_call(Object object) { return find_rebuild(object) != nullptr; }
 
 TensorDescription read_tensor_description(Object object) {
@@ -341,6 +383,7 @@ TensorDescription read_tensor_description(Object object) {
     is_parameter = true;
     requires_grad = boolean(args[1]);
     require_no_hooks(args[2]);
+    require_unchanged(object);
     object = args[0];
     rebuild = find_rebuild(object);
     if (rebuild != nullptr && rebuild->name.starts_with("_rebuild_parameter")) {
@@ -348,8 +391,13 @@ TensorDescription read_tensor_description(Object object) {
     }
   }
   if (rebuild == nullptr) fail("args", "expected a tensor, found " + found(object));
-  if (!rebuild->check.empty()) refuse(*rebuild, object);
-  TensorDescription tensor = read_plain(rebuild->name, arguments_of(object));
+  std::optional<Made> made = plain_with_attributes(*rebuild, object);
+  if (!made) {
+    if (!rebuild->check.empty()) refuse(*rebuild, object);
+    made = Made{rebuild, arguments_of(object)};
+  }
+  require_unchanged(object);
+  TensorDescription tensor = read_plain(made->rebuild->name, made->args);
   if (is_parameter) {
     tensor.is_parameter = true;
     tensor.requires_grad = requires_grad;

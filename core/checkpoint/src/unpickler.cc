@@ -671,6 +671,16 @@ class Machine {
 
   // ---- filling ----
 
+  // Whether a name may stand for a list or dict of a running Python ("sys.path", "os.environ"),
+  // into which a pickle can write. What is written is of no meaning here; that the name is there
+  // is.
+  bool is_filled_elsewhere(NodeId target) const {
+    const Node& of = tree_->nodes[target];
+    if (of.kind != Kind::global) return false;
+    const GlobalName& name = tree_->names[of.link];
+    return judge_global(name.module, name.name) != GlobalReference::Verdict::known;
+  }
+
   void append(NodeId target, std::span<const NodeId> items) {
     switch (node(target).kind) {
       case Kind::list:
@@ -680,6 +690,7 @@ class Machine {
         grow(extra(target).appended, items);
         return;
       default:
+        if (is_filled_elsewhere(target)) return;
         fail("type", "appends to " + std::string(python_name(node(target).kind)));
     }
   }
@@ -694,6 +705,7 @@ class Machine {
         grow(extra(target).assigned, items);
         return;
       default:
+        if (is_filled_elsewhere(target)) return;
         fail("type", "assigns items of " + std::string(python_name(node(target).kind)));
     }
   }
@@ -704,7 +716,7 @@ class Machine {
       grow(node(target).run, items);
     } else if (of.kind == Kind::call) {
       grow(extra(target).appended, items);
-    } else {
+    } else if (!is_filled_elsewhere(target)) {
       fail("type", "adds items to " + std::string(python_name(of.kind)));
     }
   }

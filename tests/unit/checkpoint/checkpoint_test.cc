@@ -72,10 +72,10 @@ struct TensorPieces {
   std::string function = "_rebuild_tensor_v2";
 
   static std::string pickles_storage() { return testing::pickles::storage("FloatStorage", "0", 8); }
-  std::string body() const {
-    return call("torch._utils", function,
-                storage + offset + size + stride + requires_grad + hooks + rest);
+  std::string arguments() const {
+    return storage + offset + size + stride + requires_grad + hooks + rest;
   }
+  std::string body() const { return call("torch._utils", function, arguments()); }
 };
 
 TEST_F(CheckpointTest, OpensAZip) {
@@ -363,6 +363,36 @@ TEST_F(CheckpointTest, RefusesOtherTensorsByName) {
   refuse_tensor("tensor.device", "NumPy",
                 named("torch._utils", "_rebuild_device_tensor_from_numpy"));
   refuse_tensor("tensor.old", "before 0.2", named("torch", "FloatTensor"));
+}
+
+TEST_F(CheckpointTest, TakesPlainTensorsWithAttributes) {
+  for (const auto& [module, name] :
+       {std::pair("torch", "Tensor"), std::pair("torch.nn.parameter", "Buffer"),
+        std::pair("torch.nn.parameter", "Parameter")}) {
+    SCOPED_TRACE(name);
+    const std::string plain = global("torch._utils", "_rebuild_tensor_v2");
+    const std::string attributes = "}" + str("ds_id") + integer(3) + "s";
+    const std::string made =
+        call("torch._tensor", "_rebuild_from_type_v2",
+             plain + global(module, name) + tuple(TensorPieces().arguments()) + attributes);
+    EXPECT_THAT(tensor(made).layout.shape, ElementsAre(8));
+    // And a parameter of one.
+    const Tensor parameter =
+        tensor(call("torch._utils", "_rebuild_parameter", made + "\x88" + no_hooks()));
+    EXPECT_TRUE(parameter.is_parameter);
+    EXPECT_THAT(parameter.layout.shape, ElementsAre(8));
+  }
+}
+
+// Python's tensors take no state, or other numbers by it.
+TEST_F(CheckpointTest, RefusesTensorsThatAreChangedAfterwards) {
+  const std::string made = TensorPieces().body();
+  refuse_tensor("tensor.build", "given a state or items", made + "}b");
+  refuse_tensor("tensor.build", "given a state or items", made + "K\0K\1s"s);
+  refuse_tensor("tensor.build", "given a state or items", made + "K\0a"s);
+  const std::string parameter =
+      call("torch._utils", "_rebuild_parameter", made + "\x88" + no_hooks());
+  refuse_tensor("tensor.build", "given a state or items", parameter + "}b");
 }
 
 TEST_F(CheckpointTest, RefusesStoragesThatContradictEachOther) {

@@ -307,6 +307,18 @@ TEST(UnpicklerTest, FillingOtherThings) {
   refuse("pickle.type", "K\1}b.", "sets the state of int");
 }
 
+// What runs in Python has lists and dicts of its own.
+TEST(UnpicklerTest, FillingWhatPythonHas) {
+  for (const std::string body :
+       {"csys\npath\nK\1a.", "csys\npath\n(K\1e.", "cos\nenviron\nK\1K\2s.",
+        "cos\nenviron\n(K\1K\2u.", "cmy.module\nregistry\n(K\1\x90."}) {
+    EXPECT_NO_THROW(run(body)) << body;
+  }
+  EXPECT_EQ(judge_global("os", "environ"), GlobalReference::Verdict::unsafe);
+  EXPECT_EQ(judge_global("sys", "path"), GlobalReference::Verdict::unsafe);
+  refuse("pickle.type", "ccollections\nOrderedDict\nK\1K\2s.", "assigns items of");
+}
+
 TEST(UnpicklerTest, Memo) {
   EXPECT_EQ(run("K\1q\0"
                 "0h\0."s),
