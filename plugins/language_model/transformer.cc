@@ -96,12 +96,27 @@ class Layout {
     const std::int64_t dim = transformer_.dim;
     const bool bias = transformer_.bias_attention;
     const std::string name = transformer_.custom ? attention : attention + "mha.";
+    // AudioCraft puts "mha." in where it is left out, for the weights of torch's own attention.
+    const auto allow_plain = [&] {
+      if (transformer_.custom) return;
+      const std::string& last = expected_.tensors().back().name;
+      expected_.allow_name(attention + last.substr(name.size()));
+    };
     const std::int64_t kv_dim = dim / transformer_.heads * (transformer_.heads / kv_repeat);
     expected_.add(name + "in_proj_weight", {dim + 2 * kv_dim, dim});
-    if (bias) expected_.add(name + "in_proj_bias", {dim + 2 * kv_dim});
+    allow_plain();
+    if (bias) {
+      expected_.add(name + "in_proj_bias", {dim + 2 * kv_dim});
+      allow_plain();
+    }
     // The embedding has no weights, but every layer lists its table again.
     if (rotating) rotary(name + "rope.");
-    expected_.add_linear(name + "out_proj", dim, dim, bias);
+    expected_.add(name + "out_proj.weight", {dim, dim});
+    allow_plain();
+    if (bias) {
+      expected_.add(name + "out_proj.bias", {dim});
+      allow_plain();
+    }
     if (!qk_norm) return;
     expected_.add_norm(name + "q_layer_norm", dim);
     expected_.add_norm(name + "k_layer_norm", dim);

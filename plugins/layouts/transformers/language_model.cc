@@ -179,6 +179,18 @@ NameTable table_of(const Transformer& transformer, bool melody, std::int64_t win
   return table;
 }
 
+// AudioCraft takes the tensors of torch's attention with the name of their module and without.
+std::string with_module_of_torch(std::string name) {
+  constexpr std::string_view kModule = "mha.";
+  for (const std::string_view attention : {".self_attn.", ".cross_attention."}) {
+    const std::size_t at = name.find(attention);
+    if (!name.starts_with("transformer.") || at == std::string::npos) continue;
+    const std::size_t rest = at + attention.size();
+    if (name.compare(rest, kModule.size(), kModule) != 0) name.insert(rest, kModule);
+  }
+  return name;
+}
+
 NamedTensor* find(std::vector<NamedTensor>& tensors, const std::string& name) {
   const auto found = std::ranges::find(tensors, name, &NamedTensor::name);
   return found == tensors.end() ? nullptr : &*found;
@@ -308,7 +320,8 @@ LanguageModelPart language_model_part(const Model& model, Problems& problems) {
                  {"eos_token_id", nullptr}};
 
   std::vector<NamedTensor> tensors;
-  for (const NamedTensor& named : model.tensors) {
+  for (NamedTensor named : model.tensors) {
+    if (!transformer.custom) named.name = with_module_of_torch(std::move(named.name));
     if (named.name.starts_with(kTrainedText)) {
       part.text_tensors.push_back({named.name.substr(kTrainedText.size()), named.tensor});
     } else {
@@ -387,7 +400,12 @@ Model language_model(const Json& json, const SideFiles& side, std::vector<NamedT
   const Fields whole(json, "model");
   const bool melody = whole.text("model_type", "") == "musicgen_melody";
   for (const char* key : {"decoder", "audio_encoder", "text_encoder"}) {
-    if (!whole.has(key)) throw whole.refuse(key, "not there", "an object");
+    if (whole.has(key)) continue;
+    throw Error(
+        ErrorKind::input, "layout.config",
+        "is a folder of transformers, but its config.json has no " + craftbundle::quoted(key) +
+            ", from which the model is built",
+        "get config.json again from where the model was made; transformers writes it whole");
   }
   const Fields decoder(whole.object("decoder"), "decoder");
   const Json& codec_json = whole.object("audio_encoder");

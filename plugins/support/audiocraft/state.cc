@@ -60,6 +60,10 @@ std::string keys_text(Object dict) {
   return dict.size() == 0 ? "nothing" : list_text(string_keys(dict));
 }
 
+bool is_complex(DType dtype) {
+  return dtype == DType::complex32 || dtype == DType::complex64 || dtype == DType::complex128;
+}
+
 constexpr std::string_view kCompiled = "_orig_mod.";
 constexpr std::string_view kDistributed = "module.";
 
@@ -405,7 +409,9 @@ State read_state(Object dict, const Checkpoint& checkpoint, std::string where) {
                    "gather the full state on rank 0 before saving it (FSDP: FULL_STATE_DICT)");
     }
     if (!Checkpoint::is_tensor(entry.value)) {
-      throw refuse("state.value", place + " is " + describe(entry.value) + ", expected a tensor");
+      const bool packed = given.find("_packed_params") != std::string_view::npos;
+      throw refuse("state.value", place + " is " + describe(entry.value) + ", expected a tensor",
+                   packed ? "the model was quantized by PyTorch: export it before that" : "");
     }
     std::string name = without_wrappers(given);
     unwrapped = unwrapped || name != given;
@@ -420,7 +426,7 @@ State read_state(Object dict, const Checkpoint& checkpoint, std::string where) {
 }
 
 void ExpectedState::add(std::string name, std::vector<std::int64_t> shape) {
-  tensors_.push_back({std::move(name), std::move(shape), true});
+  tensors_.push_back({std::move(name), std::move(shape)});
 }
 
 void ExpectedState::add_linear(const std::string& prefix, std::int64_t out, std::int64_t in,
@@ -459,12 +465,17 @@ void ExpectedState::add_counter(std::string name) {
   tensors_.push_back({std::move(name), {}, false});
 }
 
+void ExpectedState::allow_name(std::string also) { tensors_.back().also = std::move(also); }
+
 void ExpectedState::add_unchecked(UncheckedGroup group) { unchecked_.push_back(std::move(group)); }
 
 std::vector<std::string> check_state(const State& state, const ExpectedState& expected,
                                      std::string_view config) {
   std::unordered_map<std::string_view, const ExpectedTensor*> by_name;
-  for (const ExpectedTensor& tensor : expected.tensors()) by_name.emplace(tensor.name, &tensor);
+  for (const ExpectedTensor& tensor : expected.tensors()) {
+    by_name.emplace(tensor.name, &tensor);
+    if (!tensor.also.empty()) by_name.emplace(tensor.also, &tensor);
+  }
 
   Findings missing("missing");
   Findings unexpected("unexpected");
@@ -486,16 +497,20 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
       }
       continue;
     }
-    seen.insert(named.name);
     const ExpectedTensor& want = *found->second;
+    if (!seen.insert(want.name).second) {
+      unexpected.add(named.name);
+      continue;
+    }
     const std::vector<std::int64_t>& shape = named.shape();
     if (!shape_fits(shape, want.shape)) {
       reshaped.add(named.name,
                    " is " + shape_text(shape) + ", expected " + expected_text(want.shape));
     }
-    if (want.floating && !is_floating(named.dtype())) {
-      retyped.add(named.name,
-                  " is " + std::string(name(named.dtype())) + ", expected floating point");
+    if (want.floating && (!is_floating(named.dtype()) || is_complex(named.dtype()))) {
+      retyped.add(named.name, " is " + std::string(name(named.dtype())) +
+                                  (is_complex(named.dtype()) ? ", expected real numbers"
+                                                             : ", expected floating point"));
     }
   }
   for (const ExpectedTensor& tensor : expected.tensors()) {

@@ -72,6 +72,27 @@ TEST(CheckState, ListsEverythingAtOnce) {
                [&] { check_state(state, two_layers()); });
 }
 
+TEST(CheckState, TakesNoComplexTensorForARealOne) {
+  const State state = state_of({tensor("a.weight", {2, 3}, DType::complex64), tensor("a.bias", {2}),
+                                tensor("steps", {}, DType::int64)});
+  expect_error(ErrorKind::input, "state.tensors",
+               HasSubstr("'a.weight' is complex64, expected real numbers"),
+               [&] { check_state(state, two_layers()); });
+}
+
+TEST(CheckState, TakesATensorByEitherName) {
+  ExpectedState expected;
+  expected.add("mha.weight", {2});
+  expected.allow_name("weight");
+  for (const char* name : {"mha.weight", "weight"}) {
+    EXPECT_THAT(check_state(state_of({tensor(name, {2})}), expected),
+                ElementsAre(HasSubstr("1 tensor of best_state")));
+  }
+  expect_error(ErrorKind::input, "state.tensors", HasSubstr("1 unexpected ('weight')"), [&] {
+    check_state(state_of({tensor("mha.weight", {2}), tensor("weight", {2})}), expected);
+  });
+}
+
 TEST(CheckState, KeepsLongListsShort) {
   std::vector<NamedTensor> tensors;
   for (int i = 0; i < 1000; ++i) {

@@ -50,6 +50,8 @@ struct ExpectedTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   bool floating = true;  // false: a counter, of any type
+  // Another name that loaders take for it; empty: none.
+  std::string also = {};
 };
 
 // Tensors that the configuration calls for without giving their names or shapes.
@@ -75,6 +77,8 @@ class ExpectedState {
   void add_codebooks(const std::string& prefix, std::int64_t count, std::int64_t bins,
                      std::int64_t dimension);
   void add_counter(std::string name);
+  // The tensor that was added last may have the name `also` as well.
+  void allow_name(std::string also);
   void add_unchecked(UncheckedGroup group);
 
   const std::vector<ExpectedTensor>& tensors() const { return tensors_; }
