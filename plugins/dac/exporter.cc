@@ -67,6 +67,7 @@ Probe probe_weights(Object root, const std::string& words) {
 
 Probe probe_model(const audiocraft::Glance& glance) {
   if (!glance.model) return {0, glance.file.words + "; " + glance.problem};
+  if (glance.model->kind == audiocraft::ModelKind::other) return {0, glance.model->words};
   return glance.model->name == "dac" ? Probe{100, glance.model->words}
                                      : Probe{0, glance.model->words + ", not a DAC"};
 }
@@ -83,6 +84,9 @@ Probe probe_checkpoint(const Checkpoint& checkpoint) {
     case FileForm::exported:
       return probe_model(glance);
     case FileForm::training:
+      if (glance.model && glance.model->kind == audiocraft::ModelKind::other) {
+        return {0, glance.model->words};
+      }
       return {0, "the file is " + glance.file.words + ", not a DAC"};
     case FileForm::other:
       return {0, "the file is " + glance.file.words};
@@ -110,10 +114,11 @@ void describe_pretrained(const std::string& name, Component& component) {
   component.fetches = {{name}};
 }
 
-// Facts and checks of a DAC whose weights are at hand.
-void describe_embedded(const audiocraft::Opened& opened, Component& component) {
+// Facts and checks of a DAC whose weights are at hand. `settings` is where the file has them.
+void describe_embedded(const audiocraft::Opened& opened, const std::string& settings,
+                       Component& component) {
   const Spec spec = read_spec(opened.config);
-  component.checks = check_state(opened.state, spec.expected);
+  component.checks = check_state(opened.state, spec.expected, settings);
   component.provides = provided_facts(spec.figures, "dac in xp.cfg");
   component.summary = {{"family", "DAC"}};
   add_summary(spec.figures, component.summary);
@@ -131,9 +136,9 @@ Model::Folded folded(const Config& config) {
   return {result, read_spec(result).expected.names()};
 }
 
-void give_model(audiocraft::Opened opened, Component& component) {
+void give_model(audiocraft::Opened opened, const std::string& settings, Component& component) {
   const Config config = opened.config;
-  describe_embedded(opened, component);
+  describe_embedded(opened, settings, component);
   give(std::move(opened), component);
   if (!config.contains(kWeightNormKey)) {
     std::get<Model>(component.content).folded = folded(config);
@@ -166,7 +171,7 @@ void prepare_weights(const ExportRequest& request, Component& component) {
               audiocraft::fresh_extra(request),
               {"xp.cfg written from metadata['kwargs']"},
               {}},
-             component);
+             "metadata['kwargs']", component);
 }
 
 void prepare_package(const ExportRequest& request, Component& component) {
@@ -175,7 +180,7 @@ void prepare_package(const ExportRequest& request, Component& component) {
   if (model.name != "dac") {
     throw Error(ErrorKind::input, "package.family", model.words + ", not a DAC");
   }
-  give_model(std::move(opened), component);
+  give_model(std::move(opened), "xp.cfg", component);
 }
 
 void prepare_source(const ExportRequest& request, Component& component) {

@@ -35,8 +35,9 @@ Probe probe_model(const audiocraft::Glance& glance) {
     case ModelKind::unnamed:
       return {kUncheckable, model.words};
     case ModelKind::language_model:
-    case ModelKind::other:
       return {0, model.words + ", not a codec"};
+    case ModelKind::other:
+      return {0, model.words};
   }
   return {};
 }
@@ -190,7 +191,8 @@ ExporterInfo EncodecExporter::info() const {
       {"encodec",
        "EnCodec models trained with AudioCraft, and references to pretrained ones",
        1,
-       {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option()}},
+       {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option(),
+        audiocraft::paths_option()}},
       std::string(kCompressionRole),
       {{Kind::checkpoint, "AudioCraft training checkpoint of an EnCodec", {}},
        {Kind::checkpoint, "exported EnCodec (compression_state_dict.bin)", {}},

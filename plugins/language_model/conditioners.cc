@@ -64,21 +64,33 @@ void add_projection(const Context& context, std::int64_t in) {
   context.expected.add_linear(context.module + ".output_proj", context.dim, in, true);
 }
 
+// Whether `name` is one of a file system, which nobody fetches: those of a hub are NAME or
+// OWNER/NAME.
+bool is_path(std::string_view name) {
+  return name.starts_with('/') || name.starts_with('.') || name.starts_with('~') ||
+         name.find('\\') != std::string_view::npos || std::ranges::count(name, '/') > 1;
+}
+
 void add_t5(const Context& context) {
   const std::string name = context.settings.text_or("name", "");
   const auto known = std::find_if(kTextEncoders.begin(), kTextEncoders.end(),
                                   [&](const TextEncoder& encoder) { return encoder.name == name; });
   if (known == kTextEncoders.end()) {
-    context.result.warnings.push_back("AudioCraft has no size for the text encoder " +
-                                      quoted(name, 60) + " of " + context.settings.path("name") +
-                                      ": the width of its projection is not checked");
+    const std::string key = context.settings.path("name");
+    context.result.stops_at =
+        key + ": " + quoted(name, 60) + ", as it takes T5 by certain names only";
+    context.result.warnings.push_back(
+        "AudioCraft has no size for the text encoder " + quoted(name, 60) + " of " + key +
+        " and stops at it: the width of its projection is not checked");
   }
   add_projection(context, known == kTextEncoders.end() ? kAnySize : known->width);
   context.result.text_projections.push_back(context.module + ".output_proj.weight");
   if (context.settings.flag_or("finetune", false)) {
     context.expected.add_unchecked({context.module + ".t5.", "the fine-tuned text encoder", true});
   }
-  context.result.downloads.push_back({printable(name, 60), std::string(kTextEncoderRole)});
+  if (!is_path(name)) {
+    context.result.downloads.push_back({printable(name, 60), std::string(kTextEncoderRole)});
+  }
 }
 
 void add_lookup_table(const Context& context) {
@@ -126,7 +138,13 @@ void add_style(const Context& context) {
       context.expected.add(context.module + ".embed." + std::to_string(i) + ".weight",
                            {kAnySize, scale.dim});
     }
-    context.result.downloads.push_back({printable(settings.text_or("encodec_checkpoint", ""), 60)});
+    const std::string checkpoint = settings.text_or("encodec_checkpoint", "");
+    if (is_path(checkpoint) && !checkpoint.starts_with("//pretrained/")) {
+      context.result.warnings.push_back("the codec of " + settings.path("encodec_checkpoint") +
+                                        " must be at the same place where the bundle is loaded");
+    } else {
+      context.result.downloads.push_back({printable(checkpoint, 60)});
+    }
   }
   Transformer transformer;
   transformer.dim = scale.dim;

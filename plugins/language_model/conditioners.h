@@ -18,6 +18,7 @@ struct Conditioners {
   // Tensors that take the vectors of text encoders in: one for each "t5".
   std::vector<std::string> text_projections;
   std::vector<std::string> warnings;
+  std::string stops_at;  // a value that AudioCraft knows no conditioner for; empty: none
 
   bool has(const std::string& kind) const;
 };

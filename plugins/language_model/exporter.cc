@@ -34,8 +34,9 @@ Probe probe_model(const audiocraft::Glance& glance) {
     case ModelKind::unnamed:
       return {kUncheckable, model.words};
     case ModelKind::codec:
-    case ModelKind::other:
       return {0, model.words + ", not a language model"};
+    case ModelKind::other:
+      return {0, model.words};
   }
   return {};
 }
@@ -69,6 +70,10 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
   component.loaders = audiocraft::loader_answers(spec.since, spec.loaded_by, spec.unknown_keys,
                                                  !spec.downloads.empty());
   component.fetches = std::move(spec.downloads);
+  if (!spec.stops_at.empty()) {
+    audiocraft::refuse_loading(component.loaders, "it stops at " + spec.stops_at);
+    component.load_with.clear();
+  }
 }
 
 Component prepare_model(const ExportRequest& request) {
@@ -91,7 +96,8 @@ ExporterInfo LanguageModelExporter::info() const {
   return {{"language_model",
            "MusicGen, AudioGen, MAGNeT and JASCO models trained with AudioCraft",
            1,
-           {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option()}},
+           {audiocraft::state_option(), audiocraft::version_option(), audiocraft::as_is_option(),
+            audiocraft::paths_option()}},
           std::string(kLanguageModelRole),
           {{Kind::checkpoint, "AudioCraft training checkpoint of a language model", {}},
            {Kind::checkpoint, "exported language model (state_dict.bin)", {}},

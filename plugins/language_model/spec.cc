@@ -273,6 +273,7 @@ void add_conditioner_findings(const Conditioners& conditioners, Spec& spec) {
   }
   audiocraft::append(spec.warnings, conditioners.warnings);
   spec.downloads = conditioners.downloads;
+  spec.stops_at = conditioners.stops_at;
 }
 
 bool fuses_by_cross_attention(const Config& config) {

@@ -21,6 +21,7 @@ struct Spec {
   std::string text_projection;
   std::vector<SummaryItem> summary;
   std::vector<std::string> unknown_keys;  // AudioCraft stops at them
+  std::string stops_at;                   // so it does at this value of a key; empty: at none
   std::vector<Fetched> downloads;         // Component::fetches
   std::string since;                      // first release of AudioCraft that loads it
   std::vector<std::string> warnings;

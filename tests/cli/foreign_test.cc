@@ -524,5 +524,126 @@ TEST_F(Impossible, LinksIntoNowhereAndAddresses) {
               HasSubstr("is a path of Windows"));
 }
 
+// --- What AudioCraft makes of it ---------------------------------------------------------------
+
+// AudioCraft gives the weights of torch's attention the name of their module while it loads them.
+TEST_F(Foreign, AttentionOfTorchHasTwoNames) {
+  const std::string efficient = "memory_efficient: true";
+  const std::size_t at = lm_config.find(efficient);
+  ASSERT_NE(at, std::string::npos);
+  const std::string config =
+      lm_config.substr(0, at) + "memory_efficient: false" + lm_config.substr(at + efficient.size());
+  write("plain.bin", package(lm, config));
+  craftbundle({"export", "plain.bin", "-o", "out.bin"});
+  EXPECT_TRUE(craftbundle({"inspect", "out.bin"}).find(".mha.") == std::string::npos);
+  craftbundle({"verify", "out.bin"});
+
+  std::vector<NamedTensor> renamed = lm;
+  for (NamedTensor& named : renamed) {
+    for (const std::string attention : {"self_attn.", "cross_attention."}) {
+      const std::size_t found = named.name.find(attention);
+      if (found != std::string::npos) named.name.insert(found + attention.size(), "mha.");
+    }
+  }
+  write("mha.bin", package(renamed, config));
+  craftbundle({"export", "mha.bin", "-o", "mha_out.bin"});
+  craftbundle({"verify", "mha_out.bin"});
+  // Its own attention has the plain names only.
+  write("wrong.bin", package(renamed, lm_config));
+  EXPECT_THAT(refusal({"export", "wrong.bin", "-o", "x.bin"}), HasSubstr("[state.tensors]"));
+}
+
+TEST_F(Foreign, PathsThatNotEveryPythonReads) {
+  const auto loaders = [&](const std::string& name) {
+    return json::parse(craftbundle({"verify", name, "--json"}))["loaders"][1];
+  };
+  const auto with_path = [&](const std::string& class_name, const std::string& parts) {
+    write("path.bin", package(lm, lm_config + "own:\n  path: !!python/object/apply:" + class_name +
+                                      "\n  - " + parts + "\n"));
+    return clauses(craftbundle({"export", "path.bin", "-o", "out.bin", "--force", "--json"}),
+                   "warnings");
+  };
+  EXPECT_THAT(with_path("pathlib.PosixPath", "/\n  - data"),
+              Not(Contains(HasSubstr("python/object"))));
+  EXPECT_TRUE(loaders("out.bin")["loads"]);
+
+  EXPECT_THAT(with_path("pathlib._local.PosixPath", "/\n  - data"),
+              Contains("own.path of xp.cfg is !!python/object/apply:pathlib._local.PosixPath, "
+                       "which OmegaConf before 2.4 does not read; the option paths-as-text=true of "
+                       "the exporter writes paths as text"));
+  EXPECT_FALSE(loaders("out.bin")["loads"]);
+  EXPECT_EQ(loaders("out.bin")["words"],
+            "only with OmegaConf 2.4 and later: own.path of xp.cfg is "
+            "!!python/object/apply:pathlib._local.PosixPath");
+
+  EXPECT_THAT(with_path("pathlib.WindowsPath", "C:\\\n  - data"),
+              Contains(HasSubstr("which can be made on Windows only")));
+  EXPECT_FALSE(loaders("out.bin")["loads"]);
+  EXPECT_THAT(loaders("out.bin")["words"].get<std::string>(), HasSubstr("only on Windows"));
+
+  craftbundle({"export", "path.bin", "-o", "text.bin", "-O", "paths-as-text=true"});
+  EXPECT_TRUE(loaders("text.bin")["loads"]);
+  EXPECT_THAT(craftbundle({"inspect", "--config", "text.bin"}),
+              HasSubstr("own:\n  path: C:\\data\n"));
+}
+
+TEST_F(Foreign, TextEncodersThatAudioCraftHasNoNameFor) {
+  const std::string name = "name: t5-";
+  const std::size_t at = lm_config.find(name);
+  ASSERT_NE(at, std::string::npos);
+  const std::size_t end = lm_config.find('\n', at);
+  for (const std::string encoder : {"/home/jane doe/models/t5-base", "google/flan-t5-xl"}) {
+    write("t5.bin",
+          package(lm, lm_config.substr(0, at) + "name: " + encoder + lm_config.substr(end)));
+    const auto warnings = clauses(
+        craftbundle({"export", "t5.bin", "-o", "out.bin", "--force", "--json"}), "warnings");
+    EXPECT_THAT(warnings, Contains(AllOf(HasSubstr("and stops at it"), HasSubstr(encoder))));
+    const json found = json::parse(craftbundle({"verify", "out.bin", "--json"}));
+    EXPECT_FALSE(found["loaders"][1]["loads"]);
+    EXPECT_THAT(found["loaders"][1]["words"].get<std::string>(), HasSubstr(encoder));
+    // A path is nothing that could be fetched.
+    EXPECT_EQ(found["fetches"].empty(), encoder.starts_with('/'));
+  }
+}
+
+TEST_F(Foreign, ChecksNameOnlyWhatIsThere) {
+  write("old.bin", {{"best_state", dict_of(lm)}, {"xp.cfg", lm_config}});
+  const std::string report = craftbundle({"export", "old.bin", "-o", "out.bin", "--json"});
+  EXPECT_THAT(clauses(report, "checks"), Contains("the package has best_state and xp.cfg"));
+  EXPECT_THAT(clauses(report, "warnings"), Contains(HasSubstr("states no version")));
+}
+
+TEST_F(Foreign, DirectoriesOfOthersSayWhatTheyAre) {
+  const auto all_say = [&](const std::string& what, const std::string& hint) {
+    for (const char* command : {"export", "inspect", "verify"}) {
+      std::vector<std::string> words = {command, "dir"};
+      if (words.front() == "export") words.insert(words.end(), {"-o", "x.bin"});
+      EXPECT_THAT(refusal(words), AllOf(HasSubstr(what), HasSubstr(hint))) << command;
+    }
+    fs::remove_all(directory / "dir");
+  };
+  fs::create_directories(directory / "dir/data");
+  write_file(directory / "dir/data.pkl", "x");
+  write_file(directory / "dir/version", "3");
+  all_say("a checkpoint that was unpacked", "zip the directory itself again");
+  fs::create_directories(directory / "dir");
+  write_file(directory / "dir/__0_0.distcp", "x");
+  all_say("a checkpoint of torch.distributed.checkpoint", "dcp_to_torch");
+  fs::create_directories(directory / "dir/snapshots/0a1b");
+  fs::create_directories(directory / "dir/blobs");
+  all_say("the cache of a hub", "dir/snapshots/0a1b");
+  fs::create_directories(directory / "dir");
+  fs::create_symlink("../blobs/missing", directory / "dir/state_dict.bin");
+  all_say("is a link to '../blobs/missing', which does not exist", "copy what it links to");
+  fs::create_symlink("blobs/missing", directory / "dir");
+  all_say("is a link to 'blobs/missing', which does not exist", "copy what it links to");
+}
+
+TEST_F(Foreign, SignaturesAreSuggested) {
+  fs::create_directories(directory / "xps/5f3ac001");
+  EXPECT_THAT(refusal({"export", "5f3ac001", "--xps", "xps", "-o", "x.bin"}),
+              HasSubstr("did you mean '//sig/5f3ac001'?"));
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -13,6 +13,9 @@ namespace {
 constexpr std::array<std::string_view, 5> kLanguageModelSolvers = {"musicgen", "audiogen", "magnet",
                                                                    "audio_magnet", "jasco"};
 
+constexpr std::string_view kNoExport =
+    ", which is no part of a bundle: whoever loads it takes the file as it is";
+
 template <std::size_t N>
 bool contains(const std::array<std::string_view, N>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -54,10 +57,14 @@ ModelName model_name(const Config& config) {
             "xp.cfg has compression_model: " + printable(name, 40) + with_solver + ": a codec"};
   }
   if (solver == "diffusion" || config.contains("diffusion_unet")) {
-    return {ModelKind::other, {}, "xp.cfg is that of a diffusion decoder" + with_solver};
+    return {ModelKind::other,
+            {},
+            "xp.cfg is that of a diffusion decoder" + with_solver + std::string(kNoExport)};
   }
   if (solver == "watermark" || config.contains("audioseal")) {
-    return {ModelKind::other, {}, "xp.cfg is that of a watermark model" + with_solver};
+    return {ModelKind::other,
+            {},
+            "xp.cfg is that of a watermark model" + with_solver + std::string(kNoExport)};
   }
   if (config.contains("transformer_lm") || contains(kLanguageModelSolvers, solver)) {
     return {ModelKind::language_model,

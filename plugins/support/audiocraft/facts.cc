@@ -61,6 +61,13 @@ std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::st
       {"transformers", false, false, "it has files of its own (model.safetensors, config.json)"}};
 }
 
+void refuse_loading(std::vector<LoaderAnswer>& loaders, std::string why) {
+  if (loaders.empty()) return;
+  loaders.front().loads = false;
+  loaders.front().needs_network = false;
+  loaders.front().words = std::move(why);
+}
+
 std::string hertz_text(double hertz) {
   return hertz >= 1000 ? to_string(FactValue(hertz / 1000)) + " kHz"
                        : to_string(FactValue(hertz)) + " Hz";

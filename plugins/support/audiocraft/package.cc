@@ -7,6 +7,7 @@
 #include "craftbundle/audiocraft_rules/facts.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/omegaconf/node.h"
 
 namespace craftbundle::audiocraft {
 namespace {
@@ -26,7 +27,10 @@ FileKind kind_of_other_dict(Object root) {
     return {FileForm::other, "a checkpoint of PyTorch Lightning"};
   }
   if (root.contains("n_bands") && root.contains("sample_rate")) {
-    return {FileForm::other, "a package of MultiBand Diffusion decoders"};
+    return {FileForm::other,
+            "a package of MultiBand Diffusion decoders, which is no part of a bundle: AudioCraft "
+            "takes the "
+            "file as it is"};
   }
   if (holds_tensors(root)) {
     return {FileForm::other, "a bare state dict of " + std::to_string(root.size()) +
@@ -55,8 +59,8 @@ Config training_config(Object root) {
     throw Error(ErrorKind::input, "config.type",
                 "xp.cfg is text, but best_state is laid out as in a training checkpoint, where "
                 "xp.cfg is an OmegaConf object",
-                "an exported package has its tensors in best_state itself, not in "
-                "best_state['model']");
+                "make one of it in Python, pkg = torch.load(FILE, weights_only=False):\n"
+                "pkg['xp.cfg'] = omegaconf.OmegaConf.create(pkg['xp.cfg']), torch.save(pkg, FILE)");
   }
   return with_context("xp.cfg", [&] { return Config::from_object(*config, root); });
 }
@@ -124,10 +128,110 @@ constexpr std::array<const char*, 3> kCounters = {"*._codebook.inited", "*._code
                                                   "*._codebook.embed_avg"};
 
 // Exporters of third parties need not know the option.
-bool is_as_is(const ExportRequest& request) {
-  return std::ranges::any_of(request.options, [](const OptionValue& option) {
-    return option.name == kAsIsOption && option.value == "true";
+bool is_set(const ExportRequest& request, std::string_view name) {
+  return std::ranges::any_of(request.options, [name](const OptionValue& option) {
+    return option.name == name && option.value == "true";
   });
+}
+
+bool is_as_is(const ExportRequest& request) { return is_set(request, kAsIsOption); }
+
+// A value of a configuration that is a path, which YAML text makes again by a tag.
+struct PathValue {
+  std::string key;  // "cache.path"
+  std::string class_name;
+
+  std::string tag() const { return "!!python/object/apply:" + class_name; }
+  bool is(std::string_view name) const { return class_name.ends_with("." + std::string(name)); }
+  bool is_of_windows() const { return is("WindowsPath"); }
+  bool is_pure() const { return class_name.find(".Pure") != std::string::npos; }
+  // As Python 3.13 spells it.
+  bool is_local() const { return class_name.starts_with("pathlib._local."); }
+};
+
+// Its text, as str() of the path gives it.
+std::string text_of(const ConfigPath& path) {
+  const bool of_windows = path.class_name.ends_with("WindowsPath");
+  const char separator = of_windows ? '\\' : '/';
+  std::string text;
+  for (const std::string& part : path.arguments) {
+    if (!text.empty() && text.back() != separator) text += separator;
+    text += part;
+  }
+  return text.empty() ? "." : text;
+}
+
+// The paths in `node`, whose key is `key`. With `as_text`, they become text.
+void find_paths(ConfigNode& node, const std::string& key, bool as_text,
+                std::vector<PathValue>& found) {
+  if (const auto* path = node.get_if<ConfigPath>()) {
+    found.push_back({key, path->class_name});
+    if (as_text) node.value = text_of(*path);
+  } else if (auto* list = std::get_if<ConfigNode::List>(&node.value)) {
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      find_paths((*list)[i], key + "[" + std::to_string(i) + "]", as_text, found);
+    }
+  } else if (auto* mapping = std::get_if<ConfigNode::Mapping>(&node.value)) {
+    for (ConfigEntry& entry : *mapping) {
+      const std::string name = key_text(entry.key);
+      find_paths(entry.value, key.empty() ? name : key + "." + name, as_text, found);
+    }
+  }
+}
+
+void write_paths_as_text(Opened& opened) {
+  ConfigNode root = opened.config.root();
+  std::vector<PathValue> found;
+  find_paths(root, {}, true, found);
+  if (found.empty()) return;
+  opened.config = Config::from_yaml(to_yaml(root));
+  opened.checks.push_back(counted(found.size(), "path") + " of " + std::string(kConfigKey) +
+                          " written as text");
+}
+
+// The first of `paths` for which `holds`, with how many more there are; empty: none.
+template <typename Holds>
+std::string name_some(const std::vector<PathValue>& paths, Holds&& holds) {
+  const auto first = std::ranges::find_if(paths, holds);
+  if (first == paths.end()) return {};
+  const auto more = std::ranges::count_if(paths, holds) - 1;
+  return printable(first->key, 80) + " of " + std::string(kConfigKey) + " is " + first->tag() +
+         (more > 0 ? " (and " + std::to_string(more) + " more)" : "");
+}
+
+// What AudioCraft cannot read of the configuration, though Python wrote it.
+void judge_paths(const Config& config, Component& component) {
+  constexpr std::string_view kInstead =
+      "; the option paths-as-text=true of the exporter writes paths as text";
+  ConfigNode root = config.root();
+  std::vector<PathValue> paths;
+  find_paths(root, {}, false, paths);
+  const std::string pure = name_some(paths, [](const PathValue& path) { return path.is_pure(); });
+  const std::string windows =
+      name_some(paths, [](const PathValue& path) { return path.is_of_windows(); });
+  const std::string local = name_some(paths, [](const PathValue& path) { return path.is_local(); });
+  const auto add = [&](const std::string& found, const std::string& who, const std::string& where,
+                       bool loads_here) {
+    if (found.empty()) return false;
+    component.warnings.push_back(found + ", which " + who + std::string(kInstead));
+    refuse_loading(component.loaders, where + ": " + found);
+    if (!loads_here) component.load_with.clear();
+    return true;
+  };
+  if (add(pure, "no OmegaConf reads", "it stops at a path", false)) return;
+  if (add(windows, "can be made on Windows only", "only on Windows", false)) return;
+  add(local, "OmegaConf before 2.4 does not read", "only with OmegaConf 2.4 and later", true);
+}
+
+// "the package has best_state, xp.cfg, version and exported", of those that are there.
+std::string contents_text(Object root) {
+  std::vector<std::string> there;
+  for (const std::string_view key : {kBestStateKey, kConfigKey, kVersionKey, kExportedKey}) {
+    if (root.contains(key)) there.emplace_back(key);
+  }
+  const std::string last = there.back();
+  there.pop_back();
+  return "the package has " + join(there, ", ") + " and " + last;
 }
 
 Opened open_training(const ExportRequest& request) {
@@ -171,7 +275,7 @@ Opened open_exported(const ExportRequest& request) {
   return {std::move(config),
           std::move(state),
           std::move(extra),
-          {"the package has best_state, xp.cfg, version and exported"},
+          {contents_text(root)},
           std::move(warnings)};
 }
 
@@ -219,6 +323,15 @@ OptionSpec as_is_option() {
       "take a model that no rule covers as it is, as AudioCraft's own export does: names, shapes "
       "and fit are not checked",
       {}};
+}
+
+OptionSpec paths_option() {
+  return {std::string(kPathsOption),
+          OptionSpec::Type::boolean,
+          "false",
+          "write paths in the configuration as text: those that a newer Python or Windows wrote, "
+          "AudioCraft cannot read again",
+          {}};
 }
 
 FileKind file_kind(Object root) {
@@ -272,12 +385,22 @@ Glance glance(const Model& model) {
   return result;
 }
 
-Opened open_model(const ExportRequest& request) {
+namespace {
+
+Opened open_any(const ExportRequest& request) {
   if (request.source.kind() == AcceptedSource::Kind::model) return open_read_model(request);
   const FileKind file = file_kind(request.source.checkpoint().root());
   if (file.form == FileForm::training) return open_training(request);
   if (file.form == FileForm::exported) return open_exported(request);
   throw wrong_form(file, "a training checkpoint or an exported package of AudioCraft");
+}
+
+}  // namespace
+
+Opened open_model(const ExportRequest& request) {
+  Opened opened = open_any(request);
+  if (is_set(request, kPathsOption)) write_paths_as_text(opened);
+  return opened;
 }
 
 void describe_as_is(const Opened& opened, ModelKind kind, Component& component) {
@@ -300,6 +423,7 @@ void give(Opened opened, Component& component) {
   append(component.checks, opened.checks);
   append(component.checks, opened.state.notes);
   append(component.warnings, opened.warnings);
+  judge_paths(opened.config, component);
   Model model;
   model.config = std::move(opened.config);
   model.tensors = std::move(opened.state.tensors);

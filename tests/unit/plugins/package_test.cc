@@ -45,7 +45,8 @@ TEST(FileKind, SaysWhatOtherFilesAre) {
   EXPECT_EQ(words({{"pytorch-lightning_version", "2.0"}, {"epoch", std::int64_t{3}}}),
             "a checkpoint of PyTorch Lightning");
   EXPECT_EQ(words({{"sample_rate", std::int64_t{24000}}, {"n_bands", std::int64_t{4}}}),
-            "a package of MultiBand Diffusion decoders");
+            "a package of MultiBand Diffusion decoders, which is no part of a bundle: AudioCraft "
+            "takes the file as it is");
   EXPECT_EQ(words({{"epoch", std::int64_t{3}}}), "a dict with 'epoch'");
   EXPECT_EQ(words({}), "an empty dict");
 }

@@ -59,6 +59,9 @@ std::vector<LoaderAnswer> loader_answers(const std::string& since, const std::st
                                          const std::vector<std::string>& unknown_keys,
                                          bool needs_network);
 
+// AudioCraft, which is the first of `loaders`, does not load it: `why`.
+void refuse_loading(std::vector<LoaderAnswer>& loaders, std::string why);
+
 // "50 Hz", "44.1 kHz".
 std::string hertz_text(double hertz);
 

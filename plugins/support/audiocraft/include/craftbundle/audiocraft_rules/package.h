@@ -27,6 +27,9 @@ inline constexpr std::string_view kVersionOption = "audiocraft-version";
 OptionSpec state_option();
 OptionSpec version_option();
 OptionSpec as_is_option();
+// Whether paths in the configuration become text.
+inline constexpr std::string_view kPathsOption = "paths-as-text";
+OptionSpec paths_option();
 
 enum class FileForm {
   training,   // checkpoint.th of a training
@@ -72,15 +75,16 @@ struct Opened {
 };
 
 // Opens a training checkpoint, an exported package, or a model that a layout read. Options used:
-// state, audiocraft-version. Throws Error(input): "package.layout" for files of another kind,
-// "config.*", "state.*", "package.*".
+// state, audiocraft-version, paths-as-text. Throws Error(input): "package.layout" for files of
+// another kind, "config.*", "state.*", "package.*".
 Opened open_model(const ExportRequest& request);
 
 // What there is to say of a model that is taken as it is (kAsIsOption). Throws Error(input,
 // "package.family") when its configuration names one of another kind.
 void describe_as_is(const Opened& opened, ModelKind kind, Component& component);
 
-// The model, and what was found out about it, become `component`'s.
+// The model, and what was found out about it, become `component`'s, its loaders among that: where
+// the configuration holds a path, AudioCraft may not be able to read it.
 void give(Opened opened, Component& component);
 
 // Throws Error(usage, "option.state") when the state option asks for one of several states.
