@@ -304,6 +304,13 @@ void settle_source(Arguments& arguments) {
   }
   boost::system::error_code failure;
   if (!boost::filesystem::exists(arguments.source, failure)) {
+    const auto target = boost::filesystem::read_symlink(arguments.source, failure);
+    if (!failure) {
+      throw Error(ErrorKind::input, "source.dangling",
+                  path_text(arguments.source) + " is a link to " + quoted(target.string(), 4096) +
+                      ", which does not exist",
+                  "copy what it links to as well");
+    }
     throw Error(ErrorKind::input, "source.not_found", path_text(arguments.source) + " is not there",
                 "give the directory of a bundle, or an exported file");
   }

@@ -6,6 +6,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/directory.h"
 
 namespace craftbundle {
 namespace {
@@ -26,6 +27,7 @@ Error no_bundle(const Path& directory, const Host& host) {
                  path_text(directory) + ": holds " + kTrainingFile + ", which is no bundle yet",
                  "make one of it with 'craftbundle bundle', or name the file");
   }
+  if (auto known = unusable_directory(directory)) return *std::move(known);
   boost::system::error_code failure;
   for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end;
        entry.increment(failure)) {

@@ -9,6 +9,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/host/directory.h"
 #include "craftbundle/detail/host/host.h"
 #include "hub_cache.h"
 #include "offers.h"
@@ -29,6 +30,10 @@ constexpr std::array kExtensions = {".th",   ".bin",         ".pt",  ".pth",
 
 Error input_error(std::string_view code, std::string message, std::string hint = {}) {
   return Error(ErrorKind::input, code, std::move(message), std::move(hint));
+}
+
+bool has_model_extension(const Path& path) {
+  return std::ranges::count(kExtensions, path.extension().string()) != 0;
 }
 
 bool is_folder(const Path& path) {
@@ -82,8 +87,14 @@ Error not_found(const std::string& given, const Path& path) {
     return input_error("source.not_found", std::move(message),
                        "did you mean " + quoted((parent / *near).string(), 4096) + "?");
   }
+  // Of many names, only those of files that could be meant help.
+  std::vector<std::string> shown = names;
+  constexpr std::size_t kFew = 8;
+  if (shown.size() > kFew) {
+    std::erase_if(shown, [](const std::string& name) { return !has_model_extension(name); });
+  }
   std::string hint;
-  if (!names.empty()) hint = "there is " + list_text(names);
+  if (!shown.empty()) hint = "there is " + list_text(shown);
   return input_error("source.not_found", std::move(message), std::move(hint));
 }
 
@@ -101,14 +112,6 @@ std::string advice(const Path& directory, const std::vector<std::string>& names)
     const Path target = fs::read_symlink(directory / name, ignored);
     return quoted(name) + " is a link to " + quoted(target.string(), 4096) +
            ", which does not exist: copy what it links to as well";
-  }
-  // The cache of a model hub: the files of each revision have a directory of their own.
-  if (std::ranges::count(names, "blobs") != 0) {
-    const Path snapshots = directory / "snapshots";
-    const std::vector<std::string> revisions = names_in(snapshots);
-    if (!revisions.empty()) {
-      return "give a snapshot in " + quoted(snapshots.string(), 4096) + ": " + list_text(revisions);
-    }
   }
   const bool has_weights = std::ranges::any_of(names, [](const std::string& name) {
     return name.ends_with(".safetensors") || name.ends_with(".index.json");
@@ -143,13 +146,26 @@ std::optional<KnownDirectory> known_directory(const Path& directory,
         hint("make one file of it with 'python3 -m torch.distributed.checkpoint.format_utils "
              "dcp_to_torch DIRECTORY FILE', give that")};
   }
-  if (has("data.pkl") && has("version")) {
+  if (has("data.pkl") && (has("version") || has("data"))) {
     return KnownDirectory{"a checkpoint that was unpacked",
                           "give the original file, or zip the directory itself again (zip -0 -r)"};
   }
   if (has("adapter_config.json")) {
     return KnownDirectory{"an adapter of PEFT, which is no model by itself",
                           "export the model it was trained on, with --merge and this directory"};
+  }
+  // The files of each revision have a directory of their own.
+  if (has("snapshots")) {
+    const Path snapshots = directory / "snapshots";
+    std::vector<std::string> revisions;
+    for (const std::string& name : names_in(snapshots)) {
+      revisions.push_back((snapshots / name).string());
+    }
+    if (!revisions.empty()) {
+      return KnownDirectory{
+          "a model in the cache of a hub, with its revisions in 'snapshots'",
+          "give " + std::string(revisions.size() > 1 ? "one of " : "") + list_text(revisions)};
+    }
   }
   if (has("weights.pth")) {
     return KnownDirectory{"a directory with weights.pth",
@@ -265,9 +281,7 @@ bool looks_like_path(const std::string& given, const SourceOptions& options) {
     if (given.starts_with(start)) return true;
   }
   const Path path = given;
-  const std::string extension = path.extension().string();
-  if (std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end())
-    return true;
+  if (has_model_extension(path)) return true;
   // checkpoint.th.3 is a shard of a rank.
   if (given.find(std::string(kCheckpointName) + ".") != std::string::npos) return true;
   if (std::count(given.begin(), given.end(), '/') > 1) return true;
@@ -330,8 +344,18 @@ std::optional<Path> find_cached(const std::string& name, const Host& host) {
   return std::nullopt;
 }
 
-// `directory` is where a relative path would start.
-Error not_cached(const std::string& given, const std::string& name, const Path& directory,
+// The signature that a name without its prefix is.
+std::optional<std::string> signature_like(const std::string& name, const SourceOptions& options) {
+  if (!is_inside(Path(name)) || name.find('/') != std::string::npos) return std::nullopt;
+  std::optional<Path> signatures = options.xps;
+  if (const auto dora = environment("AUDIOCRAFT_DORA_DIR"); dora && !signatures) {
+    signatures = Path(*dora) / "xps";
+  }
+  if (!signatures || !is_folder(*signatures / name)) return std::nullopt;
+  return std::string(kSignature) + name;
+}
+
+Error not_cached(const std::string& given, const std::string& name, const SourceOptions& options,
                  const Host& host) {
   if (!is_model_name(name)) {
     return input_error("source.unknown_name",
@@ -350,13 +374,15 @@ Error not_cached(const std::string& given, const std::string& name, const Path& 
     message += "where the cache of the model hub lies is not known";
   }
   std::string hint = "'hf download " + name + "' fetches it";
-  if (const auto near = nearest(name, names_in(directory))) {
+  if (const auto signature = signature_like(name, options)) {
+    hint = "did you mean " + quoted(*signature) + "?";
+  } else if (const auto near = nearest(name, names_in(options.directory))) {
     hint += "; or did you mean " + quoted(*near) + "?";
   }
   return input_error("source.not_cached", std::move(message), std::move(hint));
 }
 
-Source pretrained(const std::string& given, const std::string& name, const Path& directory,
+Source pretrained(const std::string& given, const std::string& name, const SourceOptions& options,
                   const Host& host) {
   std::vector<std::string> patterns = host.pretrained_names();
   if (is_possible(name, patterns)) return Source::of_pretrained(given, name);
@@ -369,10 +395,11 @@ Source pretrained(const std::string& given, const std::string& name, const Path&
   }
   std::vector<std::string> candidates = patterns;
   if (name == given) {
-    const std::vector<std::string> files = names_in(directory);
+    const std::vector<std::string> files = names_in(options.directory);
     candidates.insert(candidates.end(), files.begin(), files.end());
   }
-  const std::optional<std::string> near = nearest(name, candidates);
+  std::optional<std::string> near = nearest(name, candidates);
+  if (const auto signature = signature_like(name, options)) near = signature;
   throw input_error("source.unknown_name", std::move(message),
                     near ? "did you mean " + quoted(*near) + "?" : std::string());
 }
@@ -381,7 +408,7 @@ Source pretrained(const std::string& given, const std::string& name, const Path&
 Source named(const std::string& given, const std::string& name, const SourceOptions& options,
              const Host& host) {
   if (!is_for_cache(name, options, host)) {
-    return pretrained(given, name, options.directory, host);
+    return pretrained(given, name, options, host);
   }
   if (const auto snapshot = find_cached(name, host)) {
     if (auto source = source_in(given, *snapshot, options.role, host)) return *std::move(source);
@@ -396,8 +423,8 @@ Source named(const std::string& given, const std::string& name, const SourceOpti
   };
   const bool is_weights =
       options.local || (!options.role.empty() && patterns_for(options.role, host).empty());
-  if (is_weights && !is_known()) throw not_cached(given, name, options.directory, host);
-  return pretrained(given, name, options.directory, host);
+  if (is_weights && !is_known()) throw not_cached(given, name, options, host);
+  return pretrained(given, name, options, host);
 }
 
 [[noreturn]] void unknown_prefix(const std::string& given) {
@@ -444,7 +471,9 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
   const Path path = expand(given, options);
   if (is_there(path)) return at(path);
   if (given.starts_with("//")) unknown_prefix(given);
-  if (looks_like_path(given, options)) throw not_found(given, path);
+  boost::system::error_code ignored;
+  const bool is_dangling = fs::is_symlink(fs::symlink_status(path, ignored));
+  if (is_dangling || looks_like_path(given, options)) throw not_found(given, path);
   return named(given, given, options, host);
 }
 
@@ -480,6 +509,14 @@ std::optional<Path> source_path(std::string_view text, const SourceOptions& opti
   if (given.starts_with("//")) return std::nullopt;
   if (!looks_like_path(given, options)) return cached(given);
   return of_folder(path);
+}
+
+std::optional<Error> unusable_directory(const Path& directory) {
+  const Path path = plain(directory);
+  const auto known = known_directory(path, names_in(path));
+  if (!known) return std::nullopt;
+  return input_error("source.no_checkpoint", path_text(directory) + ": is " + known->what,
+                     known->advice);
 }
 
 }  // namespace craftbundle

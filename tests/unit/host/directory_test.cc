@@ -166,10 +166,9 @@ TEST_F(DirectoryTest, OfAHubIsGivenByItsSnapshot) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), "source.no_checkpoint");
     EXPECT_EQ(error.message(),
-              "'models--x--y': the directory holds no checkpoint.th, it holds 'blobs' and "
-              "'snapshots'");
-    EXPECT_EQ(error.hint(), "give a snapshot in '" +
-                                (directory_ / "models--x--y/snapshots").string() + "': '0123abcd'");
+              "'models--x--y' is a model in the cache of a hub, with its revisions in 'snapshots'");
+    EXPECT_EQ(error.hint(),
+              "give '" + (directory_ / "models--x--y/snapshots/0123abcd").string() + "'");
   }
 }
 
