@@ -176,6 +176,18 @@ std::vector<OptionValue> recorded_options(const PreparedComponent& prepared) {
   return options;
 }
 
+// Components that are no more than a name that nothing here knows.
+std::vector<std::string> unknown_names(const Manifest& manifest) {
+  std::vector<std::string> clauses;
+  for (const ManifestComponent& component : manifest.components) {
+    const bool is_name = component.source_kind == to_string(AcceptedSource::Kind::pretrained);
+    if (!is_name || !component.provides.empty()) continue;
+    clauses.push_back(quoted(component.source) + " of " + component.role +
+                      " is no path that is there, and was taken for a name on a model hub");
+  }
+  return clauses;
+}
+
 }  // namespace
 
 std::optional<Error> find_misfit(const Manifest& manifest) {
@@ -193,8 +205,14 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
       manifest.components, [](const ManifestComponent& one) { return is_as_is(one.options); });
   const std::optional<UncheckedFit> unchecked = find_unchecked(manifest.fit);
   if (unchecked && !as_is) {
-    return Error(ErrorKind::mismatch, "bundle.unchecked", to_string(*unchecked),
-                 "add the missing component, or pass --allow-mismatch");
+    const std::vector<std::string> names = unknown_names(manifest);
+    if (names.empty()) {
+      return Error(ErrorKind::mismatch, "bundle.unchecked", to_string(*unchecked),
+                   "add the missing component, or pass --allow-mismatch");
+    }
+    return Error(ErrorKind::mismatch, "bundle.unchecked",
+                 to_string(*unchecked) + "; " + join(names, "; "),
+                 "give the path if a file or directory is meant, or pass --allow-mismatch");
   }
   return std::nullopt;
 }

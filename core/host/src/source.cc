@@ -11,6 +11,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/directory.h"
 #include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/io/shell_text.h"
 #include "hub_cache.h"
 #include "offers.h"
 #include "place.h"
@@ -60,8 +61,33 @@ std::vector<std::string> names_in(const Path& directory) {
   return names;
 }
 
+// "ORG/NAME" as model hubs write it.
+bool is_hub_name(std::string_view name) {
+  return name.find('/') != std::string_view::npos && is_model_name(name);
+}
+
+// Whether the first part of "a/b" is what people call directories rather than themselves: such a
+// path that leads nowhere is a mistake, and no name of a hub.
+bool begins_like_directory(std::string_view given) {
+  constexpr std::array<std::string_view, 28> kUsual = {
+      "artifacts", "build",   "bundle",  "bundles", "checkpoint", "checkpoints", "ckpt",
+      "ckpts",     "data",    "dist",    "dora",    "exp",        "experiment",  "experiments",
+      "export",    "exports", "log",     "logs",    "model",      "models",      "out",
+      "output",    "outputs", "results", "runs",    "tmp",        "weights",     "xps"};
+  const std::size_t slash = given.find('/');
+  if (slash == std::string_view::npos) return false;
+  const std::string_view first = given.substr(0, slash);
+  return std::ranges::count(kUsual, first) != 0;
+}
+
 // Says how far a path that does not exist leads, and what is near where it ends.
 Error not_found(const std::string& given, const Path& path) {
+  if (const auto variable = shell_variable(given)) {
+    return input_error(
+        "source.variable",
+        quoted(given) + ": nothing replaces " + quoted("$" + *variable) + " here",
+        "in a run script write ${oc.env:" + *variable + "}, in a shell leave the quotes out");
+  }
   boost::system::error_code failure;
   fs::status(path, failure);
   if (failure == boost::system::errc::permission_denied) {
@@ -95,6 +121,10 @@ Error not_found(const std::string& given, const Path& path) {
   }
   std::string hint;
   if (!shown.empty()) hint = "there is " + list_text(shown);
+  if (is_hub_name(given) && begins_like_directory(given)) {
+    hint += (hint.empty() ? "" : "; ") +
+            ("a model that is called so is " + std::string(kPretrained)) + given;
+  }
   return input_error("source.not_found", std::move(message), std::move(hint));
 }
 
@@ -267,10 +297,7 @@ Path reference_path(const std::string& given) {
 
 // "~/x" in the home directory; relative paths in the directory they start from.
 Path expand(const std::string& given, const SourceOptions& options) {
-  const Path path = given;
-  if (given.starts_with("~/")) {
-    if (const auto home = environment("HOME")) return Path(*home) / given.substr(2);
-  }
+  const Path path = expand_home(given);
   if (path.is_absolute() || options.directory.empty()) return path;
   return (options.directory / path).lexically_normal();
 }
@@ -285,12 +312,8 @@ bool looks_like_path(const std::string& given, const SourceOptions& options) {
   // checkpoint.th.3 is a shard of a rank.
   if (given.find(std::string(kCheckpointName) + ".") != std::string::npos) return true;
   if (std::count(given.begin(), given.end(), '/') > 1) return true;
+  if (begins_like_directory(given)) return true;
   return path.has_parent_path() && is_folder(expand(path.parent_path().string(), options));
-}
-
-// "ORG/NAME" as model hubs write it.
-bool is_hub_name(std::string_view name) {
-  return name.find('/') != std::string_view::npos && is_model_name(name);
 }
 
 // Whether some exporter may know the name. An exporter that takes any name ("*") is asked only
@@ -433,6 +456,40 @@ Source named(const std::string& given, const std::string& name, const SourceOpti
               "known are //sig/NAME, //reference/PATH and //pretrained/NAME");
 }
 
+// How the model hub's tools and people write the address of a model: "hf://ORG/NAME",
+// "https://huggingface.co/ORG/NAME/tree/main". Returns "ORG/NAME".
+std::optional<std::string> hub_name(std::string_view address) {
+  for (const std::string_view start :
+       {"hf://", "https://huggingface.co/", "http://huggingface.co/", "https://hf.co/"}) {
+    if (!address.starts_with(start)) continue;
+    address.remove_prefix(start.size());
+    if (address.starts_with("models/")) address.remove_prefix(7);
+    const std::size_t slash = address.find('/');
+    if (slash == std::string_view::npos) break;
+    const std::size_t end = std::min(address.find_first_of("/?#@", slash + 1), address.size());
+    const std::string_view name = address.substr(0, end);
+    if (is_model_name(name)) return std::string(name);
+    break;
+  }
+  return std::nullopt;
+}
+
+// What fetches the files at an address.
+std::string fetch_hint(const std::string& scheme, const std::string& address) {
+  const std::string shown = printable(address, 4096);
+  if (const auto name = hub_name(address)) {
+    return "'hf download " + *name + "' fetches it; then give the name: " + *name;
+  }
+  if (scheme == "file") return "give the path: " + quoted(address.substr(7), 4096);
+  const std::string then = " fetches it; then give the file";
+  if (scheme == "s3") return "'aws s3 cp " + shown + " .'" + then;
+  if (scheme == "gs") return "'gcloud storage cp " + shown + " .'" + then;
+  if (scheme == "http" || scheme == "https" || scheme == "ftp") {
+    return "'curl -fLO " + shown + "'" + then;
+  }
+  return "fetch it and give the file";
+}
+
 // "https://...", "C:\\...": where files lie, but not here.
 void refuse_address(const std::string& given) {
   const std::size_t mark = given.find("://");
@@ -440,10 +497,9 @@ void refuse_address(const std::string& given) {
   if (mark != std::string::npos && mark > 0 &&
       std::all_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(mark),
                   [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '+'; })) {
-    const std::string scheme = given.substr(0, mark);
-    throw Error(ErrorKind::usage, "source.address", quoted(given) + " is an address, not a file",
-                scheme == "file" ? "give the path: " + quoted(given.substr(mark + 3), 4096)
-                                 : "Craftbundle does not download: fetch it and give the file");
+    throw Error(ErrorKind::usage, "source.address",
+                quoted(given) + " is an address, and Craftbundle does not download",
+                fetch_hint(given.substr(0, mark), given));
   }
   if (given.size() > 2 && is_letter(given[0]) && given[1] == ':' &&
       (given[2] == '\\' || given[2] == '/')) {
@@ -462,6 +518,11 @@ Source resolve_source(std::string_view text, const SourceOptions& options, const
                 quoted(given) + " is no source: it holds a zero byte");
   }
   refuse_address(given);
+  if (given == "-" && !is_there(given)) {
+    throw Error(ErrorKind::usage, "source.stdin",
+                "standard input is no source: a checkpoint is read in several places at once",
+                "write it into a file first");
+  }
   const auto at = [&](const Path& path) { return source_at(given, path, host, options.role); };
   if (given.starts_with(kSignature)) return at(signature_path(given, options));
   if (given.starts_with(kReference)) return at(reference_path(given));

@@ -8,6 +8,7 @@
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/embed.h"
 #include "kinds.h"
+#include "stage_fields.h"
 
 namespace craftbundle {
 namespace {
@@ -240,6 +241,7 @@ class BundleKind final : public StageReader {
     source.label = entry.key.text;
     source.recipe.xps = fields.path("xps");
     source.recipe.source = value.text;
+    note_shell_variable(fields, value, value.text);
     if (const Stage* stage = fields.needed_stage(value.text)) {
       const ComponentRecipe* recipe = stage->recipe();
       const std::vector<StageOutput> outputs = stage->outputs();

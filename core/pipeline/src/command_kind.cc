@@ -9,6 +9,7 @@
 #include "craftbundle/detail/io/program.h"
 #include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
+#include "stage_fields.h"
 
 namespace craftbundle {
 namespace {
@@ -251,11 +252,13 @@ class CommandKind final : public StageReader {
     std::vector<StageOutput> outputs;
     if (node.type == YamlNode::Type::map) {
       for (const OptionValue& output : fields.pairs("outputs")) {
+        note_shell_variable(fields, node, output.value);
         outputs.push_back({output.name, fields.path_of(output.value)});
       }
       return outputs;
     }
     for (const std::string& path : fields.texts("outputs")) {
+      note_shell_variable(fields, node, path);
       outputs.push_back({"output " + std::to_string(outputs.size() + 1), fields.path_of(path)});
     }
     return outputs;

@@ -6,6 +6,7 @@
 #include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "kinds.h"
+#include "stage_fields.h"
 
 namespace craftbundle {
 namespace {
@@ -191,6 +192,7 @@ class ExportKind final : public StageReader {
       fields.problem(main, "script.value", "'export' is empty, expected a source");
       return nullptr;
     }
+    note_shell_variable(fields, main, main.text);
     // A stage may export what another one wrote.
     if (const Stage* other = fields.needed_stage(main.text)) {
       if (other->outputs().empty()) {
@@ -221,6 +223,7 @@ class ExportKind final : public StageReader {
     const YamlNode* from = fields.find("config_from");
     if (from == nullptr) return true;
     recipe.config_from = from->text;
+    note_shell_variable(fields, *from, from->text);
     constexpr const char* kName = "config_from";
     if (const Stage* other = fields.needed_stage(from->text)) {
       if (other->outputs().empty()) {

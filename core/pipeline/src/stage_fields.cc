@@ -4,9 +4,19 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/shell_text.h"
 #include "craftbundle/detail/plugin/layout.h"
 
 namespace craftbundle {
+
+void note_shell_variable(StageFields& fields, const YamlNode& where, const std::string& path) {
+  const std::optional<std::string> variable = shell_variable(path);
+  if (!variable) return;
+  fields.problem(
+      where, "script.variable",
+      quoted("$" + *variable) + " in " + quoted(path) + " is for a shell, which does not see it",
+      "write ${oc.env:" + *variable + "}");
+}
 
 WrittenFields::WrittenFields(StageText text, const std::vector<StageKey>& own, OtherStages others)
     : text_(text), others_(std::move(others)) {
@@ -160,11 +170,13 @@ std::optional<Path> WrittenFields::path(std::string_view key) {
     problem(*node, "script.value", quoted(key) + " is empty, expected a path", {});
     return std::nullopt;
   }
+  note_shell_variable(*this, *node, node->text);
   return path_of(node->text);
 }
 
 Path WrittenFields::path_of(const std::string& text) const {
-  Path path = Path(text).is_absolute() ? Path(text) : text_.directory / text;
+  const Path given = expand_home(text);
+  Path path = given.is_absolute() ? given : text_.directory / given;
   path = path.lexically_normal();
   // "a/b/" ends in an element of its own.
   if (path.filename() == "." || path.filename().empty()) path = path.parent_path();
@@ -204,6 +216,7 @@ std::vector<StageInput> WrittenFields::inputs_of_text(const YamlNode& node) {
   } else if (is_stage_pattern(node.text)) {
     problem(node, "script.stage", "no stage matches " + quoted(node.text), {});
   } else {
+    note_shell_variable(*this, node, node.text);
     result.push_back({node.text, path_of(node.text), {}});
   }
   return result;

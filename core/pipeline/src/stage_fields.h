@@ -42,6 +42,9 @@ struct OtherStages {
   std::function<const Stage*(const std::string& name)> find;
 };
 
+// Notes a problem at `where` when `path` has a variable in it that only a shell would replace.
+void note_shell_variable(StageFields& fields, const YamlNode& where, const std::string& path);
+
 class WrittenFields final : public StageFields {
  public:
   // Interpolates the values of `own` keys, those of the kind, and of the common ones.

@@ -168,6 +168,45 @@ TEST_F(SourceTest, NeverTakesAMistypedPathForAName) {
   }
 }
 
+TEST_F(SourceTest, NeverTakesAUsualDirectoryForANameOfAHub) {
+  for (const char* path : {"xps/77ab", "checkpoints/last", "outputs/my_model", "runs/7"}) {
+    const std::string given = path;
+    expect_refused(given, ErrorKind::input, "source.not_found",
+                   "'" + given + "': there is no '" + given.substr(0, given.find('/')) + "' in '.'",
+                   "a model that is called so is //pretrained/" + given);
+    expect_name("//pretrained/" + given, given);
+  }
+  expect_name("xps-lab/77ab", "xps-lab/77ab");
+}
+
+TEST_F(SourceTest, SaysWhoReplacesVariables) {
+  expect_refused("$HOME/x.th", ErrorKind::input, "source.variable",
+                 "'$HOME/x.th': nothing replaces '$HOME' here",
+                 "in a run script write ${oc.env:HOME}, in a shell leave the quotes out");
+  checkpoint("$HOME/x.th");
+  expect_file("$HOME/x.th", "$HOME/x.th");
+}
+
+TEST_F(SourceTest, SaysWhatFetchesWhatLiesElsewhere) {
+  const auto expect_advice = [&](const std::string& address, const Matcher<std::string>& advice) {
+    expect_refused(address, ErrorKind::usage, "source.address",
+                   "'" + address + "' is an address, and Craftbundle does not download", advice);
+  };
+  const std::string hub = "'hf download jane/tuned' fetches it; then give the name: jane/tuned";
+  expect_advice("hf://jane/tuned", hub);
+  expect_advice("hf://jane/tuned@main/state_dict.bin", hub);
+  expect_advice("https://huggingface.co/jane/tuned/tree/main", hub);
+  expect_advice("https://hf.co/jane/tuned", hub);
+  expect_advice("https://x.org/a.th",
+                "'curl -fLO https://x.org/a.th' fetches it; then give the file");
+  expect_advice("s3://b/a.th", "'aws s3 cp s3://b/a.th .' fetches it; then give the file");
+  expect_advice("gs://b/a.th", "'gcloud storage cp gs://b/a.th .' fetches it; then give the file");
+  expect_advice("hf://jane", "fetch it and give the file");
+  expect_advice("file:///a/b.th", "give the path: '/a/b.th'");
+  expect_refused("-", ErrorKind::usage, "source.stdin", HasSubstr("standard input is no source"),
+                 "write it into a file first");
+}
+
 TEST_F(SourceTest, TellsForbiddenFromMissing) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   checkpoint("closed/a.th");
