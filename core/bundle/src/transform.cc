@@ -18,6 +18,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/adapter.h"
 #include "craftbundle/detail/bundle/open.h"
+#include "craftbundle/detail/tensor/dtype_words.h"
 
 namespace craftbundle {
 namespace {
@@ -82,8 +83,9 @@ Error bad_rule(const std::string& rule, const std::string& why) {
 }
 
 DType float_type(const std::string& rule, const std::string& text) {
-  for (const DType dtype : kFloatTypes) {
-    if (name(dtype) == text) return dtype;
+  if (const auto dtype = dtype_from_word(text);
+      dtype && std::ranges::count(kFloatTypes, *dtype) != 0) {
+    return *dtype;
   }
   throw bad_rule(
       rule, "names the type " + quoted(text) + ", expected float32, float16, bfloat16 or float64");

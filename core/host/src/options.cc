@@ -4,10 +4,22 @@
 #include <set>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/tensor/dtype_words.h"
 #include "offers.h"
 #include "plugin_info.h"
 
 namespace craftbundle {
+namespace {
+
+// Where element types are the choice, other words for them are taken too.
+std::string choice_meant(const OptionSpec& spec, const std::string& value) {
+  const std::optional<DType> dtype = dtype_from_word(value);
+  if (!dtype || std::ranges::count(spec.choices, value) != 0) return value;
+  const std::string usual(name(*dtype));
+  return std::ranges::count(spec.choices, usual) != 0 ? usual : value;
+}
+
+}  // namespace
 
 std::vector<OptionValue> check_options(const std::string& what,
                                        const std::vector<OptionSpec>& declared,
@@ -35,14 +47,15 @@ std::vector<OptionValue> check_options(const std::string& what,
     }
     const auto index = static_cast<std::size_t>(place - names.begin());
     const OptionSpec& spec = declared[index];
-    if (const std::optional<std::string> problem = find_problem(spec, option.value)) {
+    const std::string value = choice_meant(spec, option.value);
+    if (const std::optional<std::string> problem = find_problem(spec, value)) {
       throw Error(ErrorKind::usage, "option.value",
                   "option " + quoted(option.name) + " of " + what + " cannot be " +
                       quoted(option.value) + ": " + *problem,
                   did_you_mean(option.value, spec.choices))
           .about("option:" + option.name);
     }
-    values[index].value = option.value;
+    values[index].value = value;
   }
   return values;
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "craftbundle/detail/tensor/dtype_words.h"
+
 namespace craftbundle {
 namespace {
 
@@ -13,6 +15,19 @@ TEST(DType, NamesLeadBack) {
       EXPECT_EQ(dtype_from_storage_class(storage_class(dtype)), dtype);
     }
     EXPECT_EQ(item_size(dtype) % swap_size(dtype), 0U);
+  }
+}
+
+TEST(DType, IsFoundByTheWordsPeopleHave) {
+  for (const char* word : {"float16", "torch.float16", "fp16", "FP16", "half", "Half", "f16"}) {
+    EXPECT_EQ(dtype_from_word(word), DType::float16) << word;
+  }
+  EXPECT_EQ(dtype_from_word("bf16"), DType::bfloat16);
+  EXPECT_EQ(dtype_from_word("float"), DType::float32);
+  EXPECT_EQ(dtype_from_word("torch.double"), DType::float64);
+  EXPECT_EQ(dtype_from_word("int8"), DType::int8);
+  for (const char* word : {"", "fp15", "torch.", "16", "keep"}) {
+    EXPECT_EQ(dtype_from_word(word), std::nullopt) << word;
   }
 }
 
