@@ -1,6 +1,5 @@
 #include "console.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/json/json.h"
+#include "style.h"
 
 namespace craftbundle::app {
 namespace {
@@ -27,7 +27,9 @@ void write_sequence(std::string_view text) {
 
 // A terminal gets no byte that it would obey.
 void write_line(std::string_view text) {
-  write_sequence((::isatty(STDERR_FILENO) == 1 ? printable_lines(text) : std::string(text)) + "\n");
+  const bool is_terminal = ::isatty(STDERR_FILENO) == 1;
+  const bool has_marks = is_terminal || has_colours(STDERR_FILENO);
+  write_sequence((has_marks ? shown_text(text, is_terminal) : std::string(text)) + "\n");
 }
 
 std::string percent(const Progress& progress) {
@@ -59,14 +61,17 @@ std::string bar_text(std::uint64_t done, std::uint64_t total, std::size_t width)
 }
 
 Console::Console(const ConsoleOptions& options)
-    : options_(options), terminal_(::isatty(STDERR_FILENO) == 1) {}
+    : options_(options),
+      terminal_(is_cursor_terminal(STDERR_FILENO)),
+      coloured_(options.format == LogFormat::text && has_colours(STDERR_FILENO)) {}
 
 void Console::log(LogLevel level, std::string_view message) noexcept try {
   if (options_.quiet || (level == LogLevel::debug && !options_.verbose)) return;
   if (is_json()) {
     return event({{"event", "log"}, {"level", to_string(level)}, {"message", message}});
   }
-  line(std::string(to_string(level)) + ": " + std::string(message));
+  const Tone tone = level == LogLevel::warning ? Tone::warning : Tone::faint;
+  line(paint(tone, std::string(to_string(level)) + ":", coloured_) + " " + std::string(message));
 } catch (...) {
   // Out of memory: the line is lost, the work goes on.
 }
@@ -115,8 +120,11 @@ std::string Console::error_text(const Error& error) const {
     json["event"] = "error";
     return json_line(json);
   }
-  std::string text = "error: " + error.message() + " [" + error.code() + "]";
-  if (!error.hint().empty()) text += "\n  hint: " + error.hint();
+  std::string text = paint(Tone::error, "error:", coloured_) + " " + error.message() + " " +
+                     paint(Tone::faint, "[" + error.code() + "]", coloured_);
+  if (!error.hint().empty()) {
+    text += "\n  " + paint(Tone::hint, "hint:", coloured_) + " " + error.hint();
+  }
   return text;
 }
 
@@ -161,9 +169,8 @@ void Console::redraw() noexcept {
 }
 
 std::size_t Console::width() {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
+  const std::size_t columns = columns_of(STDERR_FILENO);
+  return columns == 0 ? 80 : columns;
 }
 
 void Console::show(std::vector<std::string> lines) noexcept try {

@@ -63,7 +63,8 @@ class Console final : public Sink {
   void redraw() noexcept;
 
   const ConsoleOptions options_;
-  const bool terminal_;
+  const bool terminal_;  // on which lines can be drawn over
+  const bool coloured_;
   std::mutex mutex_;
   std::string task_;
   Clock::time_point task_start_;

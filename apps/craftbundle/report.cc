@@ -5,6 +5,7 @@
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "style.h"
 #include "table.h"
 
 namespace craftbundle::app {
@@ -89,7 +90,9 @@ std::string fit_text(const std::vector<FitCheck>& fit) {
   for (const FitCheck& check : fit) {
     if (!is_compared(check)) continue;
     const bool agrees = check.outcome == FitCheck::Outcome::agrees;
-    table.add({agrees ? "fits" : std::string(to_string(check.outcome)), to_string(check)});
+    table.add({agrees ? paint(Tone::good, "fits")
+                      : paint(Tone::error, std::string(to_string(check.outcome))),
+               to_string(check)});
   }
   return table.text();
 }
@@ -144,7 +147,7 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
     all.insert(all.end(), file.warnings.begin(), file.warnings.end());
   }
   if (report.check == ContentCheck::structure) all.push_back(unchecked_text());
-  const std::string warnings = list("warnings", all);
+  const std::string warnings = list(paint(Tone::warning, "warnings"), all);
   if (!first.use.empty() && report.files.size() == 1) {
     Table table({"file", "size", "layout", "exporter", "source"});
     table.add({target, human_bytes(first.written.bytes), layout, component.exporter,
@@ -203,7 +206,7 @@ std::string bundle_text(const BundleReport& report) {
   }
   if (report.manifest.check == ContentCheck::structure) warnings.push_back(unchecked_text());
   warnings.insert(warnings.end(), report.warnings.begin(), report.warnings.end());
-  text += list("warnings", warnings);
+  text += list(paint(Tone::warning, "warnings"), warnings);
   const std::string use =
       use_text(loading_hint(components, report.directory), report.files, report.directory);
   if (!use.empty()) return text + use;

@@ -2,11 +2,31 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <span>
 
-#include "craftbundle/detail/base/text.h"
+#include "style.h"
 
 namespace craftbundle::app {
+namespace {
+
+// false: the reader went away.
+bool write_out(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EPIPE) {
+      return false;
+    } else if (errno != EINTR) {
+      throw system_error(errno, "standard output");
+    }
+  }
+  return true;
+}
+
+}  // namespace
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
@@ -56,16 +76,21 @@ const Host& Session::host() {
 
 void Session::print(std::string_view text, bool raw) {
   std::string shown;
-  if (!raw && ::isatty(STDOUT_FILENO) == 1) text = shown = printable_lines(text);
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EPIPE) {
-      return;
-    } else if (errno != EINTR) {
-      throw system_error(errno, "standard output");
-    }
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  if (!raw && (is_terminal || has_colours(STDOUT_FILENO))) {
+    text = shown = shown_text(text, is_terminal);
+  }
+  write_out(text);
+}
+
+void Session::copy(const InputFile& file) {
+  constexpr std::uint64_t kPiece = 1 << 20;
+  std::string piece;
+  for (std::uint64_t done = 0; done < file.size(); done += piece.size()) {
+    cancellation_.check();
+    piece.resize(std::min(kPiece, file.size() - done));
+    file.read(done, std::as_writable_bytes(std::span(piece)));
+    if (!write_out(piece)) return;
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "console.h"
 #include "craftbundle/detail/host/host.h"
+#include "craftbundle/detail/io/input_file.h"
 
 namespace craftbundle::app {
 
@@ -45,6 +46,8 @@ class Session {
   // Writes to standard output. A reader that went away is no error. A terminal gets no byte that it
   // would obey, whatever `text` is made of, unless it is to be `raw`.
   void print(std::string_view text, bool raw = false);
+  // The bytes of a file, to standard output.
+  void copy(const InputFile& file);
 
  private:
   const GlobalOptions options_;

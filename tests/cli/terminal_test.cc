@@ -2,8 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <sstream>
 
 #include "craftbundle/detail/checkpoint/checkpoint.h"
 #include "craftbundle/detail/checkpoint/package.h"
@@ -22,10 +27,19 @@ constexpr const char* kHidden = "\xE2\x80\xAE";
 constexpr const char* kShown = "\\u{202E}";
 
 // What the program writes when a terminal is its output and error output.
-std::string on_a_terminal(const std::vector<std::string>& arguments) {
+std::string on_a_terminal(const std::vector<std::string>& arguments,
+                          const std::map<std::string, std::string>& environment = {},
+                          unsigned short columns = 400) {
   int terminal = -1;
-  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  winsize size{};
+  size.ws_col = columns;
+  size.ws_row = 50;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, &size);
   if (child == 0) {
+    for (const char* variable : {"NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"}) ::unsetenv(variable);
+    ::setenv("TERM", "xterm", 1);
+    ::setenv("CRAFTBUNDLE_PLUGIN_PATH", CRAFTBUNDLE_PLUGINS, 1);
+    for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
     std::vector<char*> words = {const_cast<char*>(kProgram)};
     for (const std::string& argument : arguments)
       words.push_back(const_cast<char*>(argument.c_str()));
@@ -86,6 +100,88 @@ TEST_F(Terminal, GetsErrorsEscaped) {
   const std::string shown = on_a_terminal({"inspect", std::string("./no\x1b[2J") + kHidden});
   EXPECT_THAT(shown, Not(HasSubstr("\x1b[2J")));
   EXPECT_THAT(shown, Not(HasSubstr(kHidden)));
+}
+
+std::string golden(const std::string& name) {
+  return (Path(CRAFTBUNDLE_TEST_DATA) / "golden/data" / name).string();
+}
+
+TEST(Colours, AreThereForThoseWhoLook) {
+  const std::string shown = on_a_terminal({"verify", golden("encodec_exported.bin")});
+  EXPECT_THAT(shown, HasSubstr("\x1b[32mok\x1b[0m"));
+  EXPECT_THAT(shown, HasSubstr("\x1b[32mverified:\x1b[0m"));
+  const std::string refused = on_a_terminal({"export", "./no.th", "-o", "x.bin"});
+  EXPECT_THAT(refused, HasSubstr("\x1b[1;31merror:\x1b[0m './no.th'"));
+  EXPECT_THAT(refused, HasSubstr("\x1b[2m[source.not_found]\x1b[0m"));
+  EXPECT_THAT(on_a_terminal({"plugins", "list"}), HasSubstr("\x1b[1mexporter\x1b[0m"));
+}
+
+TEST(Colours, CanBeSwitchedOff) {
+  using Variables = std::map<std::string, std::string>;
+  for (const Variables& off :
+       {Variables{{"NO_COLOR", "1"}}, Variables{{"CLICOLOR", "0"}}, Variables{{"TERM", "dumb"}},
+        Variables{{"NO_COLOR", "1"}, {"CLICOLOR_FORCE", "1"}}}) {
+    const std::string shown = on_a_terminal({"verify", golden("encodec_exported.bin")}, off);
+    EXPECT_THAT(shown, HasSubstr("verified: "));
+    EXPECT_THAT(shown, Not(HasSubstr("\x1b[3"))) << off.begin()->first;
+    EXPECT_THAT(on_a_terminal({"export", "./no.th", "-o", "x.bin"}, off), Not(HasSubstr("\x1b[1")));
+  }
+  // An empty value does not count.
+  EXPECT_THAT(on_a_terminal({"verify", golden("encodec_exported.bin")}, {{"NO_COLOR", ""}}),
+              HasSubstr("\x1b[32m"));
+}
+
+TEST(Colours, GoIntoAPipeOnlyWhenForced) {
+  const auto piped = [](const testing::Program::Environment& environment) {
+    return testing::run_program({kProgram, "verify", golden("encodec_exported.bin")}, "/",
+                                environment)
+        .output;
+  };
+  EXPECT_THAT(piped({{"TERM", "xterm"}}), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(piped({{"CLICOLOR_FORCE", "1"}}), HasSubstr("\x1b[32mok\x1b[0m"));
+}
+
+TEST(Colours, NeverComeFromAFile) {
+  // What marks a tone inside the program.
+  const std::string mark =
+      "./no\x01"
+      "ax";
+  EXPECT_THAT(on_a_terminal({"export", mark, "-o", "x.bin"}), HasSubstr("no\\x01ax"));
+}
+
+TEST(DumbTerminal, IsNeverDrawnOver) {
+  const TemporaryDirectory directory;
+  testing::write_file(directory / "run.yaml", "version: 1\nstages:\n  e: {export: " +
+                                                  golden("encodec_train.th") + ", to: e.bin}\n");
+  const std::vector<std::string> run = {"run", (directory / "run.yaml").string(), "--rerun",
+                                        "--force"};
+  EXPECT_THAT(on_a_terminal(run, {{"TERM", "dumb"}}), Not(HasSubstr("\x1b")));
+}
+
+// Lines as a terminal shows them.
+std::vector<std::string> lines_of(const std::string& shown) {
+  std::vector<std::string> lines;
+  std::istringstream in(shown);
+  for (std::string line; std::getline(in, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+TEST(Tables, FitTheTerminal) {
+  const std::map<std::string, std::string> plain = {{"NO_COLOR", "1"}};
+  for (const unsigned short columns : std::vector<unsigned short>{60, 80, 120}) {
+    const std::string shown =
+        on_a_terminal({"inspect", "--tensors", golden("encodec_train.th")}, plain, columns);
+    for (const std::string& line : lines_of(shown)) {
+      EXPECT_TRUE(!line.starts_with("  ") || line.size() <= columns) << line;
+    }
+    // Nothing is left out: names go on in the next line.
+    EXPECT_THAT(shown, HasSubstr("weight_ih_"));
+  }
+  EXPECT_THAT(on_a_terminal({"inspect", "--tensors", golden("encodec_train.th")}, plain, 400),
+              HasSubstr("  best_state.encoder.model.0.conv.conv.weight_g "));
 }
 
 }  // namespace
