@@ -6,6 +6,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "usage.h"
 
 namespace craftbundle::app {
 
@@ -50,7 +51,7 @@ void SourceArguments::declare_state(CLI::App& command) {
   command
       .add_option("--state", state,
                   "Which state of a training checkpoint to export; ema is the moving average")
-      ->check(CLI::IsMember({"best", "ema", "last"}))
+      ->check(one_of({"best", "ema", "last"}))
       ->type_name("STATE");
 }
 
@@ -58,7 +59,7 @@ void SourceArguments::declare_dtype(CLI::App& command) {
   command
       .add_option("--dtype", dtype,
                   "Element type of the weights; codebook counters and integers keep theirs")
-      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}))
+      ->transform(element_type({"float32", "float16", "bfloat16"}))
       ->type_name("TYPE");
 }
 
@@ -137,12 +138,14 @@ Source SourceArguments::resolve(const std::string& given, Session& session) cons
 
 void CheckArguments::declare(CLI::App& command, const std::string& what) {
   command.add_option("--check", given, what)
-      ->check(CLI::IsMember({"crc", "structure"}))
+      ->check(one_of({"crc", "structure"}))
       ->type_name("CHECK");
 }
 
 void TargetArguments::declare(CLI::App& command, const std::string& what) {
-  command.add_option("-o,--output", output, what)->required()->type_name("PATH");
+  CLI::Option* target =
+      command.add_option("-o,--output", output, what)->required()->type_name("PATH");
+  if (!may_be_standard_output) target->check(no_standard_output("a bundle is a directory"));
   command.add_flag("--force", force, "Replace what is at the target once the new one is complete");
   command.add_flag("--no-sync", no_sync, "Do not wait until the disk has everything");
   check.declare(command,

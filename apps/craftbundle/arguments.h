@@ -69,8 +69,10 @@ struct TargetArguments {
   bool force = false;
   bool no_sync = false;
   bool json = false;
+  bool may_be_standard_output = false;  // "-"; settled before declare()
 
   void declare(CLI::App& command, const std::string& what);
+  bool is_standard_output() const { return output == "-"; }
   PublishOptions publish(Session& session) const;
 };
 

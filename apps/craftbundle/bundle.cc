@@ -39,7 +39,7 @@ struct Half {
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
     command.add_option("--" + name + "-exporter", exporter, "Exporter to use for " + what)
-        ->type_name("NAME");
+        ->type_name("EXPORTER");
   }
 };
 

@@ -10,10 +10,10 @@
 
 #include "commands.h"
 #include "craftbundle/detail/base/fault.h"
-#include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/json/json.h"
 #include "session.h"
 #include "signals.h"
+#include "usage.h"
 
 namespace craftbundle::app {
 namespace {
@@ -37,7 +37,7 @@ void open_standard_descriptors() {
 }
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
-  app.set_version_flag("--version", "craftbundle " CRAFTBUNDLE_VERSION,
+  app.set_version_flag("-V,--version", "craftbundle " CRAFTBUNDLE_VERSION,
                        "Print the version and exit");
   app.add_option("--plugin-dir", options.plugin_directories,
                  "Look for exporter plugins here first; may be repeated")
@@ -49,7 +49,7 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
            options.console.format = format == "json" ? LogFormat::json : LogFormat::text;
          },
          "How to report on standard error: text, or json (an object on each line)")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(one_of({"text", "json"}))
       ->type_name("FORMAT");
   app.add_flag("-q,--quiet", options.console.quiet, "Print errors only");
   app.add_flag("-v,--verbose", options.console.verbose, "Print what is done along the way");
@@ -57,21 +57,6 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       "--no-progress", [&options] { options.console.progress = false; }, "Show no progress");
   // Also accepted behind the command's name.
   app.fallthrough();
-}
-
-// What is wrong with the command line, in words that name the culprit.
-Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  constexpr const char* kHint = "'craftbundle --help' and 'craftbundle COMMAND --help' show how";
-  const std::vector<std::string> unknown = app.remaining();
-  if (app.get_subcommands().empty() && !unknown.empty()) {
-    std::vector<std::string> commands;
-    for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
-    const std::string near = did_you_mean(unknown.front(), commands);
-    return Error(ErrorKind::usage, "usage.command",
-                 "there is no command " + craftbundle::quoted(unknown.front()),
-                 near.empty() ? kHint : near);
-  }
-  return Error(ErrorKind::usage, "usage.arguments", printable(error.what()), kHint);
 }
 
 int fail(Session& session, const Command& command, const Error& error) {
@@ -141,12 +126,16 @@ int main(int argc, char** argv) {
   add_explain(app, command);
   add_plugins(app, command);
   add_completion(app, command);
+  add_help(app, command);
+  expand_paths(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {
     return app.exit(request);  // --help and --version
   } catch (const CLI::ParseError& error) {
-    Console(options.console).error(usage_error(app, error));
+    Console console(options.console);
+    console.error(usage_error(app, error, {argv + 1, argv + argc}));
+    if (!console.is_json()) console.problem("  usage: " + usage_line(given_command(app)));
     return kExitUsage;
   }
   prepare_for_the_worst(options);

@@ -271,7 +271,7 @@ void add_plugins(CLI::App& app, Command& command) {
           [json, name](Session& session) { return info(*name, *json, session); })
       ->add_option("name", *name, "Exporter or plugin")
       ->required()
-      ->type_name("NAME");
+      ->type_name("OFFER");
   const auto plugin = std::make_shared<NewPlugin>();
   CLI::App* start = sub->add_subcommand("new", "Write a project for a plugin, to start from");
   start->add_option("name", plugin->name, "Name of the plugin and of its exporter")

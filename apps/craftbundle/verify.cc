@@ -12,7 +12,9 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "report.h"
+#include "style.h"
 #include "table.h"
+#include "usage.h"
 
 namespace craftbundle::app {
 namespace {
@@ -161,13 +163,14 @@ std::string findings_text(const Verification& found) {
     const bool warns = finding.outcome == Finding::Outcome::warns;
     std::string text = finding.text;
     if (failed) text += " [" + finding.code + "]";
-    table.add({failed  ? "FAILED"
-               : warns ? "warning"
-                       : "ok",
+    table.add({failed  ? paint(Tone::error, "FAILED")
+               : warns ? paint(Tone::warning, "warning")
+                       : paint(Tone::good, "ok"),
                finding.where.empty() ? "bundle" : finding.where, text});
     // Once for failures of a kind.
     const bool last = i + 1 == found.findings.size() || found.findings[i + 1].hint != finding.hint;
-    if (last && !finding.hint.empty()) table.add({"", "", "hint: " + finding.hint});
+    if (last && !finding.hint.empty())
+      table.add({"", "", paint(Tone::hint, "hint:") + " " + finding.hint});
   }
   return table.text();
 }
@@ -234,11 +237,12 @@ std::string summary_line(const Verification& found) {
   const auto count = [&](Finding::Outcome outcome) { return found.count(outcome); };
   const std::uint64_t failed = count(Finding::Outcome::fails);
   const std::uint64_t warnings = count(Finding::Outcome::warns);
-  std::string text =
-      failed > 0
-          ? "failed: " + std::to_string(failed) + " of " +
-                std::to_string(failed + count(Finding::Outcome::holds)) + " checks do not hold"
-          : "verified: " + std::to_string(count(Finding::Outcome::holds)) + " checks hold";
+  std::string text = failed > 0
+                         ? paint(Tone::error, "failed:") + " " + std::to_string(failed) + " of " +
+                               std::to_string(failed + count(Finding::Outcome::holds)) +
+                               " checks do not hold"
+                         : paint(Tone::good, "verified:") + " " +
+                               std::to_string(count(Finding::Outcome::holds)) + " checks hold";
   if (warnings > 0) {
     text += ", " + counted(warnings, "warning");
   }
@@ -355,6 +359,7 @@ void add_verify(CLI::App& app, Command& command) {
           ->type_name("[AUDIO]");
   sub->add_option("-o,--output", arguments->output, "Write the decoded audio to this WAV file")
       ->type_name("WAV")
+      ->check(no_standard_output("the report is there"))
       ->needs(run_option);
   sub->add_flag("--force", arguments->force, "Replace the WAV file that is there");
   sub->add_option("--seconds", arguments->seconds, "Length of the test signal")
