@@ -10,7 +10,9 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/read.h"
 #include "report.h"
+#include "style.h"
 #include "table.h"
+#include "tensors.h"
 
 namespace craftbundle::app {
 namespace {
@@ -22,6 +24,8 @@ listed and marked.
 Examples:
   craftbundle inspect xps/9f2c/checkpoint.th
   craftbundle inspect my_model
+  craftbundle inspect my_model --tensors '*.weight'
+  craftbundle inspect my_model --diff my_model_float16 --values
   craftbundle inspect --config xps/9f2c/checkpoint.th > config.yaml)";
 
 struct Arguments {
@@ -30,6 +34,10 @@ struct Arguments {
   bool config = false;
   bool raw = false;
   bool json = false;
+  bool tensors = false;
+  std::string pattern;  // of --tensors
+  std::string other;    // --diff
+  bool values = false;
 };
 
 // --- A checkpoint or a name --------------------------------------------------------------------
@@ -106,8 +114,10 @@ std::string candidates_text(const std::vector<Candidate>& candidates) {
 std::string component_text(const SourceInspection& found) {
   if (found.refusal) {
     const Error& error = *found.refusal;
-    std::string text = "not exportable\n  " + error.message() + " [" + error.code() + "]\n";
-    return error.hint().empty() ? text : text + "  hint: " + error.hint() + "\n";
+    std::string text = paint(Tone::error, "not exportable") + "\n  " + error.message() + " [" +
+                       error.code() + "]\n";
+    if (error.hint().empty()) return text;
+    return text + "  " + paint(Tone::hint, "hint:") + " " + error.hint() + "\n";
   }
   const ManifestComponent component = describe_component(*found.component);
   std::string text = component.role + "\n" + summary_text(component.summary);
@@ -115,7 +125,8 @@ std::string component_text(const SourceInspection& found) {
   for (const ManifestRead& file : component.files_read) read.push_back(file.name);
   if (!read.empty()) text += "  read: " + list_text(read, 32) + "\n";
   for (const std::string& check : component.checks) text += "  checked: " + check + "\n";
-  for (const std::string& warning : component.warnings) text += "  warning: " + warning + "\n";
+  for (const std::string& warning : component.warnings)
+    text += "  " + paint(Tone::warning, "warning:") + " " + warning + "\n";
   return text + "next\n  " + next_command(component, found.source.given()) + "\n";
 }
 
@@ -178,10 +189,11 @@ std::string to_text(const Path& directory, const Verification& found) {
                      counted(found.components.size(), "component") + "\n" + files.text();
   for (const ManifestComponent& component : found.described.components) {
     text += component.role + "\n" + summary_text(component.summary);
-    for (const std::string& warning : component.warnings) text += "  warning: " + warning + "\n";
+    for (const std::string& warning : component.warnings)
+      text += "  " + paint(Tone::warning, "warning:") + " " + warning + "\n";
   }
   text += "fit\n" + fit_text(found.described.fit) + "manifest\n" + manifest_text(found);
-  if (!found.is_sound()) text += "problems\n";
+  if (!found.is_sound()) text += paint(Tone::error, "problems") + "\n";
   for (const std::string& problem : found.texts(Finding::Outcome::fails)) {
     text += "  " + problem + "\n";
   }
@@ -209,6 +221,15 @@ std::optional<Path> bundle_of(const Arguments& arguments, const Host& host) {
 }
 
 int run(const Arguments& arguments, Session& session) {
+  const SourceOptions lookup = arguments.how.lookup();
+  if (arguments.tensors) {
+    print_tensors(arguments.source, arguments.pattern, lookup, arguments.json, session);
+    return kExitDone;
+  }
+  if (!arguments.other.empty()) {
+    return print_diff(arguments.source, arguments.other, lookup, arguments.values, arguments.json,
+                      session);
+  }
   if (const auto bundle = arguments.config ? std::nullopt : bundle_of(arguments, session.host())) {
     const Verification found = inspect_bundle(*bundle, session.host());
     session.print(arguments.json ? bundle_json(*bundle, found) : to_text(*bundle, found));
@@ -236,9 +257,23 @@ void add_inspect(CLI::App& app, Command& command) {
       "--config", arguments->config, "Print only the configuration, as the exported file holds it");
   sub->add_flag("--raw", arguments->raw, "Escape nothing of it for a terminal")->needs(config);
   sub->add_flag("--json", arguments->json, "Print JSON")->excludes(config);
+  CLI::Option* tensors =
+      sub->add_option("--tensors", arguments->pattern,
+                      "List every tensor, or those whose names have a word or fit a pattern")
+          ->expected(0, 1)
+          ->type_name("[PATTERN]")
+          ->excludes(config);
+  CLI::Option* diff = sub->add_option("--diff", arguments->other,
+                                      "Compare with this source: tensors by name, type and shape, "
+                                      "and configurations; exit code 4 when they differ")
+                          ->type_name("SOURCE")
+                          ->excludes(config)
+                          ->excludes(tensors);
+  sub->add_flag("--values", arguments->values, "Compare the elements of tensors too")->needs(diff);
   arguments->how.declare_xps(*sub);
   sub->footer(kFooter);
-  sub->callback([arguments, &command] {
+  sub->callback([arguments, tensors, &command] {
+    arguments->tensors = tensors->count() > 0;
     command.json = arguments->json;
     command.run = [arguments](Session& session) { return run(*arguments, session); };
   });
