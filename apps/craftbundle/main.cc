@@ -6,9 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <new>
+#include <string_view>
 
 #include "commands.h"
+#include "completion.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/json/json.h"
 #include "session.h"
@@ -108,6 +111,16 @@ void prepare_for_the_worst(const GlobalOptions& options) {
   std::set_terminate(&terminate);
 }
 
+// Nothing is said to a shell that asks how a word may go on, whatever is wrong.
+int complete(const CLI::App& app, const std::vector<std::string>& words) {
+  try {
+    std::cout << complete_words(app, words);
+  } catch (const std::exception&) {
+    return kExitFailed;
+  }
+  return kExitDone;
+}
+
 int main(int argc, char** argv) {
   open_standard_descriptors();
   const Cancellation& cancellation = install_signal_handlers();
@@ -128,6 +141,9 @@ int main(int argc, char** argv) {
   add_completion(app, command);
   add_help(app, command);
   expand_paths(app);
+  if (argc > 1 && std::string_view(argv[1]) == kCompleteWords) {
+    return complete(app, {argv + 2, argv + argc});
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {

@@ -8,6 +8,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/shell_text.h"
 #include "craftbundle/detail/tensor/dtype_words.h"
+#include "manual.h"
 
 namespace craftbundle::app {
 namespace {
@@ -283,8 +284,14 @@ void add_help(CLI::App& app, Command& command) {
   CLI::App* help = app.add_subcommand("help", "Show how a command is called");
   const auto words = std::make_shared<std::vector<std::string>>();
   help->add_option("command", *words, "Command")->type_name("COMMAND");
-  help->callback([&app, words, &command] {
-    command.run = [&app, words](Session& session) {
+  const auto manual = std::make_shared<bool>(false);
+  help->add_flag("--man", *manual, "Print the manual page instead, for man -l -");
+  help->callback([&app, words, manual, &command] {
+    command.run = [&app, words, manual](Session& session) {
+      if (*manual) {
+        session.print(manual_page(app, app.version()));
+        return kExitDone;
+      }
       const CLI::App* shown = &app;
       for (const std::string& word : *words) {
         const auto subs = shown->get_subcommands({});

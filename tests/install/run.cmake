@@ -51,6 +51,16 @@ foreach(example plugin library)
   run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${example}")
 endforeach()
 
+# Where shells and man look.
+foreach(file bash-completion/completions/craftbundle zsh/site-functions/_craftbundle
+             fish/vendor_completions.d/craftbundle.fish man/man1/craftbundle.1)
+  expect_file("${prefix}/share/${file}")
+  file(SIZE "${prefix}/share/${file}" size)
+  if(size EQUAL 0)
+    message(FATAL_ERROR "${file} is empty")
+  endif()
+endforeach()
+
 set(craftbundle "${prefix}/bin/craftbundle")
 run("${craftbundle}" plugins list)
 expect_output("encodec")
