@@ -47,6 +47,20 @@ std::string_view default_hint(int error_number) {
       return "free some space, or write to another file system";
     case EROFS:
       return "write to another file system";
+    case EACCES:
+    case EPERM:
+      return "'ls -ld' shows whose it is; use another place, or have its owner change the mode";
+    case EMFILE:
+    case ENFILE:
+      return "allow more open files ('ulimit -n'), or do less at a time";
+    case ENAMETOOLONG:
+      return "use a shorter name";
+    case ENOTDIR:
+      return "a part of the path is a file, and no directory";
+    case ELOOP:
+      return "a link on the way leads back to itself";
+    case EIO:
+      return "the disk or the network has failed, 'dmesg' may say more";
     default:
       return {};
   }

@@ -21,6 +21,8 @@ namespace {
 namespace fs = boost::filesystem;
 
 constexpr int kFormat = 1;
+constexpr const char* kOtherPlace =
+    "choose another place for what a run remembers with --state-dir";
 constexpr std::uint64_t kMaxRecord = 64U << 20;
 constexpr const char* kDigestKeyFile = "digest-key";
 constexpr std::uint64_t kMaxDigestKey = 1024;
@@ -134,13 +136,16 @@ void Journal::create_directories() {
     boost::system::error_code failure;
     fs::create_directories(directory_ / name, failure);
     if (failure) {
-      throw system_error(failure.value(), path_text(directory_ / name),
-                         "choose another place for what a run remembers with --state-dir");
+      throw system_error(failure.value(), path_text(directory_ / name), kOtherPlace);
     }
   }
   // Creating a file removes what a killed run left beside it. No record is written where nothing is
   // to be done, and so nothing else would.
-  OutputFile(directory_ / "stages", Durability::no_sync);
+  try {
+    OutputFile(directory_ / "stages", Durability::no_sync);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.code(), error.message(), kOtherPlace);
+  }
   // Somebody else's directory stays as it is.
   ::chmod(directory_.c_str(), S_IRWXU);
   keep_digest_key();
@@ -181,7 +186,7 @@ std::string Journal::digest(std::string_view secret) const {
 void Journal::take_lock(const Path& file, bool shared, const std::string& what) {
   create_directories();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) throw system_error(errno, path_text(file));
+  if (fd < 0) throw system_error(errno, path_text(file), kOtherPlace);
   if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     const int error = errno;
     ::close(fd);

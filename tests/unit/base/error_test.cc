@@ -69,6 +69,9 @@ TEST(Error, ErrnoBecomesCodeAndHint) {
   EXPECT_EQ(full.message(), "out.bin: No space left on device");
   EXPECT_EQ(full.hint(), "free some space, or write to another file system");
   EXPECT_EQ(system_error(ENOENT, "x").code(), "io.enoent");
+  EXPECT_THAT(system_error(EACCES, "x").hint(), ::testing::HasSubstr("'ls -ld' shows whose it is"));
+  EXPECT_EQ(system_error(EROFS, "x").hint(), "write to another file system");
+  EXPECT_EQ(system_error(EACCES, "x", "do this").hint(), "do this");
   EXPECT_EQ(system_error(EPERM, "x").code(), "io.eacces");
   EXPECT_EQ(system_error(ENXIO, "x").code(), "io.error");
   EXPECT_EQ(system_error(ENOSPC, "x", "own hint").hint(), "own hint");
