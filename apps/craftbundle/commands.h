@@ -17,6 +17,7 @@ void add_inspect(CLI::App& app, Command& command);
 void add_verify(CLI::App& app, Command& command);
 void add_run(CLI::App& app, Command& command);
 void add_explain(CLI::App& app, Command& command);
+void add_graph(CLI::App& app, Command& command);
 void add_plugins(CLI::App& app, Command& command);
 void add_completion(CLI::App& app, Command& command);
 

@@ -137,6 +137,7 @@ int main(int argc, char** argv) {
   add_verify(app, command);
   add_run(app, command);
   add_explain(app, command);
+  add_graph(app, command);
   add_plugins(app, command);
   add_completion(app, command);
   add_help(app, command);

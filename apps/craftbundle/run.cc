@@ -11,8 +11,11 @@
 #include "craftbundle/detail/pipeline/report.h"
 #include "craftbundle/detail/pipeline/schema.h"
 #include "craftbundle/detail/pipeline/script_run.h"
+#include "graph.h"
 #include "live_view.h"
+#include "style.h"
 #include "table.h"
+#include "usage.h"
 
 namespace craftbundle::app {
 namespace {
@@ -95,31 +98,98 @@ std::string shown_path(const Path& path, const Path& directory) {
 
 std::string bytes_text(std::uint64_t bytes) { return bytes == 0 ? "-" : human_bytes(bytes); }
 
-std::string plan_text(const ScriptRun& loaded, const Plan& plan) {
-  Table table({"stage", "decision", "what", "to", "bytes", "why"});
+// Bytes of a file, or of all files in a directory; 0 when nothing is there.
+std::uint64_t size_on_disk(const Path& path) {
+  boost::system::error_code failure;
+  if (!fs::is_directory(path, failure)) {
+    const std::uint64_t size = fs::file_size(path, failure);
+    return failure ? 0 : size;
+  }
+  std::uint64_t bytes = 0;
+  for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    boost::system::error_code ignored;
+    const std::uint64_t size =
+        fs::is_regular_file(entry->path(), ignored) ? fs::file_size(entry->path(), ignored) : 0;
+    if (!ignored) bytes += size;
+  }
+  return bytes;
+}
+
+// What a stage reads and leaves, as far as it is known.
+struct StageSizes {
+  const ScriptRun& loaded;
+  const Plan& plan;
+
+  std::uint64_t of_input(const StageInput& input) const {
+    const auto maker = input.stage.empty() ? std::nullopt : loaded.workflow().find(input.stage);
+    if (maker && plan.stages[*maker].decision != Decision::up_to_date) {
+      return plan.stages[*maker].forecast.bytes;
+    }
+    return size_on_disk(input.path);
+  }
+  std::uint64_t read(std::size_t stage) const {
+    std::uint64_t bytes = 0;
+    for (const StageInput& input : loaded.workflow().stages[stage].inputs) bytes += of_input(input);
+    return bytes;
+  }
+  // Of a stage that need not run, what is there.
+  std::uint64_t left(std::size_t stage) const {
+    if (plan.stages[stage].decision != Decision::up_to_date) {
+      return plan.stages[stage].forecast.bytes;
+    }
+    const auto& made = loaded.workflow().stages[stage].stage;
+    std::uint64_t bytes = 0;
+    if (made == nullptr) return bytes;
+    for (const StageOutput& output : made->outputs()) bytes += size_on_disk(output.path);
+    return bytes;
+  }
+};
+
+// Whether only some stages were asked for.
+bool is_choice(const Arguments& arguments) {
+  return !arguments.plan.only.empty() || !arguments.plan.until.empty();
+}
+
+std::string plan_text(const ScriptRun& loaded, const Plan& plan, bool chosen) {
+  Table table({"stage", "decision", "what", "to", "reads", "bytes", "why"});
+  const StageSizes sizes{loaded, plan};
+  std::uint64_t read = 0;
+  std::uint64_t there = 0;
   std::size_t run = 0;
   std::size_t maybe = 0;
+  std::size_t hidden = 0;
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const WorkflowStage& stage = loaded.workflow().stages[i];
     const PlannedStage& planned = plan.stages[i];
     run += planned.decision == Decision::run ? 1 : 0;
     maybe += planned.decision == Decision::maybe ? 1 : 0;
+    if (planned.decision == Decision::run) read += sizes.read(i);
+    if (planned.decision == Decision::up_to_date) there += sizes.left(i);
+    if (chosen && planned.decision == Decision::left_out) {
+      ++hidden;
+      continue;
+    }
     const std::vector<StageOutput> outputs =
         stage.stage ? stage.stage->outputs() : std::vector<StageOutput>();
     table.add({stage.name, std::string(to_string(planned.decision)),
                stage.stage ? stage.stage->what() : stage.kind,
                outputs.empty() ? "-" : shown_path(outputs.front().path, loaded.script().directory),
-               bytes_text(planned.forecast.bytes),
-               planned.reasons.empty() ? "-" : planned.reasons.front()});
+               bytes_text(planned.decision == Decision::left_out ? 0 : sizes.read(i)),
+               bytes_text(sizes.left(i)), planned.reasons.empty() ? "-" : planned.reasons.front()});
   }
   std::string text = table.text() + "  " + std::to_string(run) + " of " +
                      std::to_string(plan.stages.size()) + " stages to run";
+  if (hidden > 0) text += ", " + std::to_string(hidden) + " left out";
   if (maybe > 0) text += ", " + std::to_string(maybe) + " more if what they need changes";
-  return text + ", " + human_bytes(plan.bytes()) + " to write as far as is known\n";
+  if (there > 0) text += ", " + human_bytes(there) + " up to date";
+  return text + ", " + human_bytes(read) + " to read and " + human_bytes(plan.bytes()) +
+         " to write as far as is known\n";
 }
 
 Json plan_json(const ScriptRun& loaded, const Plan& plan) {
   Json json = Json::array();
+  const StageSizes sizes{loaded, plan};
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
     const WorkflowStage& stage = loaded.workflow().stages[i];
     const PlannedStage& planned = plan.stages[i];
@@ -128,6 +198,7 @@ Json plan_json(const ScriptRun& loaded, const Plan& plan) {
                   {"decision", to_string(planned.decision)},
                   {"reasons", planned.reasons},
                   {"bytes", planned.forecast.bytes},
+                  {"reads", sizes.read(i)},
                   {"notes", planned.forecast.notes}};
     entry["needs"] = Json::array();
     for (const GraphNode::Need& need : stage.needs) {
@@ -270,17 +341,50 @@ std::string warnings_text(const RunReport& report) {
   std::string text;
   for (const auto& [warning, stages] : warnings) {
     const std::size_t more = stages.size() - 1;
-    text += "warning: " + stages.front() +
+    text += paint(Tone::warning, "warning:") + " " + stages.front() +
             (more > 0 ? " and " + std::to_string(more) + " more" : "") + ": " + warning + "\n";
   }
   return text;
 }
 
-std::string report_text(const RunReport& report) {
+Tone tone_of(StageState state) {
+  switch (state) {
+    case StageState::done:
+      return Tone::good;
+    case StageState::failed:
+    case StageState::interrupted:
+      return Tone::error;
+    case StageState::blocked:
+    case StageState::not_run:
+      return Tone::warning;
+    case StageState::up_to_date:
+    case StageState::left_out:
+      break;
+  }
+  return Tone::faint;
+}
+
+// Whether the run had nothing to do, which a line says.
+bool was_idle(const RunReport& report) {
+  return std::ranges::all_of(report.stages, [](const StageReport& stage) {
+    return stage.state == StageState::up_to_date || stage.state == StageState::left_out;
+  });
+}
+
+std::string idle_text(const RunReport& report) {
+  const std::uint64_t left_out = report.count(StageState::left_out);
+  return "nothing to do: " + counted(report.count(StageState::up_to_date), "stage") +
+         " up to date" + (left_out > 0 ? ", " + std::to_string(left_out) + " left out" : "") + "\n";
+}
+
+// `chosen`: only some stages were asked for; the others are counted and not listed.
+std::string report_text(const RunReport& report, bool chosen) {
+  if (was_idle(report)) return idle_text(report);
   Table table({"stage", "state", "time", "bytes", "what"});
   for (const StageReport& stage : report.stages) {
+    if (chosen && stage.state == StageState::left_out) continue;
     const bool ran = stage.state == StageState::done || stage.state == StageState::failed;
-    table.add({stage.name, std::string(to_string(stage.state)),
+    table.add({stage.name, paint(tone_of(stage.state), to_string(stage.state)),
                ran ? seconds_text(stage.seconds) : "-",
                stage.state == StageState::done ? bytes_text(stage.result.bytes) : "-", stage.what});
   }
@@ -309,7 +413,8 @@ Path write_reports(const RunReport& report, const Arguments& arguments, const Jo
       arguments.report.empty() ? journal.directory() : absolute_path(arguments.report);
   boost::system::error_code failure;
   fs::create_directories(directory, failure);
-  if (failure) throw system_error(failure.value(), path_text(directory));
+  constexpr const char* kOtherPlace = "choose another directory for reports with --report";
+  if (failure) throw system_error(failure.value(), path_text(directory), kOtherPlace);
   write_file(directory / "report.json", to_json(report));
   write_file(directory / "report.html", to_html(report));
   return directory / "report.html";
@@ -358,7 +463,7 @@ int run(const Arguments& arguments, Session& session) {
   const Plan plan = plan_of(loaded, arguments, session);
   if (arguments.dry_run) {
     session.print(arguments.json ? json_document(plan_json(loaded, plan))
-                                 : plan_text(loaded, plan));
+                                 : plan_text(loaded, plan, is_choice(arguments)));
     return kExitDone;
   }
   const RunReport report = execute(loaded, plan, arguments, session);
@@ -367,7 +472,8 @@ int run(const Arguments& arguments, Session& session) {
   if (arguments.json) {
     session.print(to_json(report));
   } else if (!session.quiet() && !arguments.stage_of_engine) {
-    session.print(report_text(report) + "report\n  " + shown_path(page, absolute_path({})) + "\n");
+    session.print(report_text(report, is_choice(arguments)) + "report\n  " +
+                  shown_path(page, absolute_path({})) + "\n");
   }
   if (const std::optional<Error> error = failure(report)) {
     if (error->kind() != ErrorKind::interrupted) session.console().error(*error);
@@ -425,7 +531,7 @@ void add_run(CLI::App& app, Command& command) {
   sub->add_flag("-n,--dry-run", arguments->dry_run, "Show what would be done, and do nothing");
   sub->add_option("--emit", arguments->emit,
                   "Print the stages for another engine: make, ninja or slurm")
-      ->check(CLI::IsMember({"make", "ninja", "slurm"}))
+      ->check(one_of({"make", "ninja", "slurm"}))
       ->type_name("ENGINE");
   sub->add_option("--report", arguments->report, "Directory for report.html and report.json")
       ->type_name("DIR");
@@ -436,6 +542,25 @@ void add_run(CLI::App& app, Command& command) {
   sub->callback([arguments, &command] {
     command.json = arguments->json;
     command.run = [arguments](Session& session) { return run(*arguments, session); };
+  });
+}
+
+void add_graph(CLI::App& app, Command& command) {
+  CLI::App* sub = app.add_subcommand("graph", "Draw the stages of a run script");
+  const auto arguments = std::make_shared<Arguments>();
+  sub->add_option("script", arguments->script, "Run script (YAML)")
+      ->required()
+      ->type_name("SCRIPT");
+  add_script_options(*sub, *arguments);
+  sub->footer(
+      "\nA stage stands below one that it needs. Nothing is run or read but the script.\n\n"
+      "Example:\n  craftbundle graph release.yaml");
+  sub->callback([arguments, &command] {
+    command.run = [arguments](Session& session) {
+      const Loaded loaded(*arguments, session);
+      session.print(graph_text(loaded.workflow(), is_utf8_locale()));
+      return kExitDone;
+    };
   });
 }
 
