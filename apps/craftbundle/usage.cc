@@ -14,13 +14,11 @@ namespace craftbundle::app {
 namespace {
 
 // Names that other tools have for options of ours.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kOtherNames = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kOtherNames = {{
     {"--codec", "--compression"},
     {"--compression-model", "--compression"},
-    {"--encodec", "--compression"},
     {"--language-model", "--lm"},
     {"--model", "--lm"},
-    {"--t5", "--text-encoder"},
     {"--out", "--output"},
     {"--output-dir", "--output"},
     {"--outdir", "--output"},
