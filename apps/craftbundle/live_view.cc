@@ -1,10 +1,13 @@
 #include "live_view.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <system_error>
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/json/json.h"
+#include "style.h"
 
 namespace craftbundle::app {
 namespace {
@@ -108,8 +111,9 @@ void LiveView::retrying(std::size_t stage, const Error& error,
     json["stage"] = names_[stage];
     return console_.event(json);
   }
-  console_.line("warning: " + names_[stage] + ": " + error.message() + " [" + error.code() +
-                "]; trying again in " + seconds_text(static_cast<double>(pause.count()) / 1000));
+  console_.line(paint(Tone::warning, "warning:", has_colours(STDERR_FILENO)) + " " + names_[stage] +
+                ": " + error.message() + " [" + error.code() + "]; trying again in " +
+                seconds_text(static_cast<double>(pause.count()) / 1000));
 } catch (...) {
   // As in started().
 }
@@ -134,7 +138,12 @@ void LiveView::finished(std::size_t stage, const StageReport& report) noexcept t
     if (report.error) json["error"] = error_json(*report.error);
     return console_.event(json);
   }
-  std::string line = report.name + ": " + std::string(to_string(report.state));
+  const bool failed = report.state == StageState::failed;
+  const Tone tone = failed                             ? Tone::error
+                    : report.state == StageState::done ? Tone::good
+                                                       : Tone::faint;
+  std::string line =
+      report.name + ": " + paint(tone, to_string(report.state), has_colours(STDERR_FILENO));
   if (report.state == StageState::done) {
     line += " in " + seconds_text(report.seconds);
     if (report.result.bytes > 0) line += ", " + human_bytes(report.result.bytes);
