@@ -86,10 +86,28 @@ void check_input(const CodecProperties& codec, const AudioReader& reader) {
   }
 }
 
+std::int64_t round_up(std::int64_t frames, std::int64_t step) {
+  return (frames + step - 1) / step * step;
+}
+
+// Pieces and what lies around them begin where the codec would divide the whole.
+std::int64_t step_of(const CodecProperties& codec) {
+  return std::max<std::int64_t>(1, frame_step(codec));
+}
+
 std::int64_t piece_frames(const CodecProperties& codec, const PieceOptions& options) {
   const double frames = options.seconds * static_cast<double>(codec.sample_rate) /
                         static_cast<double>(codec.hop_length);
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(frames)));
+  return round_up(std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(frames))),
+                  step_of(codec));
+}
+
+// The codec makes less of a piece than it says: what follows would lie at the wrong place.
+Error too_short(const std::string& what, std::int64_t found, std::int64_t expected,
+                const std::string& of) {
+  return Error(ErrorKind::plugin, "plugin.codec",
+               "the codec makes " + std::to_string(found) + " " + what + " of " + of +
+                   ", by its hop_length " + std::to_string(expected) + " at least");
 }
 
 class TestSignal final : public AudioReader {
@@ -166,6 +184,9 @@ class SignalToNoise {
     found_ = cut(found_, count, found_.samples);
   }
 
+  double level() const { return rms(xx_ - x_ * x_ / n_); }
+  double decoded_level() const { return rms(yy_ - y_ * y_ / n_); }
+
   double decibels() const {
     const double xx = xx_ - x_ * x_ / n_;
     const double yy = yy_ - y_ * y_ / n_;
@@ -177,6 +198,8 @@ class SignalToNoise {
   }
 
  private:
+  double rms(double sum) const { return n_ > 0 ? std::sqrt(std::max(0.0, sum) / n_) : 0; }
+
   Audio wanted_;
   Audio found_;
   double n_ = 0;
@@ -190,24 +213,28 @@ class SignalToNoise {
 // Codes by entry, for each codebook. Entries that occur only: a codec may state any number of them.
 class Histogram {
  public:
+  explicit Histogram(const CodecProperties& properties) : properties_(properties) {}
+
   void add(const Codes& codes) {
-    counts_.resize(static_cast<std::size_t>(codes.codebooks));
-    for (std::size_t book = 0; book < counts_.size(); ++book) {
-      const auto begin = codes.data.begin() + static_cast<std::int64_t>(book) * codes.frames;
-      for (auto code = begin; code != begin + codes.frames; ++code) {
-        ++counts_[book][*code];
+    books_.resize(static_cast<std::size_t>(codes.codebooks));
+    for (std::size_t book = 0; book < books_.size(); ++book) {
+      const std::vector<std::int64_t>& rates = properties_.frames_per_code;
+      const std::int64_t step = rates.empty() ? 1 : rates.at(book);
+      const auto row = codes.data.begin() + static_cast<std::int64_t>(book) * codes.frames;
+      for (std::int64_t frame = 0; frame < codes.frames; frame += step) {
+        ++books_[book].counts[row[frame]];
+        ++books_[book].codes;
       }
     }
-    frames_ += codes.frames;
   }
 
   std::vector<CodebookUse> use() const {
     std::vector<CodebookUse> all;
-    for (const std::map<std::int64_t, std::int64_t>& counts : counts_) {
+    for (const Book& book : books_) {
       CodebookUse use;
-      for (const auto& [code, count] : counts) {
+      for (const auto& [code, count] : book.counts) {
         ++use.used;
-        const double share = static_cast<double>(count) / static_cast<double>(frames_);
+        const double share = static_cast<double>(count) / static_cast<double>(book.codes);
         use.entropy -= share * std::log2(share);
       }
       all.push_back(use);
@@ -215,9 +242,19 @@ class Histogram {
     return all;
   }
 
+  std::int64_t codes() const {
+    std::int64_t sum = 0;
+    for (const Book& book : books_) sum += book.codes;
+    return sum;
+  }
+
  private:
-  std::int64_t frames_ = 0;
-  std::vector<std::map<std::int64_t, std::int64_t>> counts_;
+  struct Book {
+    std::map<std::int64_t, std::int64_t> counts;
+    std::int64_t codes = 0;
+  };
+  const CodecProperties& properties_;
+  std::vector<Book> books_;
 };
 
 // Sound weights can still make numbers that are none.
@@ -272,7 +309,7 @@ void encode_pieces(const Codec& codec, AudioReader& reader, const PieceOptions& 
   check_input(properties, reader);
   const std::int64_t hop = properties.hop_length;
   const std::int64_t piece = piece_frames(properties, options) * hop;
-  const std::int64_t context = properties.context_frames * hop;
+  const std::int64_t context = round_up(properties.context_frames, step_of(properties)) * hop;
   const std::int64_t total = reader.samples();
   Audio window;  // samples [window_begin, window_begin + window.samples) of the input
   std::int64_t window_begin = 0;
@@ -297,6 +334,10 @@ void encode_pieces(const Codec& codec, AudioReader& reader, const PieceOptions& 
     const Codes codes = codec.encode(window, options.codebooks);
     const std::int64_t first = (begin - from) / hop;
     const std::int64_t count = last ? codes.frames - first : piece / hop;
+    const std::int64_t least = last ? first : first + count;
+    if (codes.frames < least) {
+      throw too_short("frames", codes.frames, least, std::to_string(window.samples) + " samples");
+    }
     take({cut(codes, first, count), cut(window, begin - from, end - begin), last});
     if (last) break;
   }
@@ -325,12 +366,19 @@ Audio PieceDecoder::finish() { return decode(true); }
 // Unless it is the last, all but the frames at the end, which need what follows.
 Audio PieceDecoder::decode(bool is_last) {
   const CodecProperties& properties = codec_.properties();
-  const std::int64_t keep_back = is_last ? 0 : properties.context_frames;
-  const std::int64_t settled = pending_.frames - context_ - keep_back;
+  const std::int64_t step = step_of(properties);
+  const std::int64_t reach = round_up(properties.context_frames, step);
+  const std::int64_t frames = is_last ? pending_.frames : pending_.frames / step * step;
+  const std::int64_t settled = frames - context_ - (is_last ? 0 : reach);
   if (settled <= 0) return {1, properties.channels, 0, {}};
   options_.cancellation->check();
   const std::int64_t hop = properties.hop_length;
-  const Audio whole = codec_.decode(pending_);
+  const Audio whole =
+      codec_.decode(frames == pending_.frames ? pending_ : cut(pending_, 0, frames));
+  if (!is_last && whole.samples < (context_ + settled) * hop) {
+    throw too_short("samples", whole.samples, (context_ + settled) * hop,
+                    std::to_string(frames) + " frames");
+  }
   Audio audio = cut(whole, context_ * hop, is_last ? whole.samples : settled * hop);
   for (std::int64_t row = 0; row < audio.channels && !scales_.empty(); ++row) {
     for (std::int64_t i = 0; i < audio.samples; ++i) {
@@ -340,7 +388,7 @@ Audio PieceDecoder::decode(bool is_last) {
           scales_[static_cast<std::size_t>(frame)];
     }
   }
-  const std::int64_t kept = std::min(properties.context_frames, context_ + settled);
+  const std::int64_t kept = std::min(reach, context_ + settled);
   const std::int64_t drop = context_ + settled - kept;
   pending_ = cut(pending_, drop, pending_.frames - drop);
   if (!scales_.empty()) scales_.erase(scales_.begin(), scales_.begin() + drop);
@@ -348,9 +396,7 @@ Audio PieceDecoder::decode(bool is_last) {
   return audio;
 }
 
-double CodecRun::codes_per_second() const {
-  return static_cast<double>(frames * codebooks) / encode_seconds;
-}
+double CodecRun::codes_per_second() const { return static_cast<double>(codes) / encode_seconds; }
 
 CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& options,
                    const std::function<void(const Audio&)>& write) {
@@ -359,7 +405,7 @@ CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& 
   const TimedCodec timed(codec, run);
   PieceDecoder decoder(timed, options);
   SignalToNoise noise;
-  Histogram histogram;
+  Histogram histogram(properties);
   std::int64_t left = reader.samples();
   const auto decoded = [&](const Audio& audio) {
     const Audio part = cut(audio, 0, left);
@@ -377,10 +423,12 @@ CodecRun run_codec(const Codec& codec, AudioReader& reader, const PieceOptions& 
     decoded(decoder.give(piece.codes, piece.last));
   });
   run.seconds = static_cast<double>(run.samples) / static_cast<double>(properties.sample_rate);
-  run.bits_per_second = static_cast<double>(run.codebooks) *
-                        std::log2(static_cast<double>(properties.cardinality)) *
-                        static_cast<double>(run.frames) / run.seconds;
+  run.codes = histogram.codes();
+  run.bits_per_second = std::log2(static_cast<double>(properties.cardinality)) *
+                        static_cast<double>(run.codes) / run.seconds;
   run.use = histogram.use();
+  run.level = noise.level();
+  run.decoded_level = noise.decoded_level();
   run.si_snr = noise.decibels();
   return run;
 }

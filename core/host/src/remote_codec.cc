@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "craftbundle/detail/base/error.h"
@@ -25,6 +26,33 @@ std::string size_text(std::int64_t batch, std::int64_t rows, std::int64_t column
                       std::size_t numbers) {
   return std::to_string(batch) + " x " + std::to_string(rows) + " x " + std::to_string(columns) +
          " in " + std::to_string(numbers) + " numbers";
+}
+
+// Where a code that stands for several frames is not the same at each of them.
+struct Torn {
+  std::int64_t codebook;
+  std::int64_t frame;
+  std::int64_t frames_per_code;
+};
+// REQUIRES: the number of frames is a multiple of frame_step().
+std::optional<Torn> find_torn(const Codes& codes, const CodecProperties& properties) {
+  if (properties.frames_per_code.empty()) return std::nullopt;
+  for (std::int64_t row = 0; row < codes.batch * codes.codebooks; ++row) {
+    const std::int64_t book = row % codes.codebooks;
+    const std::int64_t group = properties.frames_per_code[static_cast<std::size_t>(book)];
+    const std::int64_t* const data = codes.data.data() + row * codes.frames;
+    for (std::int64_t frame = 0; frame < codes.frames; ++frame) {
+      if (data[frame] != data[frame / group * group]) return Torn{book, frame, group};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string to_string(const Torn& torn) {
+  return "a code of codebook " + std::to_string(torn.codebook) + " stands for " +
+         std::to_string(torn.frames_per_code) + " frames, and the one of frame " +
+         std::to_string(torn.frame) + " is another than that of frame " +
+         std::to_string(torn.frame / torn.frames_per_code * torn.frames_per_code);
 }
 
 }  // namespace
@@ -59,6 +87,13 @@ Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
     fail("encode() returned the code " + std::to_string(*outside) + ", a codebook has " +
          std::to_string(properties_.cardinality));
   }
+  if (codes.frames % step_ != 0) {
+    fail("encode() returned " + std::to_string(codes.frames) + " frames, which is no multiple of " +
+         std::to_string(step_));
+  }
+  if (const auto torn = find_torn(codes, properties_)) {
+    fail("encode() returned codes that differ: " + to_string(*torn));
+  }
   if (!codes.scale.empty() && codes.scale.size() != static_cast<std::size_t>(codes.batch)) {
     fail("encode() returned " + std::to_string(codes.scale.size()) + " scales for " +
          std::to_string(codes.batch) + " inputs");
@@ -67,6 +102,7 @@ Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
 }
 
 Latent RemoteCodec::decode_latent(const Codes& codes) const {
+  check(codes);
   Latent latent =
       call(codec_, culprit_, [&](const Codec& codec) { return codec.decode_latent(codes); });
   check(latent, codes.batch, "decode_latent()");
@@ -74,6 +110,7 @@ Latent RemoteCodec::decode_latent(const Codes& codes) const {
 }
 
 Audio RemoteCodec::decode(const Codes& codes) const {
+  check(codes);
   Audio audio = call(codec_, culprit_, [&](const Codec& codec) { return codec.decode(codes); });
   if (audio.batch != codes.batch || audio.channels != properties_.channels ||
       !holds(audio.data, audio.batch, audio.channels, audio.samples)) {
@@ -96,7 +133,7 @@ void RemoteCodec::fail(const std::string& what) const {
   throw Error(ErrorKind::plugin, "plugin.codec", culprit_ + ": " + what);
 }
 
-void RemoteCodec::check_properties() const {
+void RemoteCodec::check_properties() {
   const std::pair<const char*, std::int64_t> counts[] = {
       {"sample_rate", properties_.sample_rate}, {"channels", properties_.channels},
       {"codebooks", properties_.codebooks},     {"cardinality", properties_.cardinality},
@@ -110,6 +147,33 @@ void RemoteCodec::check_properties() const {
   }
   if (!std::isfinite(properties_.frame_rate) || properties_.frame_rate <= 0) {
     fail("states frame_rate " + to_string(FactValue(properties_.frame_rate)));
+  }
+  const std::vector<std::int64_t>& rates = properties_.frames_per_code;
+  if (!rates.empty() && static_cast<std::int64_t>(rates.size()) != properties_.codebooks) {
+    fail("states frames_per_code of " + std::to_string(rates.size()) + " codebooks, it has " +
+         std::to_string(properties_.codebooks));
+  }
+  step_ = frame_step(properties_);
+  if (step_ != 0) return;
+  std::string numbers;
+  for (const std::int64_t rate : rates) numbers += " " + std::to_string(rate);
+  fail("states frame_multiple " + std::to_string(properties_.frame_multiple) +
+       (rates.empty() ? "" : " and frames_per_code" + numbers));
+}
+
+// What the codec would have to refuse as well, said in one way. Shapes are left to it.
+void RemoteCodec::check(const Codes& codes) const {
+  if (codes.codebooks < 1 || codes.codebooks > properties_.codebooks ||
+      !holds(codes.data, codes.batch, codes.codebooks, codes.frames)) {
+    return;
+  }
+  if (codes.frames % step_ != 0) {
+    throw Error(ErrorKind::usage, "codec.shape",
+                "the codec takes a multiple of " + std::to_string(step_) + " frames, given were " +
+                    std::to_string(codes.frames));
+  }
+  if (const auto torn = find_torn(codes, properties_)) {
+    throw Error(ErrorKind::input, "codec.code", to_string(*torn));
   }
 }
 

@@ -35,12 +35,14 @@ class RemoteCodec final : public Codec {
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
-  void check_properties() const;
+  void check_properties();
+  void check(const Codes& codes) const;
   void check(const Latent& latent, std::int64_t batch, const std::string& function) const;
 
   Guarded<Codec> codec_;
   std::string culprit_;
   CodecProperties properties_;
+  std::int64_t step_ = 1;  // frame_step()
 };
 
 }  // namespace craftbundle

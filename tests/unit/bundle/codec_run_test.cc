@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "support/error_matchers.h"
 
@@ -93,8 +94,83 @@ class Blur final : public Codec {
   CodecProperties properties_;
 };
 
+// Codes of three rates, and frames that see all frames of their window and one to each side: input
+// is filled up to whole windows.
+class Attending final : public Codec {
+ public:
+  static constexpr std::int64_t kHop = 3;
+  static constexpr std::int64_t kWindow = 6;
+
+  Attending() {
+    properties_.sample_rate = 1'000;
+    properties_.codebooks = 3;
+    properties_.cardinality = 64;
+    properties_.latent_dimension = 1;
+    properties_.hop_length = kHop;
+    properties_.frame_rate = 1'000.0 / kHop;
+    properties_.frame_multiple = kWindow;
+    properties_.frames_per_code = {4, 2, 1};
+    properties_.context_frames = kWindow;
+  }
+  const CodecProperties& properties() const override { return properties_; }
+  Latent encode_latent(const Audio& /*audio*/) const override { return {}; }
+  Latent decode_latent(const Codes& /*codes*/) const override { return {}; }
+  void save(OutputFile& /*file*/) const override {}
+
+  Codes encode(const Audio& audio, std::int64_t codebooks) const override {
+    const std::int64_t step = 12 * kHop;
+    std::vector<std::int64_t> frames(
+        static_cast<std::size_t>((audio.samples + step - 1) / step * 12));
+    for (std::int64_t i = 0; i < audio.samples; ++i) {
+      frames[static_cast<std::size_t>(i / kHop)] +=
+          std::lround(audio.data[static_cast<std::size_t>(i)] * 1000) * (i % kHop + 1);
+    }
+    const std::vector<std::int64_t> seen = look_around(frames);
+    Codes codes{1, codebooks == 0 ? 3 : codebooks, static_cast<std::int64_t>(seen.size()), {}, {}};
+    for (std::int64_t book = 0; book < codes.codebooks; ++book) {
+      const std::int64_t rate = properties_.frames_per_code[static_cast<std::size_t>(book)];
+      for (std::int64_t frame = 0; frame < codes.frames; ++frame) {
+        std::int64_t sum = book;
+        for (std::int64_t i = frame / rate * rate; i < (frame / rate + 1) * rate; ++i) {
+          sum += seen[static_cast<std::size_t>(i)];
+        }
+        codes.data.push_back((sum % 64 + 64) % 64);
+      }
+    }
+    return codes;
+  }
+
+  Audio decode(const Codes& codes) const override {
+    EXPECT_EQ(codes.frames % 12, 0);
+    std::vector<std::int64_t> frames(static_cast<std::size_t>(codes.frames));
+    for (std::size_t i = 0; i < codes.data.size(); ++i) frames[i % frames.size()] += codes.data[i];
+    Audio audio{1, 1, codes.frames * kHop, {}};
+    for (const std::int64_t frame : look_around(frames)) {
+      for (std::int64_t i = 0; i < kHop; ++i) audio.data.push_back(static_cast<float>(frame + i));
+    }
+    return audio;
+  }
+
+ private:
+  static std::vector<std::int64_t> look_around(const std::vector<std::int64_t>& frames) {
+    std::vector<std::int64_t> seen;
+    const auto count = static_cast<std::int64_t>(frames.size());
+    for (std::int64_t frame = 0; frame < count; ++frame) {
+      std::int64_t sum = 5 * frames[static_cast<std::size_t>(frame)];
+      const std::int64_t window = frame / kWindow * kWindow;
+      for (std::int64_t i = window - 1; i <= window + kWindow; ++i) {
+        if (i >= 0 && i < count) sum += (i - window + 2) * frames[static_cast<std::size_t>(i)];
+      }
+      seen.push_back(sum);
+    }
+    return seen;
+  }
+
+  CodecProperties properties_;
+};
+
 // Each sample as one of 2001 steps of the loudest in the input.
-class Loudness final : public Codec {
+class Loudness : public Codec {
  public:
   explicit Loudness(std::int64_t context) {
     properties_.sample_rate = 1'000;
@@ -244,6 +320,58 @@ TEST(Pieces, GiveTheCodesAndTheAudioOfTheWhole) {
   }
 }
 
+TEST(Pieces, BeginWhereWindowsAndCodesOfSeveralFramesDo) {
+  const Attending codec;
+  for (const std::int64_t piece : {1, 5, 12, 13, 40}) {
+    for (const std::int64_t samples : {1, 35, 36, 37, 100, 359, 1'000}) {
+      for (const std::int64_t codebooks : {1, 2, 3}) {
+        SCOPED_TRACE("pieces of " + std::to_string(piece) + ", samples " + std::to_string(samples) +
+                     ", codebooks " + std::to_string(codebooks));
+        const Audio audio = some_audio(samples);
+        const Codes codes = codec.encode(audio, codebooks);
+        PieceOptions options = pieces_of(piece, codec);
+        options.codebooks = codebooks;
+        MemoryReader reader(audio);
+        const Coded found = code_in_pieces(codec, reader, options);
+        ASSERT_EQ(found.input.data(), audio.data);
+        ASSERT_EQ(found.codes.data(), codes.data);
+        ASSERT_EQ(found.output.data(), codec.decode(codes).data);
+      }
+    }
+  }
+}
+
+// What follows would lie at the wrong place.
+TEST(Pieces, OfACodecThatMakesLessThanItSaysAreRefused) {
+  class Short final : public Loudness {
+   public:
+    Short(bool frames, bool samples) : Loudness(0), frames_(frames), samples_(samples) {}
+    Codes encode(const Audio& audio, std::int64_t codebooks) const override {
+      Codes codes = Loudness::encode(audio, codebooks);
+      if (!frames_) return codes;
+      return {1, 2, codes.frames - 1, {codes.data.begin(), codes.data.end() - 2}, codes.scale};
+    }
+    Audio decode(const Codes& codes) const override {
+      Audio audio = Loudness::decode(codes);
+      if (!samples_) return audio;
+      return {1, 2, audio.samples - 1, {audio.data.begin(), audio.data.end() - 2}};
+    }
+
+   private:
+    bool frames_;
+    bool samples_;
+  };
+  const auto refused = [](const Short& codec, const std::string& what) {
+    MemoryReader reader(some_audio(100, 2));
+    expect_error(ErrorKind::plugin, "plugin.codec", Eq(what),
+                 [&] { code_in_pieces(codec, reader, pieces_of(10, codec)); });
+  };
+  refused(Short(true, false),
+          "the codec makes 9 frames of 10 samples, by its hop_length 10 at least");
+  refused(Short(false, true),
+          "the codec makes 9 samples of 10 frames, by its hop_length 10 at least");
+}
+
 TEST(Pieces, KeepChannelsApart) {
   const Blur codec(4, 2, 3);
   const Audio audio = some_audio(75, 3);
@@ -372,6 +500,23 @@ TEST(PieceDecoder, TakesPiecesOfAnyLength) {
       EXPECT_EQ(found.data(), decoded.data) << ::testing::PrintToString(lengths);
     }
   }
+}
+
+TEST(PieceDecoder, WaitsForWholeCodes) {
+  const Attending codec;
+  const Codes codes = codec.encode(some_audio(36 * 5), 0);
+  PieceDecoder decoder(codec, {});
+  Joined<float> found;
+  for (std::int64_t frame = 0; frame < codes.frames; frame += 4) {
+    Codes part{1, 3, 4, {}, {}};
+    for (std::int64_t book = 0; book < 3; ++book) {
+      const auto begin = codes.data.begin() + book * codes.frames + frame;
+      part.data.insert(part.data.end(), begin, begin + 4);
+    }
+    found.add(decoder.give(part));
+  }
+  found.add(decoder.finish());
+  EXPECT_EQ(found.data(), codec.decode(codes).data);
 }
 
 TEST(PieceDecoder, GivesNothingForNothing) {
@@ -543,6 +688,72 @@ TEST(RunCodec, CountsAndMeasures) {
   }
 }
 
+// A code that stands for several frames is one code.
+TEST(RunCodec, CountsCodesOfSeveralRates) {
+  const Attending codec;
+  MemoryReader reader(some_audio(360));
+  const CodecRun run = run_codec(codec, reader, pieces_of(24, codec));
+  EXPECT_EQ(run.frames, 120);
+  EXPECT_EQ(run.codes, 30 + 60 + 120);
+  EXPECT_DOUBLE_EQ(run.bits_per_second, 6 * 210 / 0.36);
+  EXPECT_DOUBLE_EQ(run.codes_per_second(), 210 / run.encode_seconds);
+  const Codes codes = codec.encode(some_audio(360), 0);
+  for (std::size_t book = 0; book < 3; ++book) {
+    const auto rate = static_cast<std::size_t>(codec.properties().frames_per_code[book]);
+    std::map<std::int64_t, double> counts;
+    for (std::size_t i = 0; i < 120; i += rate) counts[codes.data[book * 120 + i]] += 1;
+    double entropy = 0;
+    for (const auto& [code, count] : counts) {
+      const double share = count * static_cast<double>(rate) / 120;
+      entropy -= share * std::log2(share);
+    }
+    EXPECT_EQ(run.use.at(book).used, static_cast<std::int64_t>(counts.size()));
+    EXPECT_NEAR(run.use.at(book).entropy, entropy, 1e-9);
+  }
+}
+
+TEST(BitsPerSecond, FollowCodebooksAndTheirRates) {
+  // 24 kHz, 12 bits: 11.7, 23.4 and 46.9 codes a second.
+  CodecProperties codec;
+  codec.sample_rate = 24'000;
+  codec.codebooks = 3;
+  codec.cardinality = 4'096;
+  codec.hop_length = 512;
+  codec.frames_per_code = {4, 2, 1};
+  EXPECT_DOUBLE_EQ(bits_per_second(codec, 1), 140.625);
+  EXPECT_DOUBLE_EQ(bits_per_second(codec, 2), 421.875);
+  EXPECT_DOUBLE_EQ(bits_per_second(codec, 3), 984.375);
+  EXPECT_DOUBLE_EQ(bits_per_second(codec, 0), 984.375);
+  // 24 kHz, 75 frames, 10 bits: the bandwidths that are published with 2, 4, 8, 16 and 32.
+  codec = {};
+  codec.sample_rate = 24'000;
+  codec.codebooks = 32;
+  codec.cardinality = 1'024;
+  codec.hop_length = 320;
+  for (const std::int64_t codebooks : {2, 4, 8, 16, 32}) {
+    EXPECT_DOUBLE_EQ(bits_per_second(codec, codebooks), 750.0 * static_cast<double>(codebooks));
+  }
+}
+
+TEST(FrameStep, IsAMultipleOfAllThatHasToBeWhole) {
+  CodecProperties codec;
+  EXPECT_EQ(frame_step(codec), 1);
+  codec.frames_per_code = {4, 2, 1};
+  EXPECT_EQ(frame_step(codec), 4);
+  codec.frame_multiple = 6;
+  EXPECT_EQ(frame_step(codec), 12);
+  codec.frames_per_code = {4, 0};
+  EXPECT_EQ(frame_step(codec), 0);
+  codec.frames_per_code = {4, -1};
+  EXPECT_EQ(frame_step(codec), 0);
+  codec.frames_per_code = {};
+  codec.frame_multiple = 0;
+  EXPECT_EQ(frame_step(codec), 0);
+  codec.frame_multiple = (std::int64_t{1} << 31) - 1;
+  codec.frames_per_code = {2};
+  EXPECT_EQ(frame_step(codec), 0);
+}
+
 CodecRun run_steps(std::int64_t steps, Audio audio, float gain = 1) {
   Steps codec(steps);
   codec.gain = gain;
@@ -575,6 +786,15 @@ TEST(RunCodec, FindsNoSignalInSilence) {
   // And none in what was decoded.
   EXPECT_EQ(run_steps(101, some_audio(100), 0).si_snr, -std::numeric_limits<double>::infinity());
   EXPECT_EQ(run_steps(3, {1, 1, 1, {1}}).si_snr, -std::numeric_limits<double>::infinity());
+}
+
+TEST(RunCodec, MeasuresLevels) {
+  const CodecRun run = run_steps(3, {1, 1, 4, {1, -1, 1, -1}}, 0.5f);
+  EXPECT_DOUBLE_EQ(run.level, 1);
+  EXPECT_DOUBLE_EQ(run.decoded_level, 0.5);
+  const CodecRun constant = run_steps(3, {1, 1, 4, {1, 1, 1, 1}});
+  EXPECT_DOUBLE_EQ(constant.level, 0);
+  EXPECT_DOUBLE_EQ(constant.decoded_level, 0);
 }
 
 TEST(RunCodec, RefusesACodecThatDecodesToNoNumbers) {

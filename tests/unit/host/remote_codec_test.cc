@@ -209,5 +209,69 @@ TEST(RemoteCodec, NamesTheCulpritOfEverythingElse) {
             });
 }
 
+// ---- codecs of several rates ----
+
+Puppet with_rates() {
+  Puppet puppet;
+  puppet.stated.frame_multiple = 2;
+  puppet.stated.frames_per_code = {4, 2, 1};
+  puppet.codes = {1, 3, 4, {7, 7, 7, 7, 3, 3, 9, 9, 0, 1, 2, 3}, {}};
+  return puppet;
+}
+
+TEST(RemoteCodec, PassesOnCodesOfSeveralRates) {
+  const RemoteCodec codec = remote(with_rates());
+  EXPECT_EQ(codec.encode(kAudio, 0).frames, 4);
+  EXPECT_EQ(codec.decode(codec.encode(kAudio, 0)).samples, 5);
+  // Some of the codebooks.
+  EXPECT_EQ(codec.decode({1, 1, 8, {1, 1, 1, 1, 5, 5, 5, 5}, {}}).samples, 5);
+}
+
+TEST(RemoteCodec, BlamesCodesThatAreNotWhole) {
+  Puppet torn = with_rates();
+  torn.codes.data[6] = 8;
+  expect_blame(
+      "encode() returned codes that differ: a code of codebook 1 stands for 2 frames, and the one "
+      "of frame 3 is another than that of frame 2",
+      [&] { remote(torn).encode(kAudio, 0); });
+  Puppet odd = with_rates();
+  odd.codes = {1, 3, 6, std::vector<std::int64_t>(18), {}};
+  expect_blame("encode() returned 6 frames, which is no multiple of 4",
+               [&] { remote(odd).encode(kAudio, 0); });
+}
+
+TEST(RemoteCodec, RefusesCodesThatAreNotWhole) {
+  const RemoteCodec codec = remote(with_rates());
+  const Codes short_by_one{1, 1, 3, {1, 1, 1}, {}};
+  for (const bool latent : {false, true}) {
+    const auto decode = [&](const Codes& codes) {
+      latent ? void(codec.decode_latent(codes)) : void(codec.decode(codes));
+    };
+    expect_error(ErrorKind::usage, "codec.shape",
+                 Eq("the codec takes a multiple of 4 frames, given were 3"),
+                 [&] { decode(short_by_one); });
+    expect_error(ErrorKind::input, "codec.code",
+                 Eq("a code of codebook 0 stands for 4 frames, and the one of frame 2 is another "
+                    "than that of frame 0"),
+                 [&] {
+                   decode({1, 1, 4, {1, 1, 2, 1}, {}});
+                 });
+  }
+}
+
+TEST(RemoteCodec, BlamesRatesThatNoCodecHas) {
+  const auto blamed = [](std::int64_t multiple, std::vector<std::int64_t> rates,
+                         const std::string& what) {
+    Puppet puppet;
+    puppet.stated.frame_multiple = multiple;
+    puppet.stated.frames_per_code = std::move(rates);
+    expect_blame(what, [&] { remote(puppet); });
+  };
+  blamed(0, {}, "states frame_multiple 0");
+  blamed(-3, {}, "states frame_multiple -3");
+  blamed(1, {4, 2}, "states frames_per_code of 2 codebooks, it has 3");
+  blamed(1, {4, 0, 1}, "states frame_multiple 1 and frames_per_code 4 0 1");
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -12,17 +12,6 @@
 
 namespace CRAFTBUNDLE_API craftbundle {
 
-// Audio that comes in pieces. One thread at a time.
-class AudioReader {
- public:
-  virtual ~AudioReader() = default;
-  virtual std::int64_t sample_rate() const = 0;  // Hz
-  virtual std::int64_t channels() const = 0;
-  virtual std::int64_t samples() const = 0;  // in all
-  // The next `count` samples of each channel, fewer only at the end; batch is 1.
-  virtual Audio read(std::int64_t count) = 0;
-};
-
 // A chord, a sweep and noise, the same on every machine: audio that no codec knows by heart.
 std::unique_ptr<AudioReader> test_signal(std::int64_t sample_rate, std::int64_t channels,
                                          double seconds);
@@ -42,9 +31,11 @@ struct CodedPiece {
 };
 
 // Codes all of `reader`, piece by piece, and gives each to `take`. Pieces overlap by
-// CodecProperties::context_frames, which are computed twice and dropped. So memory is bounded, and
-// the codes are those of the whole input at once, as far as CodecProperties::whole_input is empty.
-// Throws Error(usage, "codec.audio") for another sample rate, number of channels, or no samples.
+// CodecProperties::context_frames, which are computed twice and dropped, and begin at multiples of
+// frame_step(). So memory is bounded, and the codes are those of the whole input at once, as far as
+// CodecProperties::whole_input is empty.
+// Throws Error(usage, "codec.audio") for another sample rate, number of channels, or no samples;
+// Error(plugin, "plugin.codec") for a codec that makes fewer frames of a piece than it has.
 void encode_pieces(const Codec& codec, AudioReader& reader, const PieceOptions& options,
                    const std::function<void(const CodedPiece&)>& take);
 
@@ -79,10 +70,14 @@ struct CodecRun {
   double seconds = 0;  // of audio
   std::int64_t frames = 0;
   std::int64_t codebooks = 0;
-  double bits_per_second = 0;  // codes of log2(cardinality) bits
+  std::int64_t codes = 0;      // that stand for these frames
+  double bits_per_second = 0;  // of codes of log2(cardinality) bits
   std::vector<CodebookUse> use;
   // Scale-invariant signal-to-noise ratio of the decoded audio, in dB; -infinity for silence.
   double si_snr = 0;
+  // Root mean square of the input and of what was decoded, without their means.
+  double level = 0;
+  double decoded_level = 0;
   double encode_seconds = 0;  // in the codec
   double decode_seconds = 0;
 

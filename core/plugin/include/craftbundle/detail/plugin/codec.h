@@ -25,7 +25,19 @@ struct Audio {
   std::vector<float> data = {};
 };
 
-// Indices into the codebooks: [batch, codebooks, frames], row-major.
+// Audio that comes in pieces. One thread at a time.
+class AudioReader {
+ public:
+  virtual ~AudioReader() = default;
+  virtual std::int64_t sample_rate() const = 0;  // Hz
+  virtual std::int64_t channels() const = 0;
+  virtual std::int64_t samples() const = 0;  // in all
+  // The next `count` samples of each channel, fewer only at the end; batch is 1.
+  virtual Audio read(std::int64_t count) = 0;
+};
+
+// Indices into the codebooks: [batch, codebooks, frames], row-major. A code that stands for several
+// frames (CodecProperties::frames_per_code) stands at each of them.
 struct Codes {
   std::int64_t batch = 1;
   std::int64_t codebooks = 0;
@@ -52,15 +64,29 @@ struct CodecProperties {
   std::int64_t latent_dimension = 0;
   double frame_rate = 0;        // frames per second, as the codec states it
   std::int64_t hop_length = 1;  // samples per frame
+  // encode() makes, and decode() takes, a multiple of so many frames: attention in windows of 32.
+  std::int64_t frame_multiple = 1;
+  // How many frames one code of each codebook stands for, for codecs whose codebooks have different
+  // rates: {4, 2, 1}. Frames are those of the fastest one. Empty: one each.
+  std::vector<std::int64_t> frames_per_code = {};
   // Frames to each side that a frame depends on, apart from what reaches over the whole input. With
   // this much context around it, a piece of a long input is coded as it would be in the whole.
   std::int64_t context_frames = 0;
   // Why a piece is not coded quite as it would be in the whole ("its LSTM looks back to the
   // beginning"); empty: it is.
   std::string whole_input;
+  // Why two calls with the same input do not give the same, but for rounding ("its decoder adds
+  // noise"); empty: they do.
+  std::string varies = {};
   std::string engine;  // what computes, for reports: "LibTorch 1.13.1"
   std::string device;  // "cpu", "cuda:0"
 };
+
+// The multiple of frames that a codec works with: of frame_multiple, and of whole codes of each
+// codebook. 0 when properties are so odd that there is none below 2^31.
+std::int64_t frame_step(const CodecProperties& properties);
+// Of the codes of the first `codebooks` codebooks (0: all), each of log2(cardinality) bits.
+double bits_per_second(const CodecProperties& properties, std::int64_t codebooks);
 
 // A codec with its weights, ready to run. Inputs of another shape than stated throw Error(usage,
 // "codec.shape"), codes outside of their codebook Error(input, "codec.code").
@@ -73,12 +99,14 @@ class Codec {
 
   // Output of the encoder, before quantization (after renormalization, for codecs that have it).
   virtual Latent encode_latent(const Audio& audio) const = 0;
-  // ceil(samples / hop_length) frames for codecs that pad their input. `codebooks`: how many to
-  // use, from the first; 0: all. As AudioCraft's CompressionModel.encode.
+  // ceil(samples / hop_length) frames for codecs that pad their input, up to the next multiple of
+  // frame_step(). `codebooks`: how many to use, from the first, whose codes are the same for any
+  // number; 0: all. As AudioCraft's CompressionModel.encode.
   virtual Codes encode(const Audio& audio, std::int64_t codebooks = 0) const = 0;
   // Sum of the vectors that the codes stand for. Any number of codebooks up to all.
   virtual Latent decode_latent(const Codes& codes) const = 0;
-  // As CompressionModel.decode: not cut to the length of what was encoded.
+  // As CompressionModel.decode: hop_length samples a frame, not cut to the length of what was
+  // encoded.
   virtual Audio decode(const Codes& codes) const = 0;
   // Writes the network with its weights as a program that other software runs. For codecs of
   // LibTorch: TorchScript. REQUIRES: file.size() == 0.
