@@ -1,34 +1,11 @@
 #include "craftbundle/detail/bundle/fit.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
-
-constexpr double kRelativeTolerance = 1e-9;
-
-// The value as a number, when it is one.
-std::optional<double> number(const FactValue& value) {
-  if (const auto* integer = std::get_if<std::int64_t>(&value)) return static_cast<double>(*integer);
-  if (const auto* real = std::get_if<double>(&value)) return *real;
-  return std::nullopt;
-}
-
-bool same(const FactValue& a, const FactValue& b) {
-  // Integers beyond 2^53 would be rounded as doubles.
-  if (std::holds_alternative<std::int64_t>(a) && std::holds_alternative<std::int64_t>(b)) {
-    return a == b;
-  }
-  const std::optional<double> x = number(a);
-  const std::optional<double> y = number(b);
-  if (x && y) {
-    return std::abs(*x - *y) <= kRelativeTolerance * std::max(std::abs(*x), std::abs(*y));
-  }
-  return !x && !y && a == b;
-}
 
 std::string value_text(const FitFact& fact) {
   std::string text = printable(to_string(fact.value));
@@ -51,8 +28,8 @@ std::vector<FitCheck> check_fit(const std::vector<StatedFacts>& components) {
           stated = true;
           check.provided_by = giver.role;
           check.provided = provided;
-          check.outcome = same(required.value, provided.value) ? FitCheck::Outcome::agrees
-                                                               : FitCheck::Outcome::differs;
+          check.outcome = same_value(required.value, provided.value) ? FitCheck::Outcome::agrees
+                                                                     : FitCheck::Outcome::differs;
           checks.push_back(check);
         }
       }

@@ -1,12 +1,35 @@
 #include "craftbundle/detail/plugin/exporter.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
+namespace {
+
+constexpr double kRelativeTolerance = 1e-9;
+
+// The value as a number, when it is one.
+std::optional<double> number(const FactValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  return std::nullopt;
+}
+
+// Facts that codecs state as well, as CodecProperties has them.
+struct CodecFact {
+  std::string_view name;
+  bool whole;
+};
+constexpr CodecFact kCodecFacts[] = {
+    {"codebooks", true},   {"cardinality", true},      {"sample_rate", true}, {"channels", true},
+    {"frame_rate", false}, {"latent_dimension", true}, {"hop_length", true}};
+
+}  // namespace
 
 std::string_view to_string(OptionSpec::Type type) {
   switch (type) {
@@ -77,6 +100,42 @@ std::string to_string(const FactValue& value) {
     std::string operator()(const std::string& text) const { return text; }
   };
   return std::visit(Visitor{}, value);
+}
+
+bool same_value(const FactValue& a, const FactValue& b) {
+  // Integers beyond 2^53 would be rounded as doubles.
+  if (std::holds_alternative<std::int64_t>(a) && std::holds_alternative<std::int64_t>(b)) {
+    return a == b;
+  }
+  const std::optional<double> x = number(a);
+  const std::optional<double> y = number(b);
+  if (x && y) {
+    return std::abs(*x - *y) <= kRelativeTolerance * std::max(std::abs(*x), std::abs(*y));
+  }
+  return !x && !y && a == b;
+}
+
+std::optional<std::string> find_problem(const FitFact& fact) {
+  if (fact.name.empty()) return "a fact has no name";
+  const std::optional<double> value = number(fact.value);
+  const std::string stated = "the fact " + quoted(fact.name) + " is ";
+  const std::string found =
+      value ? to_string(fact.value) : "the text " + quoted(std::get<std::string>(fact.value));
+  if (value && !std::isfinite(*value)) return stated + found + ", expected a number";
+  const auto* const known = std::ranges::find(kCodecFacts, fact.name, &CodecFact::name);
+  if (known == std::end(kCodecFacts)) return std::nullopt;
+  const bool sound = value && *value > 0 && (!known->whole || *value == std::floor(*value));
+  if (sound) return std::nullopt;
+  return stated + found + ", expected a " + (known->whole ? "whole " : "") + "number above 0";
+}
+
+std::optional<std::string> find_problem(const Component& component) {
+  for (const std::vector<FitFact>* facts : {&component.provides, &component.requires_}) {
+    for (const FitFact& fact : *facts) {
+      if (auto problem = find_problem(fact)) return problem;
+    }
+  }
+  return std::nullopt;
 }
 
 std::vector<Path> files_of(std::string_view value) {

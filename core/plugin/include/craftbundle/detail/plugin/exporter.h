@@ -139,12 +139,19 @@ std::string to_string(const FactValue& value);
 // bundle fit when every required name that another component provides has an equal value; names are
 // compared as text and mean nothing to the host.
 struct FitFact {
-  // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames per second), "channels"
+  // "codebooks", "cardinality", "sample_rate" (Hz), "frame_rate" (frames per second), "channels",
+  // "latent_dimension"; others as their users agree (docs/writing_an_exporter.md)
   std::string name;
   FactValue value;
   // Where it was found: "transformer_lm.n_q in xp.cfg", "4 tensors emb.*.weight".
   std::string origin;
 };
+
+// Whether two values are the same: numbers as numbers (50 == 50.0, relative 1e-9), text as text.
+bool same_value(const FactValue& a, const FactValue& b);
+// What is wrong with a fact, as a clause; nullopt: nothing. Numbers are finite. What codecs state
+// too (CodecProperties: "codebooks", ...) is a number above 0, and a whole one where that is.
+std::optional<std::string> find_problem(const FitFact& fact);
 
 // A name and value for reports ("family": "mu-law", "levels": "256").
 struct SummaryItem {
@@ -186,6 +193,9 @@ struct Component {
   // nullptr for a reference.
   const Model* model() const { return std::get_if<Model>(&content); }
 };
+
+// What is wrong with the first odd fact that it provides or requires; nullopt: none is.
+std::optional<std::string> find_problem(const Component& component);
 
 // An option with its value, as the host has checked it against OptionSpec (defaults filled in).
 struct OptionValue {
