@@ -4,7 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/filesystem.hpp>
+#include <cstdio>
+#include <exception>
+#include <utility>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -20,13 +24,14 @@ using File = std::unique_ptr<SNDFILE, Close>;
 
 class FileReader final : public AudioReader {
  public:
-  explicit FileReader(const Path& path) : path_(path) {
-    file_.reset(::sf_open(path.c_str(), SFM_READ, &info_));
+  explicit FileReader(std::shared_ptr<const InputFile> input) : input_(std::move(input)) {
+    SF_VIRTUAL_IO functions = {&length, &seek, &read_bytes, nullptr, &tell};
+    file_.reset(::sf_open_virtual(&functions, SFM_READ, &info_, this));
     if (!file_) {
-      throw Error(
-          ErrorKind::input, "audio.file",
-          path_text(path) + ": no audio that can be read: " + printable(::sf_strerror(nullptr)),
-          "give a WAV, FLAC or OGG file");
+      throw Error(ErrorKind::input, "audio.file",
+                  path_text(input_->path()) +
+                      ": no audio that can be read: " + printable(::sf_strerror(nullptr)),
+                  "give a WAV, FLAC or OGG file");
     }
   }
 
@@ -37,6 +42,7 @@ class FileReader final : public AudioReader {
   Audio read(std::int64_t count) override {
     std::vector<float> interleaved(static_cast<std::size_t>(count * channels()));
     Audio audio{1, channels(), ::sf_readf_float(file_.get(), interleaved.data(), count), {}};
+    if (failure_) std::rethrow_exception(failure_);
     audio.data.reserve(static_cast<std::size_t>(audio.samples * audio.channels));
     for (std::int64_t channel = 0; channel < audio.channels; ++channel) {
       for (std::int64_t i = 0; i < audio.samples; ++i) {
@@ -47,15 +53,42 @@ class FileReader final : public AudioReader {
   }
 
  private:
-  Path path_;
+  static FileReader& self(void* user) { return *static_cast<FileReader*>(user); }
+  static sf_count_t length(void* user) {
+    return static_cast<sf_count_t>(self(user).input_->size());
+  }
+  static sf_count_t tell(void* user) { return self(user).at_; }
+  static sf_count_t seek(sf_count_t offset, int whence, void* user) {
+    const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? tell(user) : length(user);
+    self(user).at_ = std::clamp<sf_count_t>(from + offset, 0, length(user));
+    return tell(user);
+  }
+  // No exception passes through libsndfile.
+  static sf_count_t read_bytes(void* to, sf_count_t count, void* user) {
+    FileReader& reader = self(user);
+    count = std::clamp<sf_count_t>(count, 0, length(user) - reader.at_);
+    try {
+      reader.input_->read(static_cast<std::uint64_t>(reader.at_),
+                          {static_cast<std::byte*>(to), static_cast<std::size_t>(count)});
+    } catch (...) {
+      reader.failure_ = std::current_exception();
+      return 0;
+    }
+    reader.at_ += count;
+    return count;
+  }
+
+  std::shared_ptr<const InputFile> input_;
+  sf_count_t at_ = 0;
+  std::exception_ptr failure_;  // of reading
   SF_INFO info_{};
   File file_;
 };
 
 }  // namespace
 
-std::unique_ptr<AudioReader> open_audio(const Path& path) {
-  return std::make_unique<FileReader>(path);
+std::unique_ptr<AudioReader> open_audio(std::shared_ptr<const InputFile> file) {
+  return std::make_unique<FileReader>(std::move(file));
 }
 
 // libsndfile writes to a name; the file takes its own once it is complete.

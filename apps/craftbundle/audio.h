@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/io/path.h"
 
 namespace craftbundle::app {
 
 // A file in any format that libsndfile reads (WAV, FLAC, OGG, ...). Throws Error(input,
 // "audio.file") with libsndfile's words.
-std::unique_ptr<AudioReader> open_audio(const Path& path);
+std::unique_ptr<AudioReader> open_audio(std::shared_ptr<const InputFile> file);
 
 // A WAV file of 32-bit floating numbers, published whole by finish(). Throws Error(system), and
 // Error(usage, "target.exists") unless `force`.

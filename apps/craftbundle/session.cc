@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <span>
 
+#include "audio.h"
 #include "style.h"
 
 namespace craftbundle::app {
@@ -69,6 +70,7 @@ const Host& Session::host() {
     options.search = search();
     options.sink = &console_;
     options.cancellation = &cancellation_;
+    options.open_audio = &open_audio;
     host_ = std::make_unique<Host>(std::move(options));
   }
   return *host_;

@@ -483,6 +483,9 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
                 culprit(entry) + " made a component " + quoted(component.role) + ", it announced " +
                     quoted(entry.info->component));
   }
+  if (const auto problem = find_problem(component)) {
+    throw Error(ErrorKind::plugin, "plugin.facts", culprit(entry) + ": " + *problem);
+  }
   if (auto* model = std::get_if<Model>(&component.content); model && model->family.empty()) {
     model->family = entry.info->name;
   }
@@ -492,9 +495,20 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
     }
   }
   add_files_of(request.source, context.reader());
-  return {
-      std::move(component), *entry.info,    entry.plugin->info.version, entry.plugin->library,
-      answer.probe,         request.source, std::move(options),         context.reader().read()};
+  return {std::move(component),
+          *entry.info,
+          entry.plugin->info.version,
+          entry.plugin->library,
+          answer.probe,
+          request.source,
+          std::move(options),
+          context.reader().read(),
+          request.exporter.has_value()};
+}
+
+bool PreparedComponent::is_guess() const {
+  return source.kind() == AcceptedSource::Kind::pretrained && !exporter_named &&
+         probe.confidence < kSureConfidence;
 }
 
 std::vector<StageKindInfo> Host::stage_kinds() const {
@@ -548,6 +562,11 @@ std::unique_ptr<Codec> Host::load_codec(const Component& component,
     return with.load(*component.model(), options);
   });
   return std::make_unique<RemoteCodec>(loader.adopt(std::move(codec)), culprit(offer));
+}
+
+std::unique_ptr<AudioReader> Host::open_audio(std::shared_ptr<const InputFile> file) const {
+  if (options_.open_audio) return options_.open_audio(std::move(file));
+  throw Error(ErrorKind::usage, "audio.none", "this program reads no audio files");
 }
 
 std::shared_ptr<const Checkpoint> Host::open(const Path& path) const {

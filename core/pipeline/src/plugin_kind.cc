@@ -25,6 +25,7 @@ class Context final : public ReadingContext<StageContext> {
             run.cancellation),
         info_(info),
         to_(to),
+        start_(directory),
         run_(run) {
     if (info_.output == Output::directory) {
       directory_.emplace(place_of(*to_), run_.durability, run_.sink, contents_of);
@@ -52,6 +53,21 @@ class Context final : public ReadingContext<StageContext> {
     return *file;
   }
 
+  std::unique_ptr<AudioReader> open_audio(const Path& path) override {
+    return run_.host.open_audio(open_file(path));
+  }
+
+  std::unique_ptr<Codec> load_codec(const Path& path, const CodecOptions& options) override {
+    const Path place = fs::absolute(path, start_);
+    const PreparedComponent prepared = run_.host.prepare(
+        {source_at(path.string(), place, run_.host, std::string(kCompressionRole)), {}, {}, {}});
+    if (prepared.source.kind() == AcceptedSource::Kind::checkpoint) {
+      reader().add(std::make_shared<const InputFile>(prepared.source.checkpoint().file().path()));
+    }
+    for (const ReadFile& read : prepared.read) reader().add(read.file);
+    return run_.host.load_codec(prepared, options);
+  }
+
   // Gives everything its name. Returns the bytes that were written.
   std::uint64_t publish() {
     run_.cancellation.check();
@@ -71,6 +87,7 @@ class Context final : public ReadingContext<StageContext> {
  private:
   const StageKindInfo& info_;
   const std::optional<Path>& to_;
+  const Path& start_;
   StageRun& run_;
   std::optional<OutputFile> file_;
   std::optional<OutputDirectory> directory_;

@@ -1,5 +1,8 @@
 #include "craftbundle/detail/plugin/stage_kind.h"
 
+#include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
+
 namespace craftbundle {
 
 std::string_view to_string(StageKindInfo::Output output) {
@@ -12,6 +15,14 @@ std::string_view to_string(StageKindInfo::Output output) {
       return "directory";
   }
   return "none";
+}
+
+std::unique_ptr<AudioReader> StageContext::open_audio(const Path& path) {
+  throw Error(ErrorKind::usage, "audio.none", path_text(path) + ": no audio can be opened here");
+}
+
+std::unique_ptr<Codec> StageContext::load_codec(const Path& path, const CodecOptions&) {
+  throw Error(ErrorKind::plugin, "codec.none", path_text(path) + ": no codec can be loaded here");
 }
 
 const std::string& StageRequest::option(std::string_view name) const {

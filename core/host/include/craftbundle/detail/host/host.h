@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -89,6 +90,11 @@ struct PreparedComponent {
   std::vector<OptionValue> options;  // all declared ones, and further ones, with their values
   // Beside the source: all files of a directory that were used, or further ones.
   std::vector<ReadFile> read = {};
+  bool exporter_named = false;  // by the user, so that it was not chosen by what it answered
+
+  // Whether the source is a name of which the exporter knows no more than that it could be one of
+  // its models, and nobody asked for this exporter.
+  bool is_guess() const;
 };
 
 // What the user asks for.
@@ -110,6 +116,11 @@ struct LayoutChoice {
   std::vector<OptionValue> options = {};  // unchecked
 };
 
+// Opens audio of some format; libraries that read such formats belong to the program. Throws
+// Error(input, "audio.file") for what is none.
+using AudioOpener =
+    std::function<std::unique_ptr<AudioReader>(std::shared_ptr<const InputFile> file)>;
+
 // Thread: scan once, then all const functions may be called concurrently.
 class Host {
  public:
@@ -119,6 +130,7 @@ class Host {
     const Cancellation* cancellation = &Cancellation::never();
     Path scanner = {};  // empty: the craftbundle-scan that belongs to this library
     std::chrono::milliseconds scan_limit{10'000};
+    AudioOpener open_audio = {};  // for stages of plugins; empty: they can open none
   };
 
   // Reads the search path. Maps no library with a sidecar; a library without one is described by a
@@ -165,7 +177,8 @@ class Host {
   // "exporter.role" (several can), "option.unknown", "option.value", "option.duplicate" with near
   // names; input "exporter.none" (listing every answer), "exporter.tie" (naming both),
   // "exporter.component" (the source is something else than the role asked for, saying what it is);
-  // plugin "plugin.component" (the exporter made another role than it announced), as
+  // plugin "plugin.component" (the exporter made another role than it announced),
+  // "plugin.facts" (facts that are none), as
   // PluginLibrary::load, and "plugin.sidecar_mismatch"; whatever the exporter throws.
   PreparedComponent prepare(const ComponentRequest& request) const;
 
@@ -221,6 +234,10 @@ class Host {
                                     const CodecOptions& options = {}) const {
     return load_codec(prepared.component, options);
   }
+
+  // Audio for stages. Throws what Options::open_audio does, and Error(usage, "audio.none") for a
+  // program that has none.
+  std::unique_ptr<AudioReader> open_audio(std::shared_ptr<const InputFile> file) const;
 
   // A checkpoint, shared while anyone holds it under this name. Throws as Checkpoint::open.
   std::shared_ptr<const Checkpoint> open(const Path& path) const;

@@ -14,6 +14,7 @@
 #include "craftbundle/detail/base/sink.h"
 #include "craftbundle/detail/checkpoint/checkpoint.h"
 #include "craftbundle/detail/io/output_file.h"
+#include "craftbundle/detail/plugin/codec.h"
 #include "craftbundle/detail/plugin/exporter.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
@@ -59,6 +60,14 @@ class StageContext : public HostContext {
   // the file's name in the directory (no '/'), and empty for Output::file. Throws Error(plugin,
   // "plugin.stage_output") for anything else and for a name that was taken before.
   virtual OutputFile& create(const std::string& name) = 0;
+  // Audio in any format that the program reads (WAV, FLAC, OGG). Throws as open_file(), and
+  // Error(input, "audio.file") for what is none, usage "audio.none" where no audio can be opened.
+  virtual std::unique_ptr<AudioReader> open_audio(const Path& path);
+  // The codec of an exported file, a checkpoint, or a bundle, ready to run; run_codec() and
+  // encode_pieces() take it and audio (craftbundle/codec.h). Throws Error(input) for what no
+  // exporter takes, plugin "codec.none" where no plugin runs it or no codec can be loaded, and
+  // whatever its loader throws.
+  virtual std::unique_ptr<Codec> load_codec(const Path& path, const CodecOptions& options = {});
 };
 
 // What a stage has to tell, for reports.
