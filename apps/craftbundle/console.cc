@@ -139,7 +139,9 @@ void Console::draw_bar(const Progress& progress, Clock::time_point now) {
   const double rate = seconds > 0 ? static_cast<double>(progress.done) / seconds : 0;
   std::string line = printable(progress.task, 40);
   if (progress.total > 0) line += " " + bar_text(progress.done, progress.total, kBarWidth);
-  line += " " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
+  // Some steps cannot say how far they are before they are done.
+  line +=
+      " " + (rate > 0 ? human_bytes(static_cast<std::uint64_t>(rate)) + "/s" : clock_text(seconds));
   if (rate > 0 && progress.total > progress.done) {
     line += " ETA " + clock_text(static_cast<double>(progress.total - progress.done) / rate);
   }

@@ -8,6 +8,7 @@
 #include "arguments.h"
 #include "audio.h"
 #include "commands.h"
+#include "craftbundle/codec.h"
 #include "craftbundle/craftbundle.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
@@ -45,14 +46,14 @@ struct Arguments {
   std::string against;
   CheckArguments check;
   bool as_is = false;
+  bool strict = false;
 };
 
 // What running the codec showed.
 struct CodecReport {
   std::string file;
   std::string input;
-  CodecProperties properties;
-  CodecRun run;
+  CodecTrial trial;
 };
 
 const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
@@ -64,34 +65,30 @@ const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
 }
 
 CodecReport run_codec(const Arguments& arguments, const Verification& found, Session& session) {
-  const Host& host = session.host();
-  const VerifiedComponent& component = codec_of(found, host);
-  const std::unique_ptr<Codec> codec =
-      host.load_codec(*component.prepared, {arguments.device, arguments.threads});
+  const VerifiedComponent& component = codec_of(found, session.host());
   CodecReport report;
   report.file = component.file;
-  report.properties = codec->properties();
-  const CodecProperties& properties = report.properties;
   report.input = arguments.audio.empty() ? "built-in test signal" : arguments.audio;
-  const std::unique_ptr<AudioReader> reader =
-      arguments.audio.empty()
-          ? test_signal(properties.sample_rate, properties.channels, arguments.seconds)
-          : open_audio(arguments.audio);
   std::optional<AudioWriter> writer;
-  if (!arguments.output.empty()) {
-    writer.emplace(arguments.output, properties.sample_rate, properties.channels, arguments.force);
-  }
-  PieceOptions options;
-  options.codebooks = arguments.codebooks;
-  options.cancellation = &session.cancellation();
-  // The first pass through a network sets it up; it is not what people want measured.
-  const std::unique_ptr<AudioReader> warm_up =
-      test_signal(properties.sample_rate, properties.channels, 1);
-  craftbundle::run_codec(*codec, *warm_up, options);
-  report.run = craftbundle::run_codec(*codec, *reader, options, [&](const Audio& audio) {
+  CodecTrialOptions options;
+  options.codec = {arguments.device, arguments.threads};
+  options.seconds = arguments.seconds;
+  options.sink = &session.console();
+  options.pieces.codebooks = arguments.codebooks;
+  options.pieces.cancellation = &session.cancellation();
+  options.input = [&](const CodecProperties& codec) {
+    if (!arguments.output.empty()) {
+      writer.emplace(arguments.output, codec.sample_rate, codec.channels, arguments.force);
+    }
+    return arguments.audio.empty()
+               ? test_signal(codec.sample_rate, codec.channels, arguments.seconds)
+               : open_audio(std::make_shared<const InputFile>(arguments.audio));
+  };
+  options.write = [&](const Audio& audio) {
     if (writer) writer->write(audio);
-  });
-  if (writer) writer->finish();
+  };
+  report.trial = try_codec(*component.prepared, component.file, session.host(), options);
+  if (writer && report.trial.run) writer->finish();
   return report;
 }
 
@@ -99,56 +96,76 @@ std::string decibels(double value) {
   return std::isfinite(value) ? fixed_text(value, 2) + " dB" : "none: silence";
 }
 
+// "500 frames of 4, 1.00 kbit/s"
+std::string codes_text(const CodecProperties& codec, const CodecRun& run) {
+  std::string text = grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
+                     std::to_string(run.codebooks);
+  if (!codec.frames_per_code.empty()) {
+    std::vector<std::string> rates;
+    for (std::int64_t book = 0; book < run.codebooks; ++book) {
+      rates.push_back(std::to_string(codec.frames_per_code[static_cast<std::size_t>(book)]));
+    }
+    text += ", a code for " + join(rates, ", ") + " of them";
+  }
+  return text + ", " + fixed_text(run.bits_per_second / 1000, 2) + " kbit/s";
+}
+
 std::string codec_text(const CodecReport& report) {
-  const CodecRun& run = report.run;
+  const CodecRun& run = *report.trial.run;
+  const CodecProperties& codec = report.trial.properties;
   Table table;
-  table.add({"computed by", report.properties.engine + " on " + report.properties.device});
-  table.add(
-      {"audio", printable(report.input) + ", " + fixed_text(run.seconds, 2) + " s at " +
-                    std::to_string(report.properties.sample_rate) + " Hz, " +
-                    counted(static_cast<std::uint64_t>(report.properties.channels), "channel")});
-  table.add({"codes", grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
-                          std::to_string(run.codebooks) + ", " +
-                          fixed_text(run.bits_per_second / 1000, 2) + " kbit/s"});
+  table.add({"computed by", codec.engine + " on " + codec.device});
+  table.add({"audio", printable(report.input) + ", " + fixed_text(run.seconds, 2) + " s at " +
+                          std::to_string(codec.sample_rate) + " Hz, " +
+                          counted(static_cast<std::uint64_t>(codec.channels), "channel")});
+  table.add({"codes", codes_text(codec, run)});
   table.add({"SI-SNR", decibels(run.si_snr)});
   table.add({"encode", fixed_text(run.encode_speed(), 1) + " times real time, " +
                            grouped(static_cast<std::uint64_t>(run.codes_per_second())) +
                            " codes a second"});
   table.add({"decode", fixed_text(run.decode_speed(), 1) + " times real time"});
-  if (!report.properties.whole_input.empty() && run.seconds > PieceOptions().seconds) {
+  if (!codec.varies.empty()) table.add({"repeats", "no: " + codec.varies});
+  if (!codec.whole_input.empty() && run.seconds > PieceOptions().seconds) {
     table.add({"pieces", "coded in pieces of " + fixed_text(PieceOptions().seconds, 0) + " s; " +
-                             report.properties.whole_input});
+                             codec.whole_input});
   }
   std::string text = "codec of " + printable(report.file) + "\n" + table.text();
-  Table use({"codebook", "entries used", "bits a code"});
+  // The last column is the bit rate when no further codebooks are used.
+  Table use({"codebook", "entries used", "bits a code", "kbit/s so far"});
   for (std::size_t i = 0; i < run.use.size(); ++i) {
-    use.add(
-        {std::to_string(i),
-         std::to_string(run.use[i].used) + " of " + std::to_string(report.properties.cardinality),
-         fixed_text(run.use[i].entropy, 2)});
+    use.add({std::to_string(i),
+             std::to_string(run.use[i].used) + " of " + std::to_string(codec.cardinality),
+             fixed_text(run.use[i].entropy, 2),
+             fixed_text(bits_per_second(codec, static_cast<std::int64_t>(i) + 1) / 1000, 2)});
   }
   return text + use.text();
 }
 
 Json codec_json(const CodecReport& report) {
-  const CodecRun& run = report.run;
+  const CodecRun& run = *report.trial.run;
+  const CodecProperties& codec = report.trial.properties;
   Json json;
   json["file"] = report.file;
-  json["engine"] = report.properties.engine;
-  json["device"] = report.properties.device;
+  json["engine"] = codec.engine;
+  json["device"] = codec.device;
   json["input"] = report.input;
-  json["sample_rate"] = report.properties.sample_rate;
-  json["channels"] = report.properties.channels;
+  json["sample_rate"] = codec.sample_rate;
+  json["channels"] = codec.channels;
   json["seconds"] = run.seconds;
   json["frames"] = run.frames;
   json["codebooks"] = Json::array();
-  for (const CodebookUse& use : run.use) {
-    json["codebooks"].push_back({{"used", use.used},
-                                 {"entries", report.properties.cardinality},
-                                 {"bits_per_code", use.entropy}});
+  for (std::size_t i = 0; i < run.use.size(); ++i) {
+    const bool is_multi = !codec.frames_per_code.empty();
+    json["codebooks"].push_back(
+        {{"used", run.use[i].used},
+         {"entries", codec.cardinality},
+         {"bits_per_code", run.use[i].entropy},
+         {"frames_per_code", is_multi ? codec.frames_per_code[i] : 1},
+         {"bits_per_second_so_far", bits_per_second(codec, static_cast<std::int64_t>(i) + 1)}});
   }
   json["bits_per_second"] = run.bits_per_second;
   json["si_snr_db"] = std::isfinite(run.si_snr) ? Json(run.si_snr) : Json();
+  json["repeats"] = codec.varies.empty();
   json["codes_per_second"] = run.codes_per_second();
   json["encode_times_real_time"] = run.encode_speed();
   json["decode_times_real_time"] = run.decode_speed();
@@ -201,6 +218,24 @@ std::optional<bool> is_offline(const Verification& found) {
   return known ? std::optional(true) : std::nullopt;
 }
 
+// What a component needs and no other one states.
+std::vector<const FitCheck*> not_compared(const Verification& found) {
+  std::vector<const FitCheck*> unstated;
+  if (found.described.components.size() < 2) return unstated;
+  for (const FitCheck& check : found.described.fit) {
+    if (check.outcome == FitCheck::Outcome::unstated) unstated.push_back(&check);
+  }
+  return unstated;
+}
+
+std::string not_compared_text(const Verification& found) {
+  std::string text;
+  for (const FitCheck* check : not_compared(found)) {
+    text += "not compared: " + to_string(*check) + "\n";
+  }
+  return text;
+}
+
 std::string offline_text(const Verification& found) {
   if (!any_prepared(found)) return {};
   if (!found.fetched.empty()) return "offline: no, fetches " + join(found.fetched, ", ") + "\n";
@@ -233,7 +268,7 @@ std::string differences_text(std::vector<TensorDifference> differences) {
   return text;
 }
 
-std::string summary_line(const Verification& found) {
+std::string summary_line(const Verification& found, bool strict) {
   const auto count = [&](Finding::Outcome outcome) { return found.count(outcome); };
   const std::uint64_t failed = count(Finding::Outcome::fails);
   const std::uint64_t warnings = count(Finding::Outcome::warns);
@@ -245,19 +280,23 @@ std::string summary_line(const Verification& found) {
                                std::to_string(count(Finding::Outcome::holds)) + " checks hold";
   if (warnings > 0) {
     text += ", " + counted(warnings, "warning");
+    if (strict) text += ", with --strict a failure";
   }
   if (found.depth == VerifyOptions::Depth::structure) text += "; the contents were not checked";
   return text + "\n";
 }
 
-std::string to_text(const Path& path, const Verification& found, bool run,
+std::string to_text(const Arguments& arguments, const Verification& found,
                     const std::optional<CodecReport>& codec) {
+  const Path path = arguments.source;
   std::string text =
       path_text(path) + ": " + human_bytes(found.bytes) + "\n" + findings_text(found);
-  text += loaders_text(found) + offline_text(found) + differences_text(found.differences);
-  if (codec) text += codec_text(*codec);
-  if (run && !codec) text += "the codec was not run, as checks do not hold\n";
-  return text + summary_line(found);
+  text += loaders_text(found) + offline_text(found) + not_compared_text(found) +
+          differences_text(found.differences);
+  const bool ran = codec && codec->trial.run;
+  if (ran) text += codec_text(*codec);
+  if (arguments.run && !ran) text += "the codec was not run, as checks do not hold\n";
+  return text + summary_line(found, arguments.strict);
 }
 
 Json to_json(const Path& path, const Verification& found, const std::optional<CodecReport>& codec) {
@@ -286,6 +325,12 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
   const std::optional<bool> offline = is_offline(found);
   json["offline"] = offline ? Json(*offline) : Json(nullptr);
   json["fetches"] = found.fetched;
+  json["not_compared"] = json_list(not_compared(found), [](const FitCheck* check) -> Json {
+    return {{"fact", check->name},
+            {"component", check->required_by},
+            {"needs", to_string(check->required.value)},
+            {"found_in", check->required.origin}};
+  });
   if (!found.differences.empty()) json["differences"] = Json::array();
   for (const TensorDifference& difference : found.differences) {
     json["differences"].push_back({{"file", difference.file},
@@ -295,7 +340,7 @@ Json to_json(const Path& path, const Verification& found, const std::optional<Co
                                    {"largest", difference.absolute},
                                    {"relative", difference.relative}});
   }
-  if (codec) json["codec"] = codec_json(*codec);
+  if (codec && codec->trial.run) json["codec"] = codec_json(*codec);
   return json;
 }
 
@@ -332,15 +377,20 @@ int run(Arguments arguments, Session& session) {
                    .cancellation = &session.cancellation()};
   if (!arguments.against.empty()) job.against = arguments.against;
   job.as_is = arguments.as_is;
-  const Verification found = verify(session.host(), job);
-  const bool sound = found.is_sound();
+  Verification found = verify(session.host(), job);
   std::optional<CodecReport> codec;
   // Weights that are not what they should be are not computed with.
-  if (arguments.run && sound) codec = run_codec(arguments, found, session);
+  if (arguments.run && found.is_sound()) {
+    codec = run_codec(arguments, found, session);
+    const std::vector<Finding>& shown = codec->trial.findings;
+    found.findings.insert(found.findings.end(), shown.begin(), shown.end());
+  }
+  const bool sound =
+      found.is_sound() && !(arguments.strict && found.count(Finding::Outcome::warns) > 0);
   if (arguments.json) {
     session.print(json_document(to_json(arguments.source, found, codec)));
   } else if (!session.quiet() || !sound) {
-    session.print(to_text(arguments.source, found, arguments.run, codec));
+    session.print(to_text(arguments, found, codec));
   }
   return sound ? kExitDone : kExitMismatch;
 }
@@ -384,6 +434,7 @@ void add_verify(CLI::App& app, Command& command) {
       ->type_name("ORIGINAL");
   arguments->check.declare(
       *sub, "What is checked: every byte, or only the structure, for which no tensor is read");
+  sub->add_flag("--strict", arguments->strict, "Exit code 4 for warnings, too");
   sub->add_flag("--json", arguments->json, "Print JSON");
   std::string checks = "\nChecks:\n";
   for (const VerifyCheck& check : verify_checks()) {

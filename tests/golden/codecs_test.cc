@@ -10,6 +10,7 @@
 
 #include "craftbundle/detail/bundle/codec_run.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/host/codec_check.h"
 #include "craftbundle/detail/host/host.h"
 #include "support/error_matchers.h"
 
@@ -169,50 +170,75 @@ TEST_P(WeightNormCodec, ComputesTheSameWithFoldedWeights) {
             kTolerance);
 }
 
-// Long audio is coded in pieces, with what a piece depends on around it.
-class LocalCodec : public GoldenCodec {};
-TEST_P(LocalCodec, CodesPiecesAsTheWhole) {
-  const CodecProperties& properties = codec->properties();
-  ASSERT_EQ(properties.whole_input, "");
-  const double rate = static_cast<double>(properties.sample_rate);
-  const double context =
-      static_cast<double>(properties.context_frames * properties.hop_length) / rate;
-  const double seconds = 7.3 * context;
-  const std::unique_ptr<AudioReader> whole =
-      test_signal(properties.sample_rate, properties.channels, seconds);
-  const Audio audio = whole->read(whole->samples());
-  const Codes expected = codec->encode(audio);
-  const Audio decoded = codec->decode(expected);
+// Long audio is coded in pieces, with what a piece depends on around it, at every bandwidth.
+class LocalCodec : public GoldenCodec {
+ protected:
+  void code_in_pieces(std::int64_t codebooks) {
+    const CodecProperties& properties = codec->properties();
+    const double rate = static_cast<double>(properties.sample_rate);
+    const double context =
+        static_cast<double>(properties.context_frames * properties.hop_length) / rate;
+    const double seconds = 7.3 * context;
+    const std::unique_ptr<AudioReader> whole =
+        test_signal(properties.sample_rate, properties.channels, seconds);
+    const Audio audio = whole->read(whole->samples());
+    const Codes expected = codec->encode(audio, codebooks);
+    const Audio decoded = codec->decode(expected);
 
-  PieceOptions options;
-  options.seconds = context * 1.5;
-  PieceDecoder decoder(*codec, options);
-  std::vector<std::vector<std::int64_t>> codes(static_cast<std::size_t>(properties.codebooks));
-  std::vector<float> first_channel;
-  int pieces = 0;
-  const auto take_audio = [&](const Audio& part) {
-    first_channel.insert(first_channel.end(), part.data.begin(), part.data.begin() + part.samples);
-  };
-  const std::unique_ptr<AudioReader> again =
-      test_signal(properties.sample_rate, properties.channels, seconds);
-  encode_pieces(*codec, *again, options, [&](const CodedPiece& piece) {
-    ++pieces;
-    for (std::size_t book = 0; book < codes.size(); ++book) {
-      const auto begin =
-          piece.codes.data.begin() + static_cast<std::int64_t>(book) * piece.codes.frames;
-      codes[book].insert(codes[book].end(), begin, begin + piece.codes.frames);
-    }
-    take_audio(decoder.give(piece.codes));
-  });
-  take_audio(decoder.finish());
-  EXPECT_GE(pieces, 3);
-  std::vector<std::int64_t> joined;
-  for (const auto& book : codes) joined.insert(joined.end(), book.begin(), book.end());
-  EXPECT_EQ(joined, expected.data);
-  EXPECT_LE(
-      relative_error(first_channel, std::vector<float>(decoded.data.begin(),
-                                                       decoded.data.begin() + decoded.samples)),
-      kTolerance);
+    PieceOptions options;
+    options.seconds = context * 1.5;
+    options.codebooks = codebooks;
+    PieceDecoder decoder(*codec, options);
+    std::vector<std::vector<std::int64_t>> codes(static_cast<std::size_t>(codebooks));
+    std::vector<float> first_channel;
+    int pieces = 0;
+    const auto take_audio = [&](const Audio& part) {
+      first_channel.insert(first_channel.end(), part.data.begin(),
+                           part.data.begin() + part.samples);
+    };
+    const std::unique_ptr<AudioReader> again =
+        test_signal(properties.sample_rate, properties.channels, seconds);
+    encode_pieces(*codec, *again, options, [&](const CodedPiece& piece) {
+      ++pieces;
+      for (std::size_t book = 0; book < codes.size(); ++book) {
+        const auto begin =
+            piece.codes.data.begin() + static_cast<std::int64_t>(book) * piece.codes.frames;
+        codes[book].insert(codes[book].end(), begin, begin + piece.codes.frames);
+      }
+      take_audio(decoder.give(piece.codes));
+    });
+    take_audio(decoder.finish());
+    EXPECT_GE(pieces, 3);
+    std::vector<std::int64_t> joined;
+    for (const auto& book : codes) joined.insert(joined.end(), book.begin(), book.end());
+    EXPECT_EQ(joined, expected.data);
+    EXPECT_LE(
+        relative_error(first_channel, std::vector<float>(decoded.data.begin(),
+                                                         decoded.data.begin() + decoded.samples)),
+        kTolerance);
+    const double bits = std::log2(static_cast<double>(properties.cardinality));
+    EXPECT_NEAR(
+        bits_per_second(properties, codebooks),
+        static_cast<double>(codebooks) * bits * rate / static_cast<double>(properties.hop_length),
+        1e-9);
+  }
+};
+TEST_P(LocalCodec, CodesPiecesAsTheWhole) {
+  ASSERT_EQ(codec->properties().whole_input, "");
+  for (std::int64_t codebooks = 1; codebooks <= codec->properties().codebooks; ++codebooks) {
+    SCOPED_TRACE(std::to_string(codebooks) + " codebooks");
+    code_in_pieces(codebooks);
+  }
+}
+
+// They are what they say, whatever they were trained for.
+TEST_P(GoldenCodec, DoesWhatItStates) {
+  const PreparedComponent component = prepare(GetParam().file);
+  std::vector<std::string> faults;
+  for (const CodecFault& fault : check_codec(*codec, component.component.provides)) {
+    faults.push_back(fault.text);
+  }
+  EXPECT_THAT(faults, ::testing::IsEmpty());
 }
 
 TEST_P(GoldenCodec, RefusesWhatDoesNotFit) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/heartbeat.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/embed.h"
@@ -248,6 +249,8 @@ void check_exporter(Run& run) {
   Item& item = run.item;
   std::optional<std::string> role;
   if (!item.source->role.empty()) role = item.source->role;
+  const Heartbeat beat(*run.subject.options.sink, "checking " + item.where,
+                       item.input ? item.input->size() : 0);
   PreparedComponent prepared = prepare_component(
       {item.source->source, role, {}, reading_options(run.subject, role.value_or("")), {}},
       run.subject.host);
@@ -327,14 +330,31 @@ void check_loaders(Run& run) {
   loaders.insert(loaders.begin(), std::move(torch));
 }
 
+std::uint64_t bytes_of(const Tensor& tensor) {
+  return element_count(tensor.layout.shape).value_or(0) * item_size(tensor.dtype);
+}
+
+std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
+  std::uint64_t bytes = 0;
+  for (const NamedTensor& named : tensors) {
+    if (const auto* tensor = std::get_if<Tensor>(&named.tensor)) bytes += bytes_of(*tensor);
+  }
+  return bytes;
+}
+
 void check_values(Run& run) {
   constexpr std::uint64_t kMostNamed = 16;  // of the tensors with odd elements
   std::uint64_t sound = 0;
   std::uint64_t odd = 0;
   std::vector<std::string> unknown;
-  for (const NamedTensor& named : tensors_of(run.item.component.prepared->component)) {
+  const std::vector<NamedTensor> tensors = tensors_of(run.item.component.prepared->component);
+  Heartbeat beat(*run.subject.options.sink, "elements of " + run.item.where, bytes_of(tensors));
+  std::uint64_t done = 0;
+  for (const NamedTensor& named : tensors) {
+    beat.at(done);
     const auto* tensor = std::get_if<Tensor>(&named.tensor);
     if (tensor == nullptr) continue;
+    done += bytes_of(*tensor);
     if (!is_convertible(tensor->dtype)) {
       unknown.push_back(named.name);
       continue;
@@ -509,6 +529,8 @@ void compare_weights(Subject& subject, Item& item) {
   const PreparedComponent original = with_context("the original", [&] {
     return prepare_original(path, found.role, reading_options(subject, found.role), subject.host);
   });
+  const Heartbeat beat(*subject.options.sink, "comparing " + item.where,
+                       bytes_of(tensors_of(found)));
   TensorComparison comparison =
       compare_tensors(found, original.component, *subject.options.cancellation);
   Run run{subject, item, {}};

@@ -7,6 +7,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/checkpoint/package.h"
+#include "craftbundle/detail/host/codec_check.h"
 #include "craftbundle/detail/host/elf.h"
 #include "craftbundle/detail/host/library.h"
 #include "craftbundle/detail/host/reading.h"
@@ -233,7 +234,13 @@ Component prepare_by_default(const Guarded<Exporter>& exporter, const ExporterIn
     request.options.push_back({option.name, option.default_value});
   }
   CheckContext<ExportContext> context(directory_of(source));
-  return exporter.call([&](const Exporter& asked) { return asked.prepare(request, context); });
+  Component component =
+      exporter.call([&](const Exporter& asked) { return asked.prepare(request, context); });
+  // As the host does.
+  if (auto* model = std::get_if<Model>(&component.content); model && model->family.empty()) {
+    model->family = info.name;
+  }
+  return component;
 }
 
 // What an error says when it is not about the input, as it should be.
@@ -255,6 +262,9 @@ CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& 
                                  component = prepare_by_default(exporter, info, source);
                                })) {
                              return problem_of(*error, "prepare()");
+                           }
+                           if (const auto problem = find_problem(component)) {
+                             return "prepare() makes a component whose facts are none: " + *problem;
                            }
                            if (component.role == info.component) return std::nullopt;
                            return "prepare() makes the role " + quoted(component.role) +
@@ -286,10 +296,11 @@ Audio made_up_audio(std::int64_t channels, std::int64_t samples) {
 }
 
 // RemoteCodec holds what comes back against the properties.
-CheckOutcome try_codec(const Codec& codec) {
+CheckOutcome try_codec(const Codec& codec, const std::vector<FitFact>& stated) {
   constexpr std::int64_t kFrames = 20;
   const CodecProperties& properties = codec.properties();
-  const std::int64_t samples = kFrames * properties.hop_length + properties.hop_length / 2;
+  const std::int64_t samples =
+      kFrames * frame_step(properties) * properties.hop_length + properties.hop_length / 2;
   const Audio audio = made_up_audio(properties.channels, samples);
   codec.encode_latent(audio);
   Codes codes = codec.encode(audio, 0);
@@ -304,9 +315,19 @@ CheckOutcome try_codec(const Codec& codec) {
   }
   if (codes.data.empty())
     return "encode() makes no codes of " + std::to_string(samples) + " samples";
-  codes.data.front() = properties.cardinality;
-  return expect_refusal(ErrorKind::input, "codec.code", "decode() of a code that is none",
-                        [&] { codec.decode(codes); });
+  const std::int64_t held =
+      properties.frames_per_code.empty() ? 1 : properties.frames_per_code.front();
+  std::fill_n(codes.data.begin(), held, properties.cardinality);
+  if (CheckOutcome outcome =
+          expect_refusal(ErrorKind::input, "codec.code", "decode() of a code that is none",
+                         [&] { codec.decode(codes); })) {
+    return outcome;
+  }
+  std::string faults;
+  for (const CodecFault& fault : check_codec(codec, stated)) {
+    faults += (faults.empty() ? "" : "; ") + fault.text;
+  }
+  return faults.empty() ? CheckOutcome() : faults;
 }
 
 // Models that no exporter makes.
@@ -322,7 +343,8 @@ std::vector<Model> odd_models() {
 }
 
 // What is loaded must work; what is not must be refused for a reason.
-CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model) {
+CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model,
+                       const std::vector<FitFact>& stated = {}) {
   const auto load = [&](const CodecOptions& options) {
     return loader.call([&](const CodecLoader& asked) { return asked.load(model, options); });
   };
@@ -330,7 +352,7 @@ CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model) {
   if (const auto error = thrown_by([&] { codec = load({}); })) return problem_of(*error, "load()");
   try {
     const RemoteCodec remote(loader.adopt(std::move(codec)), "the codec");
-    if (CheckOutcome outcome = try_codec(remote)) return outcome;
+    if (CheckOutcome outcome = try_codec(remote, stated)) return outcome;
   } catch (const Error& error) {
     return error.message();
   }
@@ -360,7 +382,7 @@ CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& f
           const auto refused =
               thrown_by([&] { component = prepare_by_default(exporter, made_by, source); });
           if (refused || component.model() == nullptr) return std::nullopt;
-          return try_model(loader, *component.model());
+          return try_model(loader, *component.model(), component.provides);
         });
     if (outcome) return "codec " + quoted(info.name) + ", " + *outcome;
   }
@@ -483,9 +505,8 @@ constexpr Check kChecks[] = {
      "prepare() makes the role it announced, or refuses with an Error that is about the source.",
      &check_prepare},
     {"codecs",
-     "load() makes a codec whose results are what its properties state, or refuses with an Error "
-     "that "
-     "is about the model.",
+     "load() makes a codec that does what its properties and its component's facts state, or "
+     "refuses with an Error that is about the model.",
      &check_codecs},
     {"stages", "run() of a stage does its work for any file, or refuses with an Error.",
      &check_stages},

@@ -1,10 +1,12 @@
 // verify: whether bundles and exported files are what they say they are.
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "components.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
-#include "craftbundle/detail/bundle/codec_run.h"
+#include "craftbundle/detail/bundle/codec_trial.h"
 #include "craftbundle/detail/bundle/verify.h"
 #include "kinds.h"
 
@@ -14,29 +16,37 @@ namespace {
 // Of the test signal: enough for a figure, over in a moment.
 constexpr int kSeconds = 5;
 
-// Encodes and decodes a test signal with each codec among `components`. Throws Error(input,
-// "codec.none") when there is none, and what the codec throws.
-void run_codecs(const std::vector<VerifiedComponent>& components, const StageRun& run,
-                std::vector<std::string>& checks) {
-  bool found = false;
-  for (const VerifiedComponent& verified : components) {
+// Encodes and decodes a test signal with each codec among the components of `found`, and adds what
+// that shows to its findings. Throws Error(input, "codec.none") when there is none, and what the
+// codec throws.
+void run_codecs(Verification& found, const StageRun& run) {
+  bool any = false;
+  for (const VerifiedComponent& verified : found.components) {
     if (!verified.prepared) continue;
     const PreparedComponent& component = *verified.prepared;
     if (!run.host.can_run(component.exporter.name)) continue;
-    found = true;
-    const std::unique_ptr<Codec> codec = run.host.load_codec(component);
-    const CodecProperties& properties = codec->properties();
-    const auto reader = test_signal(properties.sample_rate, properties.channels, kSeconds);
-    PieceOptions options;
-    options.cancellation = &run.cancellation;
-    const CodecRun coded = run_codec(*codec, *reader, options);
-    checks.push_back(
-        component.component.role + ": codes and decodes a test signal of " +
-        std::to_string(kSeconds) + " s in " + std::to_string(coded.frames) + " frames of " +
-        std::to_string(coded.codebooks) + ", SI-SNR " +
-        (std::isfinite(coded.si_snr) ? fixed_text(coded.si_snr, 2) + " dB" : "none: silence"));
+    any = true;
+    CodecTrialOptions options;
+    options.seconds = kSeconds;
+    options.pieces.cancellation = &run.cancellation;
+    options.sink = &run.sink;
+    CodecTrial trial = try_codec(component, verified.file, run.host, options);
+    if (trial.run) {
+      const CodecRun& coded = *trial.run;
+      found.findings.push_back(
+          {Finding::Outcome::holds,
+           component.component.role,
+           {},
+           "codes and decodes a test signal of " + std::to_string(kSeconds) + " s in " +
+               std::to_string(coded.frames) + " frames of " + std::to_string(coded.codebooks) +
+               ", SI-SNR " +
+               (std::isfinite(coded.si_snr) ? fixed_text(coded.si_snr, 2) + " dB"
+                                            : "none: silence"),
+           {}});
+    }
+    std::ranges::move(trial.findings, std::back_inserter(found.findings));
   }
-  if (!found) {
+  if (!any) {
     throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
                 "leave 'run' out");
   }
@@ -44,8 +54,8 @@ void run_codecs(const std::vector<VerifiedComponent>& components, const StageRun
 
 class VerifyStage final : public Stage {
  public:
-  VerifyStage(std::vector<StageInput> inputs, bool run_codec, ContentCheck check)
-      : inputs_(std::move(inputs)), run_codec_(run_codec), check_(check) {
+  VerifyStage(std::vector<StageInput> inputs, bool run_codec, bool strict, ContentCheck check)
+      : inputs_(std::move(inputs)), run_codec_(run_codec), strict_(strict), check_(check) {
     for (StageInput& input : inputs_) input.whole = false;
   }
 
@@ -59,6 +69,7 @@ class VerifyStage final : public Stage {
   std::vector<KeyPart> key() const override {
     std::vector<KeyPart> key;
     if (run_codec_) key.push_back({"run", "yes"});
+    if (strict_) key.push_back({"strict", "yes"});
     add_key(check_, key);
     return key;
   }
@@ -82,10 +93,10 @@ class VerifyStage final : public Stage {
       // Weights that are not what they should be are not computed with.
       if (run_codec_ && found.is_sound()) {
         with_context([&] { return path_text(input.path.filename()); },
-                     [&] { run_codecs(found.components, run, result.checks); });
+                     [&] { run_codecs(found, run); });
       }
       append(Outcome::holds, result.checks);
-      append(Outcome::warns, result.warnings);
+      append(Outcome::warns, strict_ ? problems : result.warnings);
       append(Outcome::fails, problems);
       if (inputs_.size() == 1) result.manifest = std::move(found.described);
     }
@@ -102,6 +113,7 @@ class VerifyStage final : public Stage {
  private:
   std::vector<StageInput> inputs_;
   bool run_codec_;
+  bool strict_;
   ContentCheck check_;
 };
 
@@ -122,6 +134,7 @@ class VerifyKind final : public StageReader {
              false,
              "Encode and decode a test signal with the codec too.",
              {}},
+            {"strict", StageKey::Type::boolean, false, "Whether a warning is a failure.", {}},
             check_key("What is checked: every byte, or the structure alone, for which no tensor is "
                       "read.")};
   }
@@ -129,7 +142,7 @@ class VerifyKind final : public StageReader {
     std::vector<StageInput> inputs = fields.inputs(*fields.find("verify"));
     if (inputs.empty()) return nullptr;
     return std::make_unique<VerifyStage>(std::move(inputs), fields.flag("run", false),
-                                         read_check(fields));
+                                         fields.flag("strict", false), read_check(fields));
   }
 };
 
