@@ -217,6 +217,19 @@ std::optional<Error> find_misfit(const Manifest& manifest) {
   return std::nullopt;
 }
 
+std::optional<Error> find_misfit(const std::vector<PreparedComponent>& components) {
+  for (const PreparedComponent& prepared : components) {
+    if (!prepared.is_guess()) continue;
+    return Error(ErrorKind::mismatch, "bundle.guess",
+                 "whether " + quoted(prepared.source.given()) +
+                     " is what is wanted cannot be told: " + prepared.probe.reason,
+                 "when it is meant, name its exporter with --for " + prepared.component.role +
+                     ":exporter=" + prepared.exporter.name +
+                     "; else give a file, a directory or a name that is known");
+  }
+  return find_misfit(describe_bundle(components));
+}
+
 namespace {
 
 // The last part of a path that may end in '/' or be ".".
@@ -383,7 +396,7 @@ BundleReport write_bundle(const std::vector<PreparedComponent>& components,
                           const BundleOptions& options) {
   check_roles(components);
   BundleReport report{target, describe_bundle(components), {}, {}};
-  if (const auto error = find_misfit(report.manifest)) {
+  if (const auto error = find_misfit(components)) {
     if (!options.allow_mismatch) throw *error;
     report.manifest.mismatch_allowed = true;
   }

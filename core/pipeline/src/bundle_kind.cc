@@ -65,7 +65,7 @@ class BundleStage final : public Stage {
       forecast.notes.push_back(component.component.role + " by exporter " +
                                component.exporter.name + ": " + component.probe.reason);
     }
-    if (const auto misfit = find_misfit(describe_bundle(components)); misfit && !allow_mismatch_) {
+    if (const auto misfit = find_misfit(components); misfit && !allow_mismatch_) {
       throw at_home(*misfit);
     }
     forecast.bytes = size_of(host.lay_out(layout_for(host), components));
@@ -130,8 +130,12 @@ class BundleStage final : public Stage {
  private:
   // In a script the way out has another name than on the command line.
   static Error at_home(const Error& error) {
+    const bool is_guess = error.code() == "bundle.guess";
     return Error(error.kind(), error.code(), error.message(),
-                 "choose components that belong together, or write 'allow_mismatch: true'");
+                 is_guess ? "when it is meant, name its exporter in the stage that exports it, or "
+                            "write 'allow_mismatch: true'"
+                          : "choose components that belong together, or write 'allow_mismatch: "
+                            "true'");
   }
 
   std::vector<PreparedComponent> prepare_all(const Host& host) const {

@@ -62,5 +62,25 @@ TEST(Fit, SaysBothSides) {
   EXPECT_EQ(to_string(checks[1]), "other: lm needs 0.5, no other component states it");
 }
 
+TEST(Fit, CodecsHaveNeedsToo) {
+  const StatedFacts codec = {"compression",
+                             {{"codebooks", integer(3), ""}},
+                             {{"frames_per_code", std::string("4 2 1"), "strides"}}};
+  StatedFacts lm = {"lm", {}, {{"codebooks", integer(3), ""}}};
+  // A language model that knows nothing of it.
+  const auto unchecked = find_unchecked(check_fit({lm, codec}));
+  ASSERT_TRUE(unchecked);
+  EXPECT_EQ(to_string(*unchecked),
+            "whether the components fit cannot be told: compression needs 'frames_per_code', no "
+            "other component states any of it");
+  EXPECT_TRUE(find_unchecked(check_fit({codec})));
+  lm.provides = {{"frames_per_code", std::string("4 2 1"), ""}};
+  EXPECT_FALSE(find_unchecked(check_fit({lm, codec})));
+  lm.provides = {{"frames_per_code", std::string("1 1 1"), ""}};
+  const auto checks = check_fit({lm, codec});
+  ASSERT_EQ(checks.size(), 2u);
+  EXPECT_EQ(checks[1].outcome, FitCheck::Outcome::differs);
+}
+
 }  // namespace
 }  // namespace craftbundle

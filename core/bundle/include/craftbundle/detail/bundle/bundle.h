@@ -73,6 +73,9 @@ std::string loading_code(const std::string& load_with, const Path& directory);
 // every differing fact, or "bundle.unchecked" when a component requires facts and none of them
 // could be compared, unless one is taken as it is.
 std::optional<Error> find_misfit(const Manifest& manifest);
+// The same for these components, and first Error(mismatch, "bundle.guess") for a name of which an
+// exporter that nobody named knows no more than that it could be one of its models.
+std::optional<Error> find_misfit(const std::vector<PreparedComponent>& components);
 
 // Checks that `components` (one per role) fit, writes the files of the layout with a manifest, and
 // publishes the directory as a whole. With `force` an existing bundle (a directory that holds only
