@@ -115,9 +115,10 @@ void describe_pretrained(const std::string& name, Component& component) {
 }
 
 // Facts and checks of a DAC whose weights are at hand. `settings` is where the file has them.
-void describe_embedded(const audiocraft::Opened& opened, const std::string& settings,
+void describe_embedded(audiocraft::Opened& opened, const std::string& settings,
                        Component& component) {
   const Spec spec = read_spec(opened.config);
+  remove_prefix(opened.state, spec.expected);
   component.checks = check_state(opened.state, spec.expected, settings);
   component.provides = provided_facts(spec.figures, "dac in xp.cfg");
   component.summary = {{"family", "DAC"}};

@@ -112,7 +112,7 @@ Model::Folded folded(const Config& config) {
   return {result, read_spec(result).expected.names()};
 }
 
-void describe_model(const audiocraft::Opened& opened, Component& component) {
+void describe_model(audiocraft::Opened& opened, Component& component) {
   const audiocraft::ModelName model = audiocraft::model_name(opened.config);
   if (model.kind == ModelKind::unnamed) {
     component.summary = {{"family", "unknown"}};
@@ -133,6 +133,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
                 "'craftbundle plugins list' shows which exporter takes it");
   }
   Spec spec = read_spec(opened.config);
+  remove_prefix(opened.state, spec.expected);
   component.checks = check_state(opened.state, spec.expected);
   component.provides = provided_facts(spec.figures, "xp.cfg");
   for (FitFact& fact : component.provides) fact.origin = key_of(fact.name) + " in xp.cfg";

@@ -46,7 +46,7 @@ void describe_unchecked(const std::string& why, Component& component) {
   component.warnings.push_back(why + "; the tensors are taken as they are, nothing can be checked");
 }
 
-void describe_model(const audiocraft::Opened& opened, Component& component) {
+void describe_model(audiocraft::Opened& opened, Component& component) {
   const audiocraft::ModelName model = audiocraft::model_name(opened.config);
   if (model.kind == ModelKind::unnamed) return describe_unchecked(model.words, component);
   if (model.kind != ModelKind::language_model) {
@@ -60,6 +60,7 @@ void describe_model(const audiocraft::Opened& opened, Component& component) {
     return describe_unchecked(model.words + " that AudioCraft 1.4 does not know", component);
   }
   Spec spec = read_spec(opened.config, model);
+  remove_prefix(opened.state, spec.expected);
   component.checks = check_state(opened.state, spec.expected);
   component.requires_ = spec.requires_;
   const std::vector<FitFact> of_tensors = facts_of_tensors(opened.state, spec);

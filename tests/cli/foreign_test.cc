@@ -606,6 +606,22 @@ TEST_F(Foreign, TextEncodersThatAudioCraftHasNoNameFor) {
   }
 }
 
+// What no list of wrappers has: the names tell. Loaders of the file itself do not look at that.
+TEST_F(Foreign, PrefixesOfAllNamesAreTakenOff) {
+  for (const std::string prefix : {"net.lm.", "module."}) {
+    write("prefixed.bin", package(with_prefix(prefix, lm), lm_config));
+    const std::string report =
+        craftbundle({"export", "prefixed.bin", "-o", "out.bin", "--force", "--json"});
+    EXPECT_THAT(clauses(report, "checks"), Contains(AllOf(HasSubstr("'" + prefix + "'"),
+                                                          HasSubstr("the names of 36 tensors"))));
+    expect_same("out.bin", "lm.bin");
+    const json found = json::parse(craftbundle({"verify", "prefixed.bin", "--json"}));
+    EXPECT_FALSE(found["loaders"][1]["loads"]) << prefix;
+    EXPECT_THAT(found["loaders"][1]["words"].get<std::string>(), HasSubstr("other names"));
+  }
+  EXPECT_TRUE(json::parse(craftbundle({"verify", "lm.bin", "--json"}))["loaders"][1]["loads"]);
+}
+
 TEST_F(Foreign, ChecksNameOnlyWhatIsThere) {
   write("old.bin", {{"best_state", dict_of(lm)}, {"xp.cfg", lm_config}});
   const std::string report = craftbundle({"export", "old.bin", "-o", "out.bin", "--json"});

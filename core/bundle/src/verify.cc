@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <set>
+#include <string_view>
+#include <unordered_set>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/heartbeat.h"
@@ -24,6 +26,7 @@ using Depth = VerifyOptions::Depth;
 
 constexpr const char* kMixedUp =
     "the files are mixed up: give each the name of its component, or make the bundle again";
+constexpr const char* kExportIt = "'craftbundle export' makes a file of it that loads";
 constexpr const char* kGiveSource = "give the file that it was made from";
 
 // What is looked at in one go: the files of a bundle, or a single file.
@@ -245,6 +248,22 @@ std::vector<OptionValue> reading_options(const Subject& subject, const std::stri
   return craftbundle::reading_options(subject.result.stated, role);
 }
 
+// Whether an exporter has taken something out of the names of tensors, which loaders do not.
+bool has_other_names(const Checkpoint& checkpoint, const Component& component) {
+  const Model* model = component.model();
+  if (model == nullptr || !checkpoint.root().is(Kind::dict)) return false;
+  std::unordered_set<std::string_view> names;
+  for (const DictView::Entry entry : checkpoint.root().entries()) {
+    if (!entry.value.is(Kind::dict)) continue;
+    for (const DictView::Entry named : entry.value.entries()) {
+      if (named.key.is(Kind::string)) names.insert(named.key.as_string());
+    }
+  }
+  return std::ranges::any_of(model->tensors, [&](const NamedTensor& named) {
+    return !names.contains(std::string_view(named.name));
+  });
+}
+
 void check_exporter(Run& run) {
   Item& item = run.item;
   std::optional<std::string> role;
@@ -263,6 +282,14 @@ void check_exporter(Run& run) {
       run.add(Outcome::warns, item.where, {}, misplaced->message(), misplaced->hint());
     }
     obstacle = "it is no exported file";
+  } else if (item.checkpoint() != nullptr &&
+             has_other_names(*item.checkpoint(), prepared.component)) {
+    obstacle = "its tensors have other names than those of the model";
+    if (run.subject.listing) {
+      run.fails("state.names", obstacle, kExportIt);
+    } else {
+      run.add(Outcome::warns, item.where, "state.names", obstacle, kExportIt);
+    }
   } else if (!joins_layout(run.subject.result.layout, kDefaultLayout)) {
     obstacle = "it reads the layout " + quoted(kDefaultLayout) +
                ", which 'craftbundle convert' makes of this one";

@@ -253,21 +253,21 @@ class Findings {
   explicit Findings(std::string what) : what_(std::move(what)) {}
 
   void add(const std::string& name, const std::string& detail = {}) {
-    ++count_;
-    if (count_ > kShownNames) return;
-    if (!shown_.empty()) shown_ += ", ";
-    shown_ += quoted(name, kShownName) + detail;
+    if (++count_ <= kShownNames) shown_.push_back(quoted(name, kShownName) + detail);
   }
   bool empty() const { return count_ == 0; }
-  std::string text() const {
+  // With at most so many names, REQUIRES: at most kShownNames.
+  std::string text(std::size_t most) const {
+    const std::size_t shown = std::min(most, shown_.size());
     const std::string more =
-        count_ > kShownNames ? " and " + std::to_string(count_ - kShownNames) + " more" : "";
-    return std::to_string(count_) + " " + what_ + " (" + shown_ + more + ")";
+        count_ > shown ? " and " + std::to_string(count_ - shown) + " more" : "";
+    return std::to_string(count_) + " " + what_ + " (" +
+           join(std::span(shown_).first(shown), ", ") + more + ")";
   }
 
  private:
   std::string what_;
-  std::string shown_;
+  std::vector<std::string> shown_;
   std::size_t count_ = 0;
 };
 
@@ -297,8 +297,27 @@ bool is_folded(const State& state, const ExpectedState& expected) {
   });
 }
 
-std::string mismatch_hint(const State& state, const ExpectedState& expected,
-                          std::string_view config) {
+// What stands in front of the names of all tensors that are expected; empty: nothing does.
+std::string common_prefix(const State& state, const ExpectedState& expected) {
+  if (expected.tensors().empty()) return {};
+  std::unordered_set<std::string_view> names;
+  for (const NamedTensor& named : state.tensors) names.insert(named.name);
+  const std::string last = "." + expected.tensors().front().name;
+  for (const std::string_view name : names) {
+    if (!name.ends_with(last)) continue;
+    const std::string prefix(name.substr(0, name.size() - last.size() + 1));
+    if (std::ranges::all_of(expected.tensors(), [&](const ExpectedTensor& tensor) {
+          return names.contains(prefix + tensor.name) ||
+                 (!tensor.also.empty() && names.contains(prefix + tensor.also));
+        })) {
+      return prefix;
+    }
+  }
+  return {};
+}
+
+// Why names differ and what to do about it; empty when that cannot be told from them.
+std::string known_reason(const State& state, const ExpectedState& expected) {
   const auto any_name = [&](std::string_view part) {
     return std::any_of(state.tensors.begin(), state.tensors.end(), [&](const NamedTensor& named) {
       return named.name.find(part) != std::string::npos;
@@ -320,6 +339,14 @@ std::string mismatch_hint(const State& state, const ExpectedState& expected,
     return "these are names of transformers' EncodecModel; give its Hugging Face name instead of "
            "the file";
   }
+  if (const std::string prefix = common_prefix(state, expected); !prefix.empty()) {
+    return "the model is there, under names that begin with " + quoted(prefix, kShownName) +
+           ", beside other tensors: say with --config-from which model has the same configuration";
+  }
+  return {};
+}
+
+std::string unknown_reason(std::string_view config) {
   const std::string name(config);
   return "the tensors and " + name + " come from different models, or " + name +
          " was edited after training";
@@ -469,6 +496,18 @@ void ExpectedState::allow_name(std::string also) { tensors_.back().also = std::m
 
 void ExpectedState::add_unchecked(UncheckedGroup group) { unchecked_.push_back(std::move(group)); }
 
+void remove_prefix(State& state, const ExpectedState& expected) {
+  const std::string prefix = common_prefix(state, expected);
+  if (prefix.empty() || !std::ranges::all_of(state.tensors, [&](const NamedTensor& named) {
+        return named.name.starts_with(prefix);
+      })) {
+    return;
+  }
+  for (NamedTensor& named : state.tensors) named.name.erase(0, prefix.size());
+  state.notes.push_back("prefix " + quoted(prefix, kShownName) + " taken off the names of " +
+                        counted(state.tensors.size(), "tensor"));
+}
+
 std::vector<std::string> check_state(const State& state, const ExpectedState& expected,
                                      std::string_view config) {
   std::unordered_map<std::string_view, const ExpectedTensor*> by_name;
@@ -521,17 +560,22 @@ std::vector<std::string> check_state(const State& state, const ExpectedState& ex
     if (group.required && group_sizes[i] == 0) missing.add(group.prefix + "*");
   }
 
+  // Names tell little once it is known why they differ.
+  constexpr std::size_t kShownExplained = 2;
+  const bool agree = missing.empty() && unexpected.empty() && reshaped.empty() && retyped.empty();
+  const std::string reason = agree ? std::string() : known_reason(state, expected);
+  const std::size_t most = reason.empty() ? kShownNames : kShownExplained;
   std::string differences;
   for (const Findings* findings : {&missing, &unexpected, &reshaped, &retyped}) {
     if (findings->empty()) continue;
     if (!differences.empty()) differences += "; ";
-    differences += findings->text();
+    differences += findings->text(most);
   }
   if (!differences.empty()) {
     throw refuse("state.tensors",
                  place_of(state) + " does not hold the tensors that " + std::string(config) +
                      " describes: " + differences,
-                 mismatch_hint(state, expected, config));
+                 reason.empty() ? unknown_reason(config) : reason);
   }
 
   const bool one = expected.tensors().size() == 1;

@@ -122,6 +122,19 @@ TEST(CheckState, ExplainsTheNewWayToWriteWeightNorm) {
   }
 }
 
+// Once the reason is known, a few names are enough.
+TEST(CheckState, ExplainsAPrefixOfAllNames) {
+  const State state = state_of({tensor("net.lm.a.weight", {2, 3}), tensor("net.lm.a.bias", {2}),
+                                tensor("net.lm.steps", {}, DType::int64), tensor("loss", {1})});
+  try {
+    check_state(state, two_layers());
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.hint(), HasSubstr("names that begin with 'net.lm.', beside other tensors"));
+    EXPECT_THAT(error.message(), HasSubstr("3 missing ('a.weight', 'a.bias' and 1 more)"));
+  }
+}
+
 TEST(CheckState, UncheckedGroups) {
   ExpectedState expected;
   expected.add("a", {audiocraft::kAnySize, 3});

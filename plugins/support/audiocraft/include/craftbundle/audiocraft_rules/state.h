@@ -90,6 +90,10 @@ class ExpectedState {
   std::vector<UncheckedGroup> unchecked_;
 };
 
+// Takes off what stands in front of the names of all tensors, when they are those of `expected`
+// without it; says so in State::notes.
+void remove_prefix(State& state, const ExpectedState& expected);
+
 // Throws Error(input, "state.tensors") that lists, in one message, everything by which `state`
 // differs from `expected`, which follows from `config`. Returns what was checked, one clause each.
 std::vector<std::string> check_state(const State& state, const ExpectedState& expected,
