@@ -149,6 +149,13 @@ TEST(Colours, NeverComeFromAFile) {
   EXPECT_THAT(on_a_terminal({"export", mark, "-o", "x.bin"}), HasSubstr("no\\x01ax"));
 }
 
+TEST(StandardOutput, TakesNoFileWhenItIsATerminal) {
+  const std::string shown =
+      on_a_terminal({"export", golden("encodec_train.th"), "-o", "-"}, {{"NO_COLOR", "1"}});
+  EXPECT_THAT(shown, HasSubstr("error: standard output is a terminal [target.stdout]"));
+  EXPECT_THAT(shown, HasSubstr("hint: name a file, or lead it into a program or file"));
+}
+
 TEST(DumbTerminal, IsNeverDrawnOver) {
   const TemporaryDirectory directory;
   testing::write_file(directory / "run.yaml", "version: 1\nstages:\n  e: {export: " +
@@ -181,7 +188,7 @@ TEST(Tables, FitTheTerminal) {
     EXPECT_THAT(shown, HasSubstr("weight_ih_"));
   }
   EXPECT_THAT(on_a_terminal({"inspect", "--tensors", golden("encodec_train.th")}, plain, 400),
-              HasSubstr("  best_state.encoder.model.0.conv.conv.weight_g "));
+              HasSubstr("  best_state.model.encoder.model.0.conv.conv.weight_g "));
 }
 
 }  // namespace
