@@ -247,6 +247,16 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error,
     return error_of("usage.arguments", full_name(command) + " needs " + join(lacking, " and "),
                     help_hint(command));
   }
+  // The last word is an option whose value is missing.
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && !words.empty()) {
+    for (const CLI::App* one = &command; one != nullptr; one = one->get_parent()) {
+      for (const CLI::Option* given : one->get_options()) {
+        if (given->get_positional() || !given->check_name(words.back())) continue;
+        return error_of("usage.arguments", words.back() + " needs a value: " + type_word(*given),
+                        help_hint(command));
+      }
+    }
+  }
   return error_of("usage.arguments", parser_text(error), help_hint(command));
 }
 
