@@ -5,8 +5,8 @@
 
 #include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/torch_network.h"
 #include "dac/spec.h"
-#include "support/torch/network.h"
 
 namespace craftbundle::dac {
 namespace {

@@ -6,8 +6,8 @@
 #include "craftbundle/audiocraft_rules/package.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/torch_network.h"
 #include "encodec/spec.h"
-#include "support/torch/network.h"
 
 namespace craftbundle::encodec {
 namespace {

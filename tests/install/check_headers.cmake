@@ -5,6 +5,10 @@ include("${CMAKE_CURRENT_LIST_DIR}/../../cmake/Headers.cmake")
 
 set(front_door craftbundle/checkpoint.h craftbundle/codec.h craftbundle/craftbundle.h craftbundle/error.h craftbundle/plugin.h)
 set(for_audiocraft craftbundle/audiocraft.h craftbundle/audiocraft_rules.h)
+# Where codecs can be run.
+if(EXISTS "${INCLUDE_DIR}/craftbundle/torch_network.h")
+  list(APPEND for_audiocraft craftbundle/torch_network.h)
+endif()
 
 file(GLOB_RECURSE installed RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*")
 craftbundle_reached_headers(reached "${INCLUDE_DIR}" ${front_door} ${for_audiocraft})

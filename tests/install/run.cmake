@@ -1,6 +1,6 @@
 # Installs the build into an empty prefix, then does what a third party does: builds the example plugin and
 # the example program against the installed package, lists the plugin, exports with both.
-#   cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DCXX=... -DSANITIZE=... -DCODECS=... -P run.cmake
+#   cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DWORK_DIR=... -DCXX=... -DSANITIZE=... -DCODECS=... -DDOCDIR=... -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
 function(run)
@@ -42,12 +42,25 @@ run("${CMAKE_COMMAND}" --install "${BUILD_DIR}" --prefix "${prefix}")
 run("${CMAKE_COMMAND}" "-DINCLUDE_DIR=${prefix}/include" "-DCXX=${CXX}" "-DWORK_DIR=${WORK_DIR}"
     -P "${CMAKE_CURRENT_LIST_DIR}/check_headers.cmake")
 
-# The examples are copied out of the tree, so that nothing of it can leak in.
-foreach(example plugin library)
-  file(COPY "${SOURCE_DIR}/examples/${example}" DESTINATION "${WORK_DIR}/source")
+# No link of the installed pages is dead.
+run(/usr/bin/python3 "${CMAKE_CURRENT_LIST_DIR}/check_links.py" "${prefix}/${DOCDIR}")
+expect_file("${prefix}/${DOCDIR}/examples/runs/first.yaml")
+
+# The examples, as they are installed, and a codec in LibTorch, out of the tree, so that nothing of it can leak in.
+file(COPY "${prefix}/${DOCDIR}/examples/plugin" "${prefix}/${DOCDIR}/examples/library"
+          "${CMAKE_CURRENT_LIST_DIR}/torch_codec" DESTINATION "${WORK_DIR}/source")
+set(projects plugin library)
+if(CODECS)
+  list(APPEND projects torch_codec)
+endif()
+foreach(example IN LISTS projects)
   run("${CMAKE_COMMAND}" -S "${WORK_DIR}/source/${example}" -B "${WORK_DIR}/${example}" -G Ninja
       "-DCMAKE_PREFIX_PATH=${prefix}" "-DCMAKE_CXX_COMPILER=${CXX}" -DCMAKE_BUILD_TYPE=Release
       "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror ${SANITIZE}")
+  # find_package() is quiet, with each CMake.
+  if(output MATCHES "CMake [A-Za-z ]*Warning")
+    message(FATAL_ERROR "configuring ${example} warns:\n${output}")
+  endif()
   run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${example}")
 endforeach()
 
@@ -140,6 +153,13 @@ expect_output("state_dict\\.bin.*agrees +codebooks.*lm\\.safetensors")
 expect_file("${WORK_DIR}/made/model/bundle.json")
 expect_file("${WORK_DIR}/made/model_safetensors/compression.safetensors")
 if(CODECS)
+  run("${craftbundle}" --plugin-dir "${WORK_DIR}/torch_codec" verify "${SOURCE_DIR}/tests/install/mulaw.pt"
+      --run --seconds 12)
+  expect_output("computed by +LibTorch")
+  expect_output("a code for 2, 1 of them")
+  run("${prefix}/libexec/craftbundle/craftbundle-scan" --check "${WORK_DIR}/torch_codec/pool.so"
+      --source "${SOURCE_DIR}/tests/install/mulaw.pt")
+  expect_output("ok +codecs: load\\(\\) makes a codec")
   run("${WORK_DIR}/library/run_codec" "${data}/encodec_train.th" 2)
   expect_output("4 x 50 codes.*100 frames, SI-SNR")
 endif()

@@ -368,4 +368,12 @@ def decode(self, codes: Tensor) -> Tensor:
   return wrap(module);
 }
 
+Module script(const std::string& source,
+              const std::vector<std::pair<std::string, ElementsPtr>>& weights) {
+  ScriptModule module = new_module("Script");
+  for (const auto& [name, elements] : weights) add(module, name, read(*elements));
+  module.define(source);
+  return wrap(module);
+}
+
 }  // namespace craftbundle::network

@@ -3,7 +3,7 @@
 
 #include <torch/script.h>
 
-#include "support/torch/network.h"
+#include "craftbundle/torch_network.h"
 
 namespace craftbundle::network {
 

@@ -1,4 +1,5 @@
-// Networks in LibTorch, without its headers: the layers that codecs are made of.
+// Networks in LibTorch, without its headers: the layers that codecs are made of. For plugins that
+// run codecs (docs/writing_an_exporter.md#codecs-in-libtorch); link craftbundle::torch.
 //
 // A network is a TorchScript module. The same module is run here and saved for other programs, so
 // what is checked is what is shipped. Weights are folded (weight norm, spectral norm) and kept in
@@ -15,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "craftbundle/detail/checkpoint/named_tensor.h"
-#include "craftbundle/detail/plugin/codec.h"
+#include "craftbundle/codec.h"
+#include "craftbundle/plugin.h"
 
 namespace craftbundle::network {
 
@@ -117,6 +118,15 @@ Module euclidean_quantizer(const StateDict& state, const std::string& name, std:
 // "<name>.quantizers.<i>.{in_proj,out_proj,codebook}". Their numbers of dimensions may differ.
 Module factorized_quantizer(const StateDict& state, const std::string& name,
                             std::int64_t codebooks);
+
+// A network that these layers have no words for, in TorchScript: `source` has its methods, which
+// find `weights` as self.NAME, in float32. An encoder and a decoder have forward(self, x: Tensor)
+// -> Tensor; a quantizer has encode(self, x: Tensor, codebooks: int) -> Tensor, which makes codes
+// [batch, codebooks, frames] of int64, and decode(self, codes: Tensor) -> Tensor. Weight norm can
+// be folded with fold_weight_norm(). Throws Error(input, "codec.engine") for what is no
+// TorchScript.
+Module script(const std::string& source,
+              const std::vector<std::pair<std::string, ElementsPtr>>& weights);
 
 struct CodecParts {
   Module encoder;
