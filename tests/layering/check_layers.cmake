@@ -112,6 +112,22 @@ only_in("nlohmann" "nlohmann-json" core/checkpoint/src core/json)
 only_in("boost/asio" "Boost.Asio" core/pipeline/src)
 only_in("archive" "libarchive" core/pipeline/src)
 
+# Every name under which components here state facts is documented for those who write others.
+file(STRINGS "${SOURCE_DIR}/plugins/support/audiocraft/include/craftbundle/audiocraft_rules/facts.h" facts
+  REGEX "std::string_view k[A-Za-z]+ = \"[a-z_]+\"")
+file(READ "${SOURCE_DIR}/docs/writing_an_exporter.md" guide)
+set(names 0)
+foreach(line IN LISTS facts)
+  string(REGEX REPLACE ".* = \"([a-z_]+)\".*" "\\1" name "${line}")
+  math(EXPR names "${names} + 1")
+  if(NOT guide MATCHES "\n\\| `${name}` \\|")
+    list(APPEND problems "docs/writing_an_exporter.md: has no row for the fact '${name}'")
+  endif()
+endforeach()
+if(names LESS 9)
+  message(FATAL_ERROR "only ${names} names of facts were found: the check looks in the wrong place")
+endif()
+
 # 5. Every test source on disk is built: its folder's list names the file, or its stem in a foreach.
 file(GLOB_RECURSE tests RELATIVE "${SOURCE_DIR}/tests" "${SOURCE_DIR}/tests/*_test.cc")
 foreach(test IN LISTS tests)
