@@ -1161,7 +1161,7 @@ TEST_F(VerifyOwn, JsonHoldsEverything) {
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   const json report = json::parse(result.output);
   EXPECT_THAT(keys_of(report), ElementsAre("bytes", "differences", "fetches", "findings", "loaders",
-                                           "offline", "path", "sound"));
+                                           "not_compared", "offline", "path", "sound"));
   EXPECT_EQ(report.at("path"), "m");
   EXPECT_EQ(report.at("bytes"), fs::file_size(model() / kLm) + fs::file_size(model() / kCodec));
   EXPECT_EQ(report.at("sound"), true);
@@ -1376,16 +1376,18 @@ TEST_F(VerifyRun, MeasuresTheCodec) {
       run({"verify", "m", "--run", "--seconds", "0.5", "-o", "decoded.wav", "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   const json codec = json::parse(result.output).at("codec");
-  EXPECT_THAT(keys_of(codec),
-              ElementsAre("bits_per_second", "channels", "codebooks", "codes_per_second",
-                          "decode_times_real_time", "device", "encode_times_real_time", "engine",
-                          "file", "frames", "input", "sample_rate", "seconds", "si_snr_db"));
+  EXPECT_THAT(
+      keys_of(codec),
+      ElementsAre("bits_per_second", "channels", "codebooks", "codes_per_second",
+                  "decode_times_real_time", "device", "encode_times_real_time", "engine", "file",
+                  "frames", "input", "repeats", "sample_rate", "seconds", "si_snr_db"));
   EXPECT_EQ(codec.at("file"), kCodec);
   EXPECT_EQ(codec.at("sample_rate"), 32000);
   EXPECT_EQ(codec.at("channels"), 1);
   EXPECT_EQ(codec.at("seconds"), 0.5);
   EXPECT_EQ(codec.at("frames"), 25);  // of 640 samples
   EXPECT_EQ(codec.at("codebooks").size(), 4u);
+  EXPECT_EQ(codec.at("codebooks")[1].at("bits_per_second_so_far"), 500.0);
   EXPECT_EQ(codec.at("bits_per_second"), 1000.0);  // 50 frames of 4 codes of 5 bits
   // Its samples are float32.
   EXPECT_GE(fs::file_size(directory_ / "decoded.wav"), 16000u * 4);

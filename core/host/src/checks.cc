@@ -299,8 +299,9 @@ Audio made_up_audio(std::int64_t channels, std::int64_t samples) {
 CheckOutcome try_codec(const Codec& codec, const std::vector<FitFact>& stated) {
   constexpr std::int64_t kFrames = 20;
   const CodecProperties& properties = codec.properties();
-  const std::int64_t samples =
-      kFrames * frame_step(properties) * properties.hop_length + properties.hop_length / 2;
+  const std::int64_t step = frame_step(properties);
+  const std::int64_t frames = (kFrames + step - 1) / step * step;
+  const std::int64_t samples = frames * properties.hop_length + properties.hop_length / 2;
   const Audio audio = made_up_audio(properties.channels, samples);
   codec.encode_latent(audio);
   Codes codes = codec.encode(audio, 0);
