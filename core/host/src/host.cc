@@ -507,8 +507,9 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
 }
 
 bool PreparedComponent::is_guess() const {
+  // Without confidence nobody was asked: it was made otherwise.
   return source.kind() == AcceptedSource::Kind::pretrained && !exporter_named &&
-         probe.confidence < kSureConfidence;
+         probe.confidence > 0 && probe.confidence < kSureConfidence;
 }
 
 std::vector<StageKindInfo> Host::stage_kinds() const {
