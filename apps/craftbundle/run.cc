@@ -23,6 +23,8 @@ namespace {
 namespace fs = boost::filesystem;
 using Decision = PlannedStage::Decision;
 
+constexpr const char* kDefaultScript = "craftbundle.yaml";
+
 constexpr const char* kFooter = R"(
 A run script is YAML: stages that export, bundle, verify, check and package models. Stages whose
 inputs, options and outputs are unchanged are skipped; a run that was killed goes on where it was.
@@ -62,7 +64,9 @@ void refuse_problems(const ScriptRun& loaded, Session& session) {
                                {"column", problem.mark.column},
                                {"code", problem.code},
                                {"message", problem.message},
-                               {"hint", problem.hint}});
+                               {"hint", problem.hint},
+                               {"stage", problem.stage},
+                               {"others", problem.others}});
     } else {
       std::string text = to_text(problem, sources);
       text.pop_back();
@@ -72,11 +76,23 @@ void refuse_problems(const ScriptRun& loaded, Session& session) {
   loaded.require_sound();
 }
 
+// The script that was given, else the one of the usual name.
+std::string script_of(const Arguments& arguments) {
+  if (!arguments.script.empty()) return arguments.script;
+  for (const char* name : {kDefaultScript, "craftbundle.yml"}) {
+    boost::system::error_code ignored;
+    if (fs::exists(name, ignored)) return name;
+  }
+  throw Error(ErrorKind::usage, "usage.arguments",
+              std::string("no run script was given, and there is no ") + kDefaultScript + " here",
+              "'craftbundle run --help' shows how");
+}
+
 // A script without problems.
 struct Loaded : ScriptRun {
   Loaded(const Arguments& arguments, Session& session)
       : ScriptRun(session.host(), standard_stages(session.host()),
-                  {arguments.script, arguments.settings, arguments.state_directory,
+                  {script_of(arguments), arguments.settings, arguments.state_directory,
                    &session.cancellation(), &session.console(), arguments.check.check()}) {
     refuse_problems(*this, session);
   }
@@ -265,17 +281,17 @@ std::string explain_text(const ScriptRun& loaded, const Plan& plan, std::size_t 
 
 int explain(const Arguments& arguments, Session& session) {
   Loaded loaded(arguments, session);
-  const std::optional<std::size_t> index = loaded.workflow().find(arguments.explain);
-  if (!index) {
+  const std::vector<std::size_t> named = loaded.workflow().named(arguments.explain);
+  if (named.empty()) {
     std::vector<std::string> names;
     for (const WorkflowStage& stage : loaded.workflow().stages) names.push_back(stage.name);
-    const std::string near = did_you_mean(arguments.explain, names);
+    const std::string near = loaded.workflow().suggestion(arguments.explain, true);
     throw Error(ErrorKind::usage, "run.stage",
                 "there is no stage " + craftbundle::quoted(arguments.explain),
                 near.empty() ? "there is " + list_text(names, 32) : near);
   }
   const Plan plan = plan_of(loaded, arguments, session);
-  session.print(explain_text(loaded, plan, *index));
+  for (const std::size_t index : named) session.print(explain_text(loaded, plan, index));
   return kExitDone;
 }
 
@@ -286,9 +302,9 @@ int emit(const Arguments& arguments, Session& session) {
   const Loaded loaded(arguments, session);
   EmittedRun run;
   boost::system::error_code ignored;
-  run.script = arguments.script;
+  run.script = script_of(arguments);
   run.directory = absolute_path({}).string();
-  run.command = {fs::canonical("/proc/self/exe", ignored).string(), "run", arguments.script};
+  run.command = {fs::canonical("/proc/self/exe", ignored).string(), "run", run.script};
   for (const std::string& directory : session.search_directories()) {
     run.command.insert(run.command.end(), {"--plugin-dir", directory});
   }
@@ -450,10 +466,6 @@ int run(const Arguments& arguments, Session& session) {
     session.print(script_schema(standard_stages(session.host())));
     return kExitDone;
   }
-  if (arguments.script.empty()) {
-    throw Error(ErrorKind::usage, "usage.arguments", "no run script was given",
-                "'craftbundle run --help' shows how");
-  }
   if (!arguments.emit.empty()) return emit(arguments, session);
   Loaded loaded(arguments, session);
   if (!arguments.dry_run) {
@@ -505,7 +517,9 @@ void add_script_options(CLI::App& sub, Arguments& arguments) {
 void add_run(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand("run", "Run the stages of a run script");
   const auto arguments = std::make_shared<Arguments>();
-  sub->add_option("script", arguments->script, "Run script (YAML)")->type_name("SCRIPT");
+  sub->add_option("script", arguments->script,
+                  std::string("Run script (YAML); without one ") + kDefaultScript)
+      ->type_name("SCRIPT");
   add_script_options(*sub, *arguments);
   const auto patterns = [&](const char* name, std::vector<std::string>& into, const char* what) {
     return sub->add_option(name, into, what)->type_name("STAGE")->allow_extra_args(false);
@@ -567,14 +581,20 @@ void add_graph(CLI::App& app, Command& command) {
 void add_explain(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand("explain", "Say why a stage would run or be skipped");
   const auto arguments = std::make_shared<Arguments>();
-  sub->add_option("script", arguments->script, "Run script (YAML)")
+  sub->add_option("script", arguments->script,
+                  std::string("Run script (YAML); without one ") + kDefaultScript)
       ->required()
-      ->type_name("SCRIPT");
-  sub->add_option("stage", arguments->explain, "Name of the stage")->required()->type_name("STAGE");
+      ->type_name("[SCRIPT]");
+  sub->add_option("stage", arguments->explain, "Stage, matrix or pattern to explain")
+      ->type_name("STAGE");
   add_script_options(*sub, *arguments);
   sub->footer("\nExample:\n  craftbundle explain release.yaml bundle-small");
   sub->callback([arguments, &command] {
-    command.run = [arguments](Session& session) { return explain(*arguments, session); };
+    command.run = [arguments](Session& session) {
+      // One word is the stage of the usual script.
+      if (arguments->explain.empty()) arguments->explain.swap(arguments->script);
+      return explain(*arguments, session);
+    };
   });
 }
 

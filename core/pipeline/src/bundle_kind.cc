@@ -7,6 +7,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/embed.h"
+#include "craftbundle/detail/pipeline/workflow.h"
 #include "kinds.h"
 #include "stage_fields.h"
 
@@ -197,10 +198,31 @@ class BundleKind final : public StageReader {
     };
   }
 
+  std::string hint_for(std::string_view key) const override {
+    const std::string written(key);
+    for (const LayoutInfo& layout : layouts_) {
+      if (std::ranges::count(layout.options, key, &OptionSpec::name) != 0) {
+        return "write 'layout_options: {" + written + ": ...}'";
+      }
+      if (layout.file_for(written)) return "write 'bundle: {" + written + ": ...}'";
+    }
+    if (is_exporter_option(key, host_)) {
+      return "write it as 'options: {" + written + ": ...}' of an export stage, and use that";
+    }
+    return {};
+  }
   std::unique_ptr<Stage> read(StageFields& fields) const override {
     const YamlNode& main = *fields.find("bundle");
     std::vector<ComponentSource> sources;
+    const std::vector<StageKey> own = keys();
     for (const YamlNode::Entry& entry : main.entries) {
+      const std::string& role = entry.key.text;
+      if (std::ranges::count(own, role, &StageKey::name) != 0 ||
+          std::ranges::count(common_stage_keys(), role, &StageKey::name) != 0) {
+        fields.problem(entry.key, "script.key", quoted(role) + " is no component",
+                       "write '" + role + "' beside 'bundle', not in it");
+        continue;
+      }
       if (auto source = read_component(fields, entry)) sources.push_back(*std::move(source));
     }
     if (main.entries.empty()) {

@@ -1,11 +1,13 @@
 #include "components.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/filesystem/operations.hpp>
 #include <map>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/bundle/open.h"
+#include "craftbundle/detail/bundle/transform.h"
 
 namespace craftbundle {
 namespace {
@@ -155,6 +157,15 @@ std::vector<std::string> layout_names(const Host& host) {
   std::vector<std::string> names;
   for (const LayoutInfo& layout : host.layouts()) names.push_back(layout.name);
   return names;
+}
+
+bool is_exporter_option(std::string_view name, const Host& host) {
+  const auto has_it = [&](const std::vector<OptionSpec>& options) {
+    return std::ranges::count(options, name, &OptionSpec::name) != 0;
+  };
+  return has_it(transform_options()) ||
+         std::ranges::any_of(host.offers<ExporterInfo>(),
+                             [&](const auto& offer) { return has_it(offer.info->options); });
 }
 
 StageKey check_key(std::string description) {

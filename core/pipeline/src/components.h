@@ -48,6 +48,9 @@ void add_key(const LayoutChoice& layout, std::vector<KeyPart>& key);
 std::vector<KeyPart> tools_of(const LayoutChoice& layout, const Host& host);
 std::vector<std::string> layout_names(const Host& host);
 
+// Whether an exporter, or what is done with every model, has an option of this name.
+bool is_exporter_option(std::string_view name, const Host& host);
+
 // The key `check` of stages that read what they are given.
 StageKey check_key(std::string description);
 ContentCheck read_check(StageFields& fields);

@@ -1,4 +1,6 @@
 // export: a component of a checkpoint, as a file or for the bundles that use it.
+#include <algorithm>
+
 #include "components.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -147,6 +149,15 @@ class ExportKind final : public StageReader {
     };
   }
 
+  std::string hint_for(std::string_view key) const override {
+    const std::string written(key);
+    if (is_exporter_option(key, host_)) return "write 'options: {" + written + ": ...}'";
+    for (const LayoutInfo& layout : host_.layouts()) {
+      if (std::ranges::count(layout.options, key, &OptionSpec::name) != 0)
+        return "write 'layout_options: {" + written + ": ...}'";
+    }
+    return {};
+  }
   std::unique_ptr<Stage> read(StageFields& fields) const override {
     const YamlNode& main = *fields.find("export");
     ComponentSource source;

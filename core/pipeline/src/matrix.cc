@@ -1,11 +1,14 @@
 #include "matrix.h"
 
 #include <algorithm>
+#include <boost/filesystem/operations.hpp>
 
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
+
+namespace fs = boost::filesystem;
 
 const YamlNode* value_of(const Combination& combination, std::string_view axis) {
   for (const AxisValue& entry : combination) {
@@ -95,9 +98,60 @@ void include(const YamlNode& matrix, std::vector<Combination>& combinations,
   }
 }
 
+// The values of the axis {glob: PATTERN}, sorted; what is wrong with it goes to `problems`.
+std::vector<YamlNode> values_of_glob(const YamlNode::Entry& axis, const Path& directory,
+                                     ScriptProblems& problems) {
+  const YamlNode* glob = axis.value.find("glob");
+  if (axis.value.entries.size() != 1 || glob == nullptr || glob->type != YamlNode::Type::text) {
+    problems.add(axis.value, "script.matrix",
+                 "axis " + quoted(axis.key.text) + " needs a list of at least one value",
+                 "files are looked for with {glob: 'runs/*/checkpoint.th'}");
+    return {};
+  }
+  const std::string& pattern = glob->text;
+  const std::size_t star = pattern.find('*');
+  if (star == std::string::npos || pattern.find('*', star + 1) != std::string::npos) {
+    problems.add(*glob, "script.matrix",
+                 "the glob of axis " + quoted(axis.key.text) + " needs one '*', for its values");
+    return {};
+  }
+  const std::size_t slash = pattern.rfind('/', star);
+  const std::size_t begin = slash == std::string::npos ? 0 : slash + 1;
+  const std::size_t end = std::min(pattern.find('/', star), pattern.size());
+  const std::string before = pattern.substr(begin, star - begin);
+  const std::string after = pattern.substr(star + 1, end - star - 1);
+  const Path top = absolute_path(directory / pattern.substr(0, begin));
+  std::vector<std::string> names;
+  boost::system::error_code failure;
+  for (fs::directory_iterator at(top, failure), none; !failure && at != none;
+       at.increment(failure)) {
+    const std::string name = at->path().filename().string();
+    if (name.size() <= before.size() + after.size() || !name.starts_with(before) ||
+        !name.ends_with(after) || (before.empty() && name.front() == '.')) {
+      continue;
+    }
+    boost::system::error_code ignored;
+    if (!fs::exists(at->path() / pattern.substr(std::min(end + 1, pattern.size())), ignored)) {
+      continue;
+    }
+    names.push_back(name.substr(before.size(), name.size() - before.size() - after.size()));
+  }
+  if (names.empty()) {
+    problems.add(*glob, "script.matrix", "no file is called " + quoted(pattern),
+                 failure ? path_text(top) + ": " + failure.message() : std::string());
+  }
+  std::ranges::sort(names);
+  std::vector<YamlNode> values;
+  for (std::string& name : names) {
+    YamlNode& value = values.emplace_back(*glob);
+    value.text = std::move(name);
+  }
+  return values;
+}
+
 }  // namespace
 
-std::vector<Combination> combine(const YamlNode& matrix, std::size_t limit,
+std::vector<Combination> combine(const YamlNode& matrix, const Path& directory, std::size_t limit,
                                  ScriptProblems& problems) {
   std::vector<Combination> combinations = {{}};
   if (matrix.type != YamlNode::Type::map) {
@@ -107,15 +161,22 @@ std::vector<Combination> combine(const YamlNode& matrix, std::size_t limit,
   bool has_axis = false;
   for (const YamlNode::Entry& entry : matrix.entries) {
     if (entry.key.text == "include" || entry.key.text == "exclude") continue;
-    if (entry.value.type != YamlNode::Type::list || entry.value.items.empty()) {
+    std::vector<YamlNode> values = entry.value.items;
+    if (entry.value.type == YamlNode::Type::map) {
+      values = values_of_glob(entry, directory, problems);
+      if (values.empty()) continue;
+    } else if (entry.value.type != YamlNode::Type::list || values.empty()) {
+      const bool pattern = entry.value.text.find('*') != std::string::npos;
       problems.add(entry.value, "script.matrix",
-                   "axis " + quoted(entry.key.text) + " needs a list of at least one value");
+                   "axis " + quoted(entry.key.text) + " needs a list of at least one value",
+                   pattern ? "files are looked for with {glob: " + quoted(entry.value.text) + "}"
+                           : std::string());
       continue;
     }
     has_axis = true;
     std::vector<Combination> longer;
     for (const Combination& combination : combinations) {
-      for (const YamlNode& value : entry.value.items) {
+      for (const YamlNode& value : values) {
         if (longer.size() > limit) break;
         longer.push_back(combination);
         longer.back().push_back({entry.key.text, value});

@@ -16,8 +16,9 @@ struct AxisValue {
 using Combination = std::vector<AxisValue>;
 
 // The combinations that `matrix` (interpolated) stands for; hardly more than `limit` of them. What
-// is wrong with it goes to `problems`.
-std::vector<Combination> combine(const YamlNode& matrix, std::size_t limit,
+// is wrong with it goes to `problems`. An axis that is {glob: PATTERN} has what the '*' of the
+// pattern stands for among the files there are, which is looked for from `directory` on.
+std::vector<Combination> combine(const YamlNode& matrix, const Path& directory, std::size_t limit,
                                  ScriptProblems& problems);
 
 }  // namespace craftbundle

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <map>
+#include <set>
 
 #include "components.h"
 #include "craftbundle/detail/base/error.h"
@@ -352,16 +353,12 @@ class Planner {
              const YamlNode& command_line, std::vector<bool>& chosen) {
     const std::vector<WorkflowStage>& stages = context_.workflow.stages;
     for (const std::string& pattern : patterns) {
-      bool any = false;
+      const std::vector<std::size_t> named = context_.workflow.named(pattern);
+      for (const std::size_t stage : named) chosen[stage] = true;
+      if (!named.empty()) continue;
+      const std::string near = context_.workflow.suggestion(pattern, true);
       std::vector<std::string> names;
-      for (std::size_t i = 0; i < stages.size(); ++i) {
-        names.push_back(stages[i].name);
-        if (!matches_pattern(pattern, stages[i].name)) continue;
-        chosen[i] = true;
-        any = true;
-      }
-      if (any) continue;
-      const std::string near = did_you_mean(pattern, names);
+      for (const WorkflowStage& stage : stages) names.push_back(stage.name);
       problems_.add(command_line, "run.pattern", option + ": no stage is called " + quoted(pattern),
                     near.empty() ? "there is " + list_text(names, 32) : near);
     }
@@ -379,6 +376,7 @@ class Planner {
       const Decision decision = plan.stages[need].decision;
       return decision == Decision::up_to_date || decision == Decision::left_out;
     };
+    const ScriptProblems::OfStage of(problems_, stage.name);
     // What is not chosen is taken as it is, so it has to be there.
     check_inputs(stage, is_settled);
     Verdict verdict = judge_.judge(index, options_.rerun, is_settled);
@@ -413,16 +411,36 @@ class Planner {
         continue;
       }
       if (const std::optional<Error> error = source_problem(stage)) {
-        problems_.add(place_of(stage, *error), *error);
+        add_problem(stage, *error);
         return;
       }
-      std::vector<std::string> names;
-      for (const WorkflowStage& other : context_.workflow.stages) names.push_back(other.name);
-      problems_.add(
-          stage.main, "run.input",
-          quoted(input.name) + " is no stage, and there is no file " + path_text(input.path),
-          did_you_mean(input.name, names));
+      const std::string written = input.path.filename().string();
+      problems_.add(stage.main, "run.input",
+                    quoted(written == input.name ? written : input.name) +
+                        " is no stage, and there is no file " + path_text(input.path),
+                    context_.workflow.suggestion(written, true));
     }
+  }
+
+  // A problem that forecasting a stage met.
+  void add_problem(const WorkflowStage& stage, const Error& error) {
+    const YamlNode& place = place_of(stage, error);
+    // Of a component that another stage describes, it is that stage's.
+    const std::optional<std::size_t> other = context_.workflow.find(place.text);
+    if (other && context_.workflow.stages[*other].name != stage.name && faulty_.contains(*other)) {
+      return;
+    }
+    faulty_.insert(*context_.workflow.find(stage.name));
+    ScriptProblem problem = make_problem(place, error);
+    // What was meant as a stage's name is looked for among files and names of models in the end.
+    if (error.code().starts_with("source.") && place.text.find('/') == std::string::npos) {
+      const std::string meant = context_.workflow.suggestion(place.text, false);
+      if (!meant.empty()) {
+        problem.message += "; it is no stage either";
+        problem.hint = meant;
+      }
+    }
+    problems_.add(std::move(problem));
   }
 
   // What a stage that takes sources says of one that is not there.
@@ -474,7 +492,7 @@ class Planner {
     } catch (const Error& error) {
       // No fault of the script.
       if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
-      problems_.add(place_of(stage, error), error);
+      add_problem(stage, error);
     }
   }
 
@@ -483,6 +501,7 @@ class Planner {
   ScriptProblems& problems_;
   Judge judge_;
   std::map<std::string, Forecast> forecasts_;  // by fingerprint
+  std::set<std::size_t> faulty_;               // stages that have a problem of their own
 };
 
 // Runs stages of a workflow and keeps the journal.

@@ -31,6 +31,9 @@ Json type_of(const StageKey& key) {
     case StageKey::Type::text_or_list:
       type = {{"type", {"string", "number", "boolean", "array"}}};
       break;
+    case StageKey::Type::text_or_map:
+      type = {{"type", {"string", "number", "boolean", "object"}}};
+      break;
     case StageKey::Type::any:
       type = Json::object();
       break;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
+#include <map>
 #include <tuple>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/input_file.h"
+#include "foreign_hints.h"
 
 namespace craftbundle {
 namespace {
@@ -123,7 +125,7 @@ class Reader {
     options.max_nodes = kMaxNodes;
     options.aliases = true;
     options.error = [&](const YamlMark& mark, const std::string& what) {
-      problems_.add({mark, 1, "script.syntax", what, {}});
+      problems_.add(syntax_problem(mark, what));
       return Error(ErrorKind::usage, "script.syntax", what);
     };
     try {
@@ -135,6 +137,30 @@ class Reader {
     }
   }
 
+  // Inside of {...} and [...] a brace ends what is not in quotes, that of "${" too.
+  ScriptProblem syntax_problem(const YamlMark& mark, const std::string& what) const {
+    const std::string_view line = script_.sources.line(mark);
+    const auto brace = static_cast<std::size_t>(mark.column) - 1;
+    const bool is_variable =
+        brace > 0 && brace < line.size() && line.substr(brace - 1).starts_with("${");
+    if (!is_variable) return {mark, 1, "script.syntax", what, {}};
+    constexpr std::string_view kEnds = " \t,[{";
+    const std::size_t begin = line.find_last_of(kEnds, brace - 1) + 1;
+    std::size_t end = brace;
+    for (int depth = 0; end < line.size(); ++end) {
+      if (line[end] == '{') ++depth;
+      if (line[end] == '}') --depth;
+      if (depth < 0 || (depth == 0 && (line[end] == ',' || line[end] == ']'))) break;
+    }
+    const std::string written(line.substr(begin, end - begin));
+    YamlMark at = mark;
+    at.column = static_cast<int>(begin) + 1;
+    return {at, written.size(), "script.syntax",
+            "'${' cannot stand in a value without quotes inside of {...} or [...]",
+            "write " + quoted(written).replace(0, 1, "\"").replace(written.size() + 1, 1, "\"") +
+                ", in quotes"};
+  }
+
   void no_variable(const YamlNode& where, const std::string& key) {
     std::vector<std::string> paths;
     list_paths(script_.vars, {}, paths);
@@ -143,11 +169,13 @@ class Reader {
                   did_you_mean(key, paths));
   }
 
-  bool require(const YamlNode& node, YamlNode::Type type, const std::string& what) {
+  bool require(const YamlNode& node, YamlNode::Type type, const std::string& what,
+               const std::string& hint = {}) {
     if (node.type == type) return true;
     problems_.add(node, "script.type",
                   what + " is " + std::string(to_string(node.type)) + ", expected " +
-                      std::string(to_string(type)));
+                      std::string(to_string(type)),
+                  hint);
     return false;
   }
 
@@ -159,7 +187,7 @@ class Reader {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
       problems_.add(entry.key, "script.key",
                     "unknown key " + quoted(key) + ", a run script has " + list_text(known),
-                    did_you_mean(key, known));
+                    hint_for(key, known));
     }
     check_version(root);
     if (const YamlNode* include = root.find("include")) {
@@ -175,6 +203,11 @@ class Reader {
       if (require(*vars, YamlNode::Type::map, "'vars'")) merge(script_.vars, *vars);
     }
     if (const YamlNode* stages = root.find("stages")) take_stages(*stages);
+  }
+
+  static std::string hint_for(const std::string& key, const std::vector<std::string>& known) {
+    const std::string foreign = hint_for_script_key(key);
+    return foreign.empty() ? did_you_mean(key, known) : foreign;
   }
 
   void check_version(const YamlNode& root) {
@@ -205,7 +238,7 @@ class Reader {
   }
 
   void take_stages(const YamlNode& stages) {
-    if (!require(stages, YamlNode::Type::map, "'stages'")) return;
+    if (!require(stages, YamlNode::Type::map, "'stages'", "write NAME: {...} for each")) return;
     for (const YamlNode::Entry& entry : stages.entries) {
       const auto same =
           std::find_if(script_.stages.begin(), script_.stages.end(),
@@ -246,10 +279,11 @@ std::string_view ScriptSources::line(const YamlMark& mark) const {
 }
 
 void ScriptProblems::add(ScriptProblem problem) {
+  if (problem.stage.empty()) problem.stage = stage_;
   const auto same = [&](const ScriptProblem& other) {
-    return other.mark.source == problem.mark.source && other.mark.line == problem.mark.line &&
-           other.mark.column == problem.mark.column && other.code == problem.code &&
-           other.message == problem.message;
+    return other.stage == problem.stage && other.mark.source == problem.mark.source &&
+           other.mark.line == problem.mark.line && other.mark.column == problem.mark.column &&
+           other.code == problem.code && other.message == problem.message;
   };
   if (std::none_of(problems_.begin(), problems_.end(), same)) {
     problems_.push_back(std::move(problem));
@@ -275,7 +309,21 @@ void ScriptProblems::add(const YamlNode& where, const Error& error) {
 }
 
 std::vector<ScriptProblem> ScriptProblems::sorted() const {
-  std::vector<ScriptProblem> result = problems_;
+  // A stage may have several problems at one place: the first of one stage is the first of another.
+  using Place = std::tuple<int, int, int, std::string>;
+  std::map<std::pair<Place, std::string>, std::size_t> counts;
+  std::map<std::pair<Place, std::size_t>, std::size_t> known;
+  std::vector<ScriptProblem> result;
+  for (const ScriptProblem& problem : problems_) {
+    const Place place{problem.mark.source, problem.mark.line, problem.mark.column, problem.code};
+    const std::size_t count = counts[{place, problem.stage}]++;
+    const auto [same, fresh] = known.try_emplace({place, count}, result.size());
+    if (fresh) {
+      result.push_back(problem);
+    } else if (ScriptProblem& first = result[same->second]; first.message != problem.message) {
+      first.others.push_back(problem.stage);
+    }
+  }
   std::stable_sort(result.begin(), result.end(),
                    [](const ScriptProblem& a, const ScriptProblem& b) {
                      return std::tie(a.mark.source, a.mark.line, a.mark.column) <
@@ -303,6 +351,10 @@ std::string to_text(const ScriptProblem& problem, const ScriptSources& sources) 
     const std::size_t rest = line.size() > column ? line.size() - column : 1;
     text += margin + " | " + std::string(column, ' ') + "^" +
             std::string(std::min(problem.length, rest) - 1, '~') + "\n";
+  }
+  if (!problem.others.empty()) {
+    text += "  and " + std::to_string(problem.others.size()) +
+            " more: " + list_text(problem.others) + "\n";
   }
   if (!problem.hint.empty()) text += "  hint: " + problem.hint + "\n";
   return text;

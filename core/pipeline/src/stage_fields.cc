@@ -6,6 +6,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/shell_text.h"
 #include "craftbundle/detail/plugin/layout.h"
+#include "foreign_hints.h"
 
 namespace craftbundle {
 
@@ -18,9 +19,10 @@ void note_shell_variable(StageFields& fields, const YamlNode& where, const std::
       "write ${oc.env:" + *variable + "}");
 }
 
-WrittenFields::WrittenFields(StageText text, const std::vector<StageKey>& own, OtherStages others)
+WrittenFields::WrittenFields(StageText text, const StageReader& kind, OtherStages others)
     : text_(text), others_(std::move(others)) {
-  check_names(own);
+  const std::vector<StageKey> own = kind.keys();
+  check_names(own, kind);
   for (const std::vector<StageKey>* keys : {&own, &common_stage_keys()}) {
     for (const StageKey& key : *keys) {
       // These are read elsewhere, and with other rules.
@@ -29,7 +31,7 @@ WrittenFields::WrittenFields(StageText text, const std::vector<StageKey>& own, O
   }
 }
 
-void WrittenFields::check_names(const std::vector<StageKey>& own) {
+void WrittenFields::check_names(const std::vector<StageKey>& own, const StageReader& kind) {
   std::vector<std::string> known;
   for (const StageKey& key : own) known.push_back(key.name);
   for (const StageKey& key : common_stage_keys()) known.push_back(key.name);
@@ -42,8 +44,15 @@ void WrittenFields::check_names(const std::vector<StageKey>& own) {
     problem(entry.key, "script.key",
             "unknown key " + quoted(name) + ", a stage of the kind " + quoted(own.front().name) +
                 " has " + list_text(known, 32),
-            did_you_mean(name, unused));
+            hint_for(name, unused, kind));
   }
+}
+
+std::string WrittenFields::hint_for(const std::string& name, const std::vector<std::string>& unused,
+                                    const StageReader& kind) {
+  if (std::string hint = kind.hint_for(name); !hint.empty()) return hint;
+  if (std::string hint = did_you_mean(name, unused); !hint.empty()) return hint;
+  return hint_for_stage_key(name);
 }
 
 void WrittenFields::read(const StageKey& key) {
@@ -58,8 +67,23 @@ void WrittenFields::read(const StageKey& key) {
   try {
     const auto place = values_.emplace(key.name, text_.variables.resolve(*written)).first;
     check_type(key, place->second);
+  } catch (const Error&) {
+    note_unresolved(*written);
+  }
+}
+
+// Each value within `node` that cannot be resolved, at its own place.
+void WrittenFields::note_unresolved(const YamlNode& node) {
+  for (const YamlNode& item : node.items) note_unresolved(item);
+  for (const YamlNode::Entry& entry : node.entries) {
+    note_unresolved(entry.key);
+    note_unresolved(entry.value);
+  }
+  if (node.type != YamlNode::Type::text) return;
+  try {
+    text_.variables.resolve(node);
   } catch (const Error& error) {
-    problems_.push_back(make_problem(*written, error));
+    problems_.push_back(make_problem(node, error));
   }
 }
 
@@ -99,6 +123,10 @@ void WrittenFields::check_type(const StageKey& key, const YamlNode& node) {
     case StageKey::Type::text_or_list:
       sound = node.type != Type::map;
       expected = "text or a list";
+      break;
+    case StageKey::Type::text_or_map:
+      sound = node.type != Type::list;
+      expected = "text or a map";
       break;
     case StageKey::Type::any:
       break;
@@ -214,7 +242,8 @@ std::vector<StageInput> WrittenFields::inputs_of_text(const YamlNode& node) {
       result.push_back({other.name, outputs.front().path, other.name});
     }
   } else if (is_stage_pattern(node.text)) {
-    problem(node, "script.stage", "no stage matches " + quoted(node.text), {});
+    problem(node, "script.stage", "no stage matches " + quoted(node.text),
+            others_.suggest(node.text));
   } else {
     note_shell_variable(*this, node, node.text);
     result.push_back({node.text, path_of(node.text), {}});
@@ -226,9 +255,11 @@ const std::vector<StageKey>& common_stage_keys() {
   using Type = StageKey::Type;
   static const std::vector<StageKey> keys = {
       {"matrix",
-       Type::map,
+       Type::text_or_map,
        false,
-       "Lists of values; the stage is made once for each combination of them.",
+       "Lists of values by axis; the stage is made once for each combination of them. Or the name "
+       "of "
+       "a stage, as written, whose matrix is taken over.",
        {}},
       {"when", Type::text, false, "The stage is left out unless this condition holds.", {}},
       {"needs",

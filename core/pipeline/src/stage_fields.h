@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "craftbundle/detail/pipeline/workflow.h"
+#include "stage_names.h"
 #include "variables.h"
 
 namespace craftbundle {
@@ -28,11 +29,6 @@ struct UsedStage {
   const Stage* stage;
 };
 
-// Whether `text` stands for every stage whose name it matches.
-inline bool is_stage_pattern(std::string_view text) {
-  return text.find('*') != std::string_view::npos && text.find('/') == std::string_view::npos;
-}
-
 // How a stage comes by others. What they return is needed by the stage from then on.
 struct OtherStages {
   // Those that a name or pattern stands for, without those that are left out; nullopt: it stands
@@ -40,6 +36,8 @@ struct OtherStages {
   std::function<std::optional<std::vector<UsedStage>>(const std::string& text)> named;
   // The stage of that name; nullptr when there is none.
   std::function<const Stage*(const std::string& name)> find;
+  // A hint for a name or pattern that stands for no stage.
+  std::function<std::string(const std::string& text)> suggest;
 };
 
 // Notes a problem at `where` when `path` has a variable in it that only a shell would replace.
@@ -47,8 +45,8 @@ void note_shell_variable(StageFields& fields, const YamlNode& where, const std::
 
 class WrittenFields final : public StageFields {
  public:
-  // Interpolates the values of `own` keys, those of the kind, and of the common ones.
-  WrittenFields(StageText text, const std::vector<StageKey>& own, OtherStages others);
+  // Interpolates the values of the keys of the kind, and of the common ones.
+  WrittenFields(StageText text, const StageReader& kind, OtherStages others);
 
   const std::string& stage() const override { return text_.name; }
   const YamlNode* find(std::string_view key) const override;
@@ -69,8 +67,11 @@ class WrittenFields final : public StageFields {
   std::map<std::string, YamlNode, std::less<>> take_values() { return std::move(values_); }
 
  private:
-  void check_names(const std::vector<StageKey>& own);
+  void check_names(const std::vector<StageKey>& own, const StageReader& kind);
+  static std::string hint_for(const std::string& name, const std::vector<std::string>& unused,
+                              const StageReader& kind);
   void read(const StageKey& key);
+  void note_unresolved(const YamlNode& node);
   void check_type(const StageKey& key, const YamlNode& node);
   bool is_text(const YamlNode& node, const std::string& what);
   std::vector<StageInput> inputs_of_text(const YamlNode& node);

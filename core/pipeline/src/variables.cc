@@ -4,6 +4,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "foreign_hints.h"
 
 namespace craftbundle {
 namespace {
@@ -94,8 +95,10 @@ YamlNode Variables::resolve_text(const YamlNode& node) const {
       list_paths(root_, {}, paths);
       message = quoted(node.text) + " uses the variable " + quoted(key) + ", which does not exist";
       hint = did_you_mean(key, paths);
+      if (hint.empty()) hint = hint_for_variable(key);
       if (hint.empty()) hint = "add it to 'vars', or as an axis of the stage's 'matrix'";
     }
+    if (hint.empty()) hint = hint_for_double_braces(node.text);
     throw Error(ErrorKind::usage, "script.variable", std::move(message), std::move(hint));
   }
 }

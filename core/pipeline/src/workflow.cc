@@ -9,6 +9,7 @@
 #include "connect.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "foreign_hints.h"
 #include "matrix.h"
 #include "stage_fields.h"
 
@@ -31,7 +32,6 @@ struct Draft {
   const ScriptStage* source;
   Variables variables;
   std::string suffix;  // of the values of the matrix, for names that do not use them
-  std::string base;    // name without the suffix
   const StageReader* kind = nullptr;
   State state = State::fresh;
   WorkflowStage result;
@@ -66,12 +66,17 @@ class Builder {
   void expand(const ScriptStage& stage) {
     const Variables variables(script_.vars, resolver_, environment_reads_);
     const StageReader* kind = find_kind(stage);
-    const YamlNode* matrix = stage.body.find("matrix");
+    const YamlNode* matrix = matrix_of(stage);
     std::vector<Combination> combinations = {{}};
     if (matrix != nullptr) {
       try {
-        combinations = combine(variables.resolve(*matrix), kMaxStages, problems_);
+        const YamlNode resolved = variables.resolve(*matrix);
+        if (resolved.type == YamlNode::Type::text) return no_matrix(*matrix);
+        combinations = combine(resolved, script_.directory, kMaxStages, problems_);
       } catch (const Error& error) {
+        if (matrix->type == YamlNode::Type::text && is_nearly_matrix(matrix->text)) {
+          return no_matrix(*matrix);
+        }
         problems_.add(*matrix, error);
         return;
       }
@@ -86,24 +91,67 @@ class Builder {
     }
   }
 
+  // The matrix of a stage, or of the one whose name, as written, stands in its place; nullptr when
+  // there is none.
+  const YamlNode* matrix_of(const ScriptStage& stage) {
+    const YamlNode* matrix = stage.body.find("matrix");
+    // A longer chain is a circle.
+    for (std::size_t i = 0; i <= script_.stages.size() && matrix != nullptr; ++i) {
+      if (matrix->type != YamlNode::Type::text) return matrix;
+      const auto other = std::ranges::find(script_.stages, matrix->text,
+                                           [](const ScriptStage& each) { return each.name.text; });
+      if (other == script_.stages.end()) return matrix;
+      const YamlNode* taken = other->body.find("matrix");
+      if (taken == nullptr) {
+        problems_.add(*matrix, "script.matrix",
+                      "stage " + quoted(matrix->text) + " has no matrix to take over");
+      }
+      matrix = taken;
+    }
+    if (matrix == nullptr) return nullptr;
+    problems_.add(*matrix, "script.cycle", "stages take over each other's matrix in a circle",
+                  "write it out in one of them");
+    return nullptr;
+  }
+
+  std::vector<std::string> stages_with_matrix() const {
+    std::vector<std::string> written;
+    for (const ScriptStage& stage : script_.stages) {
+      if (stage.body.find("matrix") != nullptr) written.push_back(stage.name.text);
+    }
+    return written;
+  }
+  bool is_nearly_matrix(const std::string& text) const {
+    return nearest(text, stages_with_matrix()).has_value();
+  }
+
+  void no_matrix(const YamlNode& node) {
+    std::string hint = did_you_mean(node.text, stages_with_matrix());
+    if (hint.empty()) hint = "write {AXIS: [VALUES]}, or the name of a stage that has one";
+    problems_.add(node, "script.matrix",
+                  "'matrix' is " + quoted(node.text) + ", which is no stage as it is written here",
+                  hint);
+  }
+
   void add_draft(const ScriptStage& stage, const StageReader* kind, const Combination& combination,
                  const Variables& variables) {
-    Draft draft{&stage, variables, {}, {}, kind, Draft::State::fresh, {}};
+    Draft draft{&stage, variables, {}, kind, Draft::State::fresh, {}};
     for (const AxisValue& entry : combination) {
       draft.variables.set(entry.axis, entry.value);
       if (entry.value.type != YamlNode::Type::text) continue;
       draft.suffix += (draft.suffix.empty() ? "@" : "-") + entry.value.text;
     }
+    const ScriptProblems::OfStage of(problems_, stage.name.text + draft.suffix);
     WorkflowStage& result = draft.result;
     result.group = stage.name.text;
     result.where = stage.name;
     try {
-      draft.base = draft.variables.resolve(stage.name).text;
+      draft.result.base = draft.variables.resolve(stage.name).text;
     } catch (const Error& error) {
       problems_.add(stage.name, error);
       return;
     }
-    result.name = draft.base;
+    result.name = draft.result.base;
     if (!combination.empty() && !has_interpolation(stage.name.text)) result.name += draft.suffix;
     if (!is_stage_name(result.name)) {
       problems_.add(stage.name, "script.name",
@@ -120,7 +168,8 @@ class Builder {
                     own ? "put every axis that tells them apart into the name" : std::string());
       return;
     }
-    drafts_.push_back(std::move(draft));
+    const WorkflowStage& added = drafts_.emplace_back(std::move(draft)).result;
+    names_.push_back({added.name, added.base, added.group});
   }
 
   const StageReader* find_kind(const ScriptStage& stage) {
@@ -149,7 +198,9 @@ class Builder {
                       [&](const StageKey& key) { return key.name == entry.key.text; })) {
         continue;
       }
-      if (const std::string hint = did_you_mean(entry.key.text, names); !hint.empty()) {
+      std::string hint = hint_for_stage_key(entry.key.text);
+      if (hint.empty()) hint = did_you_mean(entry.key.text, names);
+      if (!hint.empty()) {
         problems_.add(entry.key, "script.kind",
                       "there is no kind of stage " + quoted(entry.key.text), hint);
         return;
@@ -166,13 +217,14 @@ class Builder {
     Draft& draft = drafts_[index];
     if (draft.state != Draft::State::fresh) return;
     draft.state = Draft::State::reading;
+    const ScriptProblems::OfStage of(problems_, draft.result.name);
     reading_.push_back(index);
     if (draft.kind != nullptr && wanted(draft)) {
       WorkflowStage& result = draft.result;
       result.kind = draft.kind->name();
       WrittenFields fields(
           {result.name, result.where, draft.source->body, draft.variables, script_.directory},
-          draft.kind->keys(), others(index));
+          *draft.kind, others(index));
       if (const YamlNode* main = fields.find(result.kind)) result.main = *main;
       read_common(draft, fields);
       if (fields.find(result.kind) != nullptr) result.stage = draft.kind->read(fields);
@@ -251,6 +303,7 @@ class Builder {
     Draft& draft = drafts_[index];
     const YamlNode* written = draft.source->body.find("needs");
     if (written == nullptr || draft.kind == nullptr || draft.result.left_out) return;
+    const ScriptProblems::OfStage of(problems_, draft.result.name);
     YamlNode node;
     try {
       node = draft.variables.resolve(*written);
@@ -286,24 +339,9 @@ class Builder {
     }
   }
 
-  // The stage of that name, those of a matrix whose name does not tell them apart, or those that a
-  // pattern matches.
   std::vector<std::size_t> stages_named(const std::string& text) const {
-    std::vector<std::size_t> found;
     if (const auto exact = by_name_.find(text); exact != by_name_.end()) return {exact->second};
-    const bool pattern = is_stage_pattern(text);
-    for (std::size_t i = 0; i < drafts_.size(); ++i) {
-      if (drafts_[i].base == text || (pattern && matches_pattern(text, drafts_[i].result.name))) {
-        found.push_back(i);
-      }
-    }
-    return found;
-  }
-
-  std::vector<std::string> names() const {
-    std::vector<std::string> result;
-    for (const Draft& draft : drafts_) result.push_back(draft.result.name);
-    return result;
+    return craftbundle::stages_named(names_, text);
   }
 
   void no_stage(const YamlNode& item) {
@@ -311,14 +349,16 @@ class Builder {
                   item.text.find('*') == std::string::npos
                       ? "there is no stage " + quoted(item.text)
                       : "no stage matches " + quoted(item.text),
-                  did_you_mean(item.text, names()));
+                  suggest_stage(names_, item.text, true));
   }
 
   // "${stage:NAME}" and "${stage:NAME,OUTPUT}".
   std::string answer(const std::string& name, const std::vector<std::string>& words) {
     if (name != "stage") {
-      throw Error(ErrorKind::usage, "script.variable",
-                  "there is no resolver " + quoted(name) + ", there is 'oc.env' and 'stage'");
+      throw Error(
+          ErrorKind::usage, "script.variable",
+          "there is no resolver " + quoted(name) + ", there is 'oc.env' and 'stage'",
+          name == "env" && !words.empty() ? hint_for_variable("env." + words[0]) : std::string());
     }
     if (reading_.empty()) {
       throw Error(ErrorKind::usage, "script.variable",
@@ -331,7 +371,7 @@ class Builder {
     const auto found = by_name_.find(words[0]);
     if (found == by_name_.end()) {
       throw Error(ErrorKind::usage, "script.stage", "there is no stage " + quoted(words[0]),
-                  did_you_mean(words[0], names()));
+                  suggest_stage(names_, words[0], false));
     }
     const Stage* stage = need(reading_.back(), found->second);
     if (stage == nullptr) return {};
@@ -382,7 +422,8 @@ class Builder {
             [this, index](const std::string& name) -> const Stage* {
               const auto found = by_name_.find(name);
               return found == by_name_.end() ? nullptr : need(index, found->second);
-            }};
+            },
+            [this](const std::string& text) { return suggest_stage(names_, text, true); }};
   }
 
   std::optional<std::vector<UsedStage>> use(std::size_t index, const std::string& text) {
@@ -407,6 +448,7 @@ class Builder {
   Resolver resolver_;
   std::size_t environment_reads_ = 0;
   std::deque<Draft> drafts_;
+  std::vector<StageName> names_;  // of the drafts
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::vector<std::size_t> reading_;  // stages being read, outermost first
 };
@@ -436,6 +478,24 @@ std::optional<std::size_t> Workflow::find(std::string_view name) const {
     if (stages[i].name == name) return i;
   }
   return std::nullopt;
+}
+
+namespace {
+
+std::vector<StageName> names_of(const std::vector<WorkflowStage>& stages) {
+  std::vector<StageName> names;
+  for (const WorkflowStage& stage : stages) names.push_back({stage.name, stage.base, stage.group});
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::size_t> Workflow::named(std::string_view text) const {
+  return stages_named(names_of(stages), text);
+}
+
+std::string Workflow::suggestion(std::string_view text, bool several) const {
+  return suggest_stage(names_of(stages), text, several);
 }
 
 Workflow make_workflow(const Script& script, const StageReaders& kinds,

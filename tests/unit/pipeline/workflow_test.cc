@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/filesystem/operations.hpp>
+
 #include "support/temporary_directory.h"
 
 namespace craftbundle {
@@ -27,7 +29,11 @@ class WorkflowTest : public ::testing::Test {
         },
         problems);
     messages.clear();
+    hints.clear();
+    others.clear();
     for (const ScriptProblem& problem : problems.sorted()) {
+      hints.push_back(problem.hint);
+      others.push_back(problem.others);
       messages.push_back(std::to_string(problem.mark.line) + ":" +
                          std::to_string(problem.mark.column) + ": " + problem.message);
     }
@@ -53,6 +59,8 @@ class WorkflowTest : public ::testing::Test {
   TemporaryDirectory directory;
   Script script;
   std::vector<std::string> messages;
+  std::vector<std::string> hints;
+  std::vector<std::vector<std::string>> others;
   Host host{[] {
     Host::Options options;
     options.search.environment = options.search.user = options.search.installed = false;
@@ -179,6 +187,154 @@ stages:
 )");
   EXPECT_THAT(messages,
               ElementsAre(HasSubstr("4:44: 'x-${m}' uses the variable 'm', which does not exist")));
+}
+
+TEST_F(WorkflowTest, AMistakeInAMatrixIsOneProblem) {
+  read(R"(
+stages:
+  "a-${n}": {matrix: {n: [x, y, z]}, retries: '${n}', command: [echo, '${n}', '${m}']}
+  "b-${n}": {matrix: {n: [1, 2, v]}, retries: '${n}', timeout: 'u${n}', command: [echo]}
+)");
+  EXPECT_THAT(messages,
+              ElementsAre("4:47: 'retries' is 'x', expected a number from 0 to 100",
+                          "4:79: '${m}' uses the variable 'm', which does not exist",
+                          "5:47: 'retries' is 'v', expected a number from 0 to 100",
+                          "5:64: 'timeout' is 'u1', expected a time like 90s, 10m or 1h30m"));
+  EXPECT_THAT(others, ElementsAre(ElementsAre("a-y", "a-z"), IsEmpty(), IsEmpty(),
+                                  ElementsAre("b-2", "b-v")));
+}
+
+TEST_F(WorkflowTest, NamesThatAreNotThereAreSuggested) {
+  read(R"(
+stages:
+  "lm-${n}": {matrix: {n: [small, large]}, command: [echo]}
+  m: {matrix: {n: [a, b]}, command: [echo]}
+  u: {needs: [lm-smal, 'ml-*', lm, n@a], command: [echo]}
+  v: {archive: 'lm-s-*', to: x.zip}
+  w: {command: [echo, '${stage:lm-smal}', '${stage:lm}']}
+)");
+  EXPECT_THAT(
+      hints, ElementsAre("did you mean 'lm-small'?", "did you mean 'lm-*'?", "did you mean 'lm-*'?",
+                         "did you mean 'm@a'?", "did you mean 'lm-*'?", "did you mean 'lm-small'?",
+                         "did you mean 'lm-${n}'?"));
+}
+
+TEST_F(WorkflowTest, StagesAreNamedAsInScripts) {
+  const Workflow workflow = read(R"(
+stages:
+  "lm-${n}": {matrix: {n: [a, b]}, command: [echo]}
+  m: {matrix: {n: [a, b]}, command: [echo]}
+)");
+  const auto named = [&](const std::string& text) {
+    std::vector<std::string> result;
+    for (const std::size_t stage : workflow.named(text)) {
+      result.push_back(workflow.stages[stage].name);
+    }
+    return result;
+  };
+  EXPECT_THAT(named("lm-a"), ElementsAre("lm-a"));
+  EXPECT_THAT(named("lm-${n}"), ElementsAre("lm-a", "lm-b"));
+  EXPECT_THAT(named("m"), ElementsAre("m@a", "m@b"));
+  EXPECT_THAT(named("*a"), ElementsAre("lm-a", "m@a"));
+  EXPECT_THAT(named("lm"), IsEmpty());
+  EXPECT_EQ(workflow.suggestion("lm", true), "did you mean 'lm-*'?");
+  EXPECT_EQ(workflow.suggestion("entirely-different", true), "");
+}
+
+TEST_F(WorkflowTest, AMatrixIsTakenOver) {
+  const Workflow workflow = read(R"(
+stages:
+  "a-${n}": {matrix: {n: [x, y], include: [{n: x, more: 1}]}, command: [echo], outputs: ['${n}']}
+  "b-${n}": {matrix: "a-${n}", checksum: "a-${n}", to: "${n}.sum"}
+  c: {matrix: "b-${n}", command: [echo, "${n}"]}
+)");
+  EXPECT_THAT(messages, IsEmpty());
+  EXPECT_THAT(names(workflow), ElementsAre("a-x", "a-y", "b-x", "b-y", "c@x-1", "c@y"));
+  EXPECT_THAT(needs(workflow, "b-y"), ElementsAre("a-y"));
+  read(R"(
+stages:
+  "a-${n}": {matrix: {n: [x]}, command: [echo]}
+  b: {matrix: "a-${m}", command: [echo]}
+  c: {matrix: d, command: [echo]}
+  d: {matrix: c, command: [echo]}
+  e: {matrix: f, command: [echo]}
+  f: {command: [echo]}
+  g: {matrix: entirely-different, command: [echo]}
+)");
+  EXPECT_THAT(messages,
+              ElementsAre("5:15: 'matrix' is 'a-${m}', which is no stage as it is written here",
+                          "6:15: stages take over each other's matrix in a circle",
+                          "7:15: stages take over each other's matrix in a circle",
+                          "8:15: stage 'f' has no matrix to take over",
+                          "10:15: 'matrix' is 'entirely-different', which is no stage as it is "
+                          "written here"));
+  EXPECT_EQ(hints.front(), "did you mean 'a-${n}'?");
+}
+
+TEST_F(WorkflowTest, GlobsAreAxes) {
+  for (const char* name : {"runs/b/checkpoint.th", "runs/a/checkpoint.th", "runs/c/other.th",
+                           "runs/.d/checkpoint.th", "e_1.th", "e_2.th"}) {
+    boost::filesystem::create_directories((directory / name).parent_path());
+    write_file(directory / name, "x");
+  }
+  const Workflow workflow = read(R"(
+stages:
+  "a-${run}":
+    matrix: {run: {glob: 'runs/*/checkpoint.th'}}
+    command: [cat, "runs/${run}/checkpoint.th"]
+  "b-${n}":
+    matrix: {n: {glob: 'e_*.th'}, exclude: [{n: 2}]}
+    command: [echo]
+)");
+  EXPECT_THAT(messages, IsEmpty());
+  EXPECT_THAT(names(workflow), ElementsAre("a-a", "a-b", "b-1"));
+  EXPECT_EQ(what(workflow, "a-b"), "cat runs/b/checkpoint.th");
+  read(R"(
+stages:
+  a: {matrix: {n: {glob: 'x/*'}, m: {glob: '*/*'}, o: {glob: e_1.th}, p: 'e_*', q: {a: b}}, command: [echo]}
+)");
+  EXPECT_THAT(messages, ElementsAre("4:26: no file is called 'x/*'",
+                                    "4:44: the glob of axis 'm' needs one '*', for its values",
+                                    "4:62: the glob of axis 'o' needs one '*', for its values",
+                                    "4:74: axis 'p' needs a list of at least one value",
+                                    "4:84: axis 'q' needs a list of at least one value"));
+  EXPECT_EQ(hints.at(3), "files are looked for with {glob: 'e_*'}");
+}
+
+TEST_F(WorkflowTest, HintsForThoseWhoKnowOtherTools) {
+  read(R"(
+stages:
+  "a-${{ matrix.n }}": {matrix: {n: [x]}, command: [echo]}
+  b: {command: [echo, '${matrix.n}', '${HOME}', '${env:HOME}', '${{ env.HOME }}', '${lower}']}
+  c: {cmd: make, deps: [x], outs: [y]}
+  d: {command: [echo], outs: [y], foreach: [a]}
+jobs: {}
+retries: 2
+)");
+  EXPECT_THAT(hints,
+              ElementsAre("variables and axes are named alone: ${n}",
+                          "variables and axes are named alone: ${n}",
+                          "a variable of the environment is ${oc.env:HOME}",
+                          "a variable of the environment is ${oc.env:HOME}",
+                          "a variable of the environment is ${oc.env:HOME}",
+                          "add it to 'vars', or as an axis of the stage's 'matrix'",
+                          "a program is 'command: [PROGRAM, WORD, ...]', or a text with "
+                          "'shell: true'",
+                          "what a command makes is in 'outputs'",
+                          "a stage for each value has 'matrix: {item: [VALUES]}' and uses ${item}",
+                          "what is done is in 'stages'",
+                          "it belongs into a stage: 'stages: {NAME: {..., retries: ...}}'"));
+}
+
+TEST_F(WorkflowTest, VariablesInFlowMapsNeedQuotes) {
+  read("stages:\n  a: {bundle: {lm: x-${n}/y, compression: c}, to: x}\n");
+  EXPECT_THAT(messages, ElementsAre("3:20: '${' cannot stand in a value without quotes inside of "
+                                    "{...} or [...]"));
+  EXPECT_THAT(hints, ElementsAre("write \"x-${n}/y\", in quotes"));
+  read("stages:\n  a: {command: [echo, ${a.${b}}]}\n");
+  EXPECT_THAT(hints, ElementsAre("write \"${a.${b}}\", in quotes"));
+  read("stages:\n  a: {command: [echo, x}\n");
+  EXPECT_THAT(hints, ElementsAre(""));
 }
 
 TEST_F(WorkflowTest, AnswersForAliasBombs) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "craftbundle/detail/base/export.h"
@@ -43,6 +44,8 @@ struct ScriptProblem {
   std::string code;        // "script.key", "source.not_found", ...
   std::string message;
   std::string hint;
+  std::string stage = {};                // of which it was noticed; empty: of none
+  std::vector<std::string> others = {};  // stages of the same matrix that have it too
 };
 
 ScriptProblem make_problem(const YamlNode& where, std::string_view code, std::string message,
@@ -52,21 +55,37 @@ ScriptProblem make_problem(const YamlNode& where, const Error& error);
 // Collects what is wrong, so that all of it is told at once.
 class ScriptProblems {
  public:
-  // The same problem at the same place (of several stages of a matrix) is kept once.
+  // The same problem at the same place is kept once.
   void add(ScriptProblem problem);
   void add(const YamlNode& where, std::string_view code, std::string message,
            std::string hint = {});
   void add(const YamlNode& where, const Error& error);
 
+  // What is added while it lives is of `stage`.
+  class OfStage {
+   public:
+    OfStage(ScriptProblems& problems, std::string stage)
+        : problems_(problems), before_(std::exchange(problems.stage_, std::move(stage))) {}
+    ~OfStage() { problems_.stage_ = std::move(before_); }
+    OfStage(const OfStage&) = delete;
+    OfStage& operator=(const OfStage&) = delete;
+
+   private:
+    ScriptProblems& problems_;
+    std::string before_;
+  };
+
   bool empty() const { return problems_.empty(); }
-  // By place.
+  // By place. What several stages have at one place, as those of a matrix do, is one problem: that
+  // of the first of them.
   std::vector<ScriptProblem> sorted() const;
 
  private:
   std::vector<ScriptProblem> problems_;
+  std::string stage_;
 };
 
-// "FILE:LINE:COLUMN: MESSAGE [CODE]", the line with a caret below, and the hint.
+// "FILE:LINE:COLUMN: MESSAGE [CODE]", the line with a caret below, the other stages, and the hint.
 std::string to_text(const ScriptProblem& problem, const ScriptSources& sources);
 
 // A stage as it is written.

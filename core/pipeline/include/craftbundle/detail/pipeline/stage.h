@@ -144,7 +144,7 @@ class Stage {
 
 // A key that a kind of stage takes, for messages and the JSON schema.
 struct StageKey {
-  enum class Type { text, boolean, list, map, text_or_list, any };
+  enum class Type { text, boolean, list, map, text_or_list, text_or_map, any };
   std::string name;
   Type type = Type::text;
   bool required = false;
@@ -193,6 +193,8 @@ class StageReader {
   virtual std::string summary() const = 0;
   // The first one is name() itself.
   virtual std::vector<StageKey> keys() const = 0;
+  // Where a key belongs that the kind does not have: "write it into 'options'"; empty: not known.
+  virtual std::string hint_for(std::string_view /*key*/) const { return {}; }
   // nullptr when the problems leave nothing to make a stage of.
   virtual std::unique_ptr<Stage> read(StageFields& fields) const = 0;
 };

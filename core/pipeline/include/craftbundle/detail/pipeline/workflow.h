@@ -33,6 +33,7 @@ std::string to_text(const LeftOut& left_out);
 
 struct WorkflowStage {
   std::string name;
+  std::string base;   // without the values of the matrix that were appended to it
   std::string group;  // as written; equal for the stages of a matrix
   std::string kind;
   std::string description;
@@ -55,6 +56,11 @@ struct Workflow {
   std::vector<GraphNode> graph() const;
   // Place of a stage; nullopt when there is none.
   std::optional<std::size_t> find(std::string_view name) const;
+  // Places of the stages that `text` stands for: a name, that of a matrix, or a pattern.
+  std::vector<std::size_t> named(std::string_view text) const;
+  // A hint for a text that stands for no stage; `several`: it may stand for more than one. Empty
+  // when no name is near.
+  std::string suggestion(std::string_view text, bool several) const;
 };
 
 // Reads an environment variable; nullopt when it is not set.
@@ -63,7 +69,8 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 // Keys that stages of every kind take.
 const std::vector<StageKey>& common_stage_keys();
 
-// Touches no disk. What is wrong goes to `problems`, and only a workflow without problems is whole.
+// Touches no disk but for the globs of matrices. What is wrong goes to `problems`, and only a
+// workflow without problems is whole.
 Workflow make_workflow(const Script& script, const StageReaders& kinds,
                        const Environment& environment, ScriptProblems& problems);
 
