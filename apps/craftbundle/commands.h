@@ -15,6 +15,7 @@ void add_bundle(CLI::App& app, Command& command);
 void add_convert(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
 void add_verify(CLI::App& app, Command& command);
+void add_card(CLI::App& app, Command& command);
 void add_run(CLI::App& app, Command& command);
 void add_explain(CLI::App& app, Command& command);
 void add_graph(CLI::App& app, Command& command);

@@ -135,6 +135,7 @@ int main(int argc, char** argv) {
   add_convert(app, command);
   add_inspect(app, command);
   add_verify(app, command);
+  add_card(app, command);
   add_run(app, command);
   add_explain(app, command);
   add_graph(app, command);

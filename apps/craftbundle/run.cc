@@ -346,7 +346,8 @@ std::string warnings_text(const RunReport& report) {
   std::vector<std::pair<std::string, std::vector<std::string>>> warnings;
   for (const StageReport& stage : report.stages) {
     // Those of what was written; checks before and after would say the same again.
-    if (stage.state != StageState::done || stage.result.bytes == 0) continue;
+    const bool wrote = stage.result.bytes > 0 || stage.result.kept;
+    if (stage.state != StageState::done || !wrote) continue;
     for (const std::string& warning : stage.result.warnings) {
       auto known = std::find_if(warnings.begin(), warnings.end(),
                                 [&](const auto& other) { return other.first == warning; });

@@ -146,6 +146,30 @@ TEST_F(RunTest, AChangedInputRunsWhatDependsOnIt) {
   EXPECT_EQ(stage("codec")["state"], "up to date");
 }
 
+TEST_F(RunTest, CardsKeepWhatPeopleWrite) {
+  script(kRelease);
+  states();
+  const Path card = directory / "out/model/README.md";
+  const std::string made = read_file(card);
+  write_file(card, made + "\n## Limits\n\nIt hums.\n");
+  EXPECT_EQ(states()["card"], "done");
+  EXPECT_THAT(read_file(card), HasSubstr("It hums."));
+  // The bundle is replaced as a whole, and the card comes back.
+  EXPECT_EQ(states({"--set", "state=ema"})["bundle"], "done");
+  EXPECT_THAT(read_file(card), HasSubstr("It hums."));
+  EXPECT_EQ(states({"--set", "state=ema"})["card"], "up to date");
+
+  // One that is changed within its marks, or has none, stays, and everything else runs.
+  write_file(card, "# My own\n");
+  EXPECT_EQ(states()["card"], "done");
+  EXPECT_EQ(read_file(card), "# My own\n");
+  EXPECT_THAT(stage("card")["result"]["warnings"].dump(), HasSubstr("by hand"));
+  EXPECT_EQ(stage("pack")["state"], "done");
+  EXPECT_EQ(read_file(card), "# My own\n");
+  states();
+  EXPECT_EQ(read_file(card), "# My own\n");
+}
+
 TEST_F(RunTest, MissingOutputsAreMadeAgainAndNothingElse) {
   script(kRelease);
   states();

@@ -9,6 +9,7 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/pipeline/place.h"
 
 namespace craftbundle {
@@ -455,7 +456,7 @@ class Planner {
 
   // What lies at an output and is not what this script left there is not overwritten.
   void check_outputs(const WorkflowStage& stage, const std::optional<StageRecord>& record) {
-    if (options_.force || !stage.stage->is_atomic()) return;
+    if (options_.force || !stage.stage->is_atomic() || stage.stage->keeps_foreign()) return;
     for (const StageOutput& output : own_outputs(*stage.stage)) {
       if (!is_there(output.path)) continue;
       const std::string* id = record ? value_of(record->outputs, output.name) : nullptr;
@@ -537,6 +538,9 @@ class Work final : public StageWork {
                const Cancellation& cancellation) {
     using Clock = std::chrono::steady_clock;
     const std::vector<StageOutput> outputs = own_outputs(*stage.stage);
+    for (const StageOutput& output : outputs) {
+      if (stage.stage->keeps_foreign()) put_back(output.path, kept_file(stage));
+    }
     StageRecord record;
     record.stage = stage.name;
     record.key = verdict.key;
@@ -546,6 +550,7 @@ class Work final : public StageWork {
     }
     const bool replace = may_replace(stage, verdict.record);
     context_.journal.write(record);
+    keep_foreign_within(stage);
     const Path log = context_.journal.log(stage.name);
     boost::system::error_code ignored;
     fs::remove(log, ignored);
@@ -575,7 +580,40 @@ class Work final : public StageWork {
     if (is_there(log)) report.log = log;
     record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     finish(stage, outputs, record);
+    boost::system::error_code unneeded;
+    if (stage.stage->keeps_foreign()) fs::remove(kept_file(stage), unneeded);
     report.result = record.result;
+  }
+
+  // What people wrote at an output that lies in a directory which is replaced is kept beside the
+  // journal until the stage runs that knows what to do with it.
+  Path kept_file(const WorkflowStage& stage) const {
+    return context_.journal.directory() / (stage.name + ".kept");
+  }
+
+  void keep_foreign_within(const WorkflowStage& stage) {
+    for (const WorkflowStage& other : context_.workflow.stages) {
+      if (!other.stage || !other.stage->keeps_foreign()) continue;
+      for (const StageOutput& output : other.stage->outputs()) {
+        const bool is_replaced = std::ranges::any_of(
+            stage.stage->outputs(),
+            [&](const StageOutput& replaced) { return is_inside(output.path, replaced.path); });
+        if (is_replaced && is_there(output.path)) copy_text(output.path, kept_file(other));
+      }
+    }
+  }
+
+  static void put_back(const Path& output, const Path& kept) {
+    if (is_there(output) || !is_there(kept)) return;
+    create_parents(output);
+    copy_text(kept, output);
+  }
+
+  static void copy_text(const Path& from, const Path& to) {
+    const InputFile input(from);
+    OutputFile file(to.parent_path(), Durability::sync);
+    file.write(input.read_text(0, input.size()));
+    file.publish(to, true);
   }
 
   void finish(const WorkflowStage& stage, const std::vector<StageOutput>& outputs,
@@ -590,7 +628,7 @@ class Work final : public StageWork {
       }
     };
     for (const StageOutput& output : outputs) {
-      if (!is_there(output.path)) continue;
+      if (!is_there(output.path) || record.result.kept) continue;
       record.outputs.push_back({output.name, context_.contents.written_id(output.path)});
       remember(output.path);
     }

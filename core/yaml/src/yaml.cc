@@ -85,6 +85,7 @@ class Builder final : public YAML::EventHandler {
                 const std::string& value) override {
     YamlNode node = make(mark, tag, anchor, YamlNode::Type::text);
     node.text = value;
+    node.plain = tag != "!";
     if (!is_utf8(value)) fail(node.mark, "text is not UTF-8");  // by an escape
     add(std::move(node), anchor);
   }

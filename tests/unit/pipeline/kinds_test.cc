@@ -7,6 +7,7 @@
 #include <set>
 
 #include "craftbundle/detail/io/sha256.h"
+#include "craftbundle/detail/pipeline/card.h"
 #include "craftbundle/detail/pipeline/workflow.h"
 #include "support/error_matchers.h"
 #include "support/program.h"
@@ -151,14 +152,99 @@ TEST_F(KindsTest, CardsSayWhatTheManifestSays) {
     config: [transformer_lm.n_q, sample_rate]
 )");
   const std::string card = read_file(directory / "m/README.md");
-  EXPECT_THAT(card, ::testing::StartsWith("---\nlicense: "));
-  EXPECT_THAT(card, HasSubstr("tags:\n"));
+  EXPECT_THAT(card, ::testing::StartsWith("---\n# craftbundle: begin "));
+  EXPECT_THAT(card, HasSubstr("\nlicense: cc-by-nc-4.0\ntags:\n- music\n- \"a: b\"\n"));
   EXPECT_THAT(card, HasSubstr("Trained on [birds](https://example.org)."));
   EXPECT_THAT(card, HasSubstr("| family | MusicGen |"));
   EXPECT_THAT(card, HasSubstr("MusicGen(d, loaders.load_compression_model(d), lm,"));
   EXPECT_THAT(card, HasSubstr("| `transformer_lm.n_q` | 4 |"));
   EXPECT_THAT(card, HasSubstr(sha256_of_text(read_file(directory / "m/state_dict.bin"))));
   EXPECT_THAT(card, Not(HasSubstr("<b>")));
+}
+
+TEST_F(KindsTest, FrontMatterIsWrittenAsItStands) {
+  model();
+  run(R"(  c:
+    card: m
+    metadata:
+      language: [en]
+      inference: false
+      quoted: "false"
+      norwegian: no
+      share: 0.50
+      version: "1.10"
+      empty: []
+      base_model: ""
+      widget:
+      - text: |
+          two
+          lines
+        example_title: 'it''s "x"'
+      model-index:
+      - name: m
+        results:
+        - task: {type: text-to-audio}
+          dataset: {type: musiccaps, name: MusicCaps}
+          metrics: [{type: fad, value: 1.4}]
+)");
+  const std::string card = read_file(directory / "m/README.md");
+  const std::size_t begin = card.find('\n', card.find("begin ")) + 1;
+  EXPECT_EQ(card.substr(begin, card.find("# craftbundle: end") - begin), R"(language:
+- en
+inference: false
+quoted: "false"
+norwegian: "no"
+share: 0.50
+version: "1.10"
+empty: []
+widget:
+- text: "two\nlines\n"
+  example_title: "it's \"x\""
+model-index:
+- name: m
+  results:
+  - task:
+      type: text-to-audio
+    dataset:
+      type: musiccaps
+      name: MusicCaps
+    metrics:
+    - type: fad
+      value: 1.4
+library_name: audiocraft
+pipeline_tag: text-to-audio
+tags:
+- musicgen
+- encodec
+)");
+}
+
+TEST_F(KindsTest, CardsKeepWhatPeopleWriteAroundThem) {
+  model();
+  const std::string script = "  c: {card: m, title: First}\n";
+  run(script);
+  const std::string first = read_file(directory / "m/README.md");
+  const CardOptions second{.title = "Second", .description = {}, .metadata = {}, .config = {}};
+  const std::string card = make_card(directory / "m", second, host);
+
+  const auto updated = update_card(first + "\n## Limits\n", card);
+  ASSERT_TRUE(updated);
+  EXPECT_THAT(*updated, HasSubstr("# Second\n"));
+  EXPECT_THAT(*updated, Not(HasSubstr("# First\n")));
+  EXPECT_THAT(*updated, ::testing::EndsWith("\n## Limits\n"));
+
+  // Metadata that was changed stays, the rest follows.
+  std::string hub = first;
+  hub.replace(hub.find("text-to-audio"), 13, "text-to-music");
+  const auto kept = update_card(hub, card);
+  ASSERT_TRUE(kept);
+  EXPECT_THAT(*kept, HasSubstr("text-to-music"));
+  EXPECT_THAT(*kept, HasSubstr("# Second\n"));
+
+  std::string edited = first;
+  edited.replace(edited.find("## Components"), 13, "## My components");
+  EXPECT_EQ(update_card(edited, card), std::nullopt);
+  EXPECT_EQ(update_card("# My own card\n", card), std::nullopt);
 }
 
 TEST_F(KindsTest, CopiesAreTheSameBytes) {

@@ -83,6 +83,7 @@ struct StageResult {
   // one of them has another revision.
   std::vector<KeyPart> tools;
   std::optional<Manifest> manifest;  // of the bundle it wrote or looked at
+  bool kept = false;  // nothing was written: what lies at the outputs is somebody else's
 };
 
 // What a stage may use while it runs. Not owned.
@@ -128,6 +129,8 @@ class Stage {
   virtual std::vector<KeyPart> key() const = 0;
   // Whether outputs appear complete or not at all, so that one that is there was finished.
   virtual bool is_atomic() const { return true; }
+  // Whether it looks itself at what others wrote at its outputs, and keeps it.
+  virtual bool keeps_foreign() const { return false; }
   // Whether it can be done without being run again although nothing has changed.
   virtual bool always() const { return false; }
 

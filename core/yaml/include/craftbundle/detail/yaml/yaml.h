@@ -28,6 +28,7 @@ struct YamlNode {
   Type type = Type::text;
   YamlMark mark;
   std::string text;
+  bool plain = false;  // text that stood there without quotes, for who writes YAML of it
   std::vector<YamlNode> items;
   std::vector<Entry> entries;  // keys are unique
   // Set by those who put variables in: the value may be a secret.
