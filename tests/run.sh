@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Passes all tests: installs the Debian packages, builds with warnings as errors, runs ctest.
 #   tests/run.sh [--full] [CTEST_ARGUMENT...]
-# --full installs Slurm too, for the test that needs one, and first runs the tests of core under
+# --full installs Slurm and a browser too, for the tests that need one, and first runs the tests of core under
 # AddressSanitizer+UBSan and ThreadSanitizer.
 # CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; unset, it is the one of tests/peers/make.sh. Without network that
 # makes none, and the tests that need peers skip.
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 packages=(cmake/packages-build.txt cmake/packages-test.txt)
 sanitizers=()
 if [ "${1:-}" = --full ]; then
-  packages+=(cmake/packages-slurm.txt)
+  packages+=(cmake/packages-slurm.txt cmake/packages-browser.txt)
   sanitizers=(asan tsan)
   shift
 fi

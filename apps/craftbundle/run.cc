@@ -1,4 +1,8 @@
 // craftbundle run and craftbundle explain: the stages of a run script.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/filesystem.hpp>
 #include <memory>
@@ -433,8 +437,23 @@ Path write_reports(const RunReport& report, const Arguments& arguments, const Jo
   constexpr const char* kOtherPlace = "choose another directory for reports with --report";
   if (failure) throw system_error(failure.value(), path_text(directory), kOtherPlace);
   write_file(directory / "report.json", to_json(report));
-  write_file(directory / "report.html", to_html(report));
+  write_file(directory / "report.html", to_html(report, directory));
   return directory / "report.html";
+}
+
+// Stages that other engines run end at the same time; the last one that writes knows of all.
+void write_recorded(ScriptRun& loaded, const Arguments& arguments) {
+  const Path lock = loaded.journal().directory() / "report.lock";
+  const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) throw system_error(errno, path_text(lock));
+  const auto close = [](const int* open) { ::close(*open); };
+  const std::unique_ptr<const int, decltype(close)> guard(&fd, close);
+  int failure = 0;
+  do {
+    failure = ::flock(fd, LOCK_EX) == 0 ? 0 : errno;
+  } while (failure == EINTR);
+  if (failure != 0) throw system_error(failure, path_text(lock));
+  write_reports(loaded.recorded(), arguments, loaded.journal());
 }
 
 int jobs(const Arguments& arguments) {
@@ -481,7 +500,11 @@ int run(const Arguments& arguments, Session& session) {
   }
   const RunReport report = execute(loaded, plan, arguments, session);
   Path page;
-  if (!arguments.stage_of_engine) page = write_reports(report, arguments, loaded.journal());
+  if (arguments.stage_of_engine) {
+    write_recorded(loaded, arguments);
+  } else {
+    page = write_reports(report, arguments, loaded.journal());
+  }
   if (arguments.json) {
     session.print(to_json(report));
   } else if (!session.quiet() && !arguments.stage_of_engine) {

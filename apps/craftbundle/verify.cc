@@ -12,10 +12,12 @@
 #include "craftbundle/craftbundle.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/io/output_file.h"
 #include "report.h"
 #include "style.h"
 #include "table.h"
 #include "usage.h"
+#include "verify_page.h"
 
 namespace craftbundle::app {
 namespace {
@@ -30,6 +32,7 @@ Examples:
   craftbundle verify my_model
   craftbundle verify my_model --run
   craftbundle verify my_model --run speech.wav -o decoded.wav
+  craftbundle verify my_model --run --report page.html
   craftbundle verify small.bin --against xps/77aa/checkpoint.th)";
 
 struct Arguments {
@@ -44,6 +47,7 @@ struct Arguments {
   std::int64_t codebooks = 0;
   double seconds = 10;
   std::string against;
+  std::string report;  // --report
   CheckArguments check;
   bool as_is = false;
   bool strict = false;
@@ -54,6 +58,9 @@ struct CodecReport {
   std::string file;
   std::string input;
   CodecTrial trial;
+  // For a page.
+  Recording original = {};
+  Recording decoded = {};
 };
 
 const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
@@ -76,16 +83,21 @@ CodecReport run_codec(const Arguments& arguments, const Verification& found, Ses
   options.sink = &session.console();
   options.pieces.codebooks = arguments.codebooks;
   options.pieces.cancellation = &session.cancellation();
-  options.input = [&](const CodecProperties& codec) {
+  options.input = [&](const CodecProperties& codec) -> std::unique_ptr<AudioReader> {
     if (!arguments.output.empty()) {
       writer.emplace(arguments.output, codec.sample_rate, codec.channels, arguments.force);
     }
-    return arguments.audio.empty()
-               ? test_signal(codec.sample_rate, codec.channels, arguments.seconds)
-               : open_audio(std::make_shared<const InputFile>(arguments.audio));
+    std::unique_ptr<AudioReader> reader =
+        arguments.audio.empty()
+            ? test_signal(codec.sample_rate, codec.channels, arguments.seconds)
+            : open_audio(std::make_shared<const InputFile>(arguments.audio));
+    if (arguments.report.empty()) return reader;
+    report.original = report.decoded = Recording(codec.sample_rate, codec.channels);
+    return std::make_unique<RecordingReader>(std::move(reader), report.original);
   };
   options.write = [&](const Audio& audio) {
     if (writer) writer->write(audio);
+    if (!arguments.report.empty()) report.decoded.add(audio);
   };
   report.trial = try_codec(*component.prepared, component.file, session.host(), options);
   if (writer && report.trial.run) writer->finish();
@@ -369,6 +381,20 @@ void settle_source(Arguments& arguments) {
   }
 }
 
+void write_page(const Arguments& arguments, const Verification& found,
+                const std::optional<CodecReport>& codec) {
+  std::optional<CodecPage> page;
+  if (codec && codec->trial.run) {
+    page.emplace(CodecPage{codec->input, codec->trial.properties, *codec->trial.run, codec->original,
+                           codec->decoded});
+  }
+  const Path target = arguments.report;
+  OutputFile file(target.has_parent_path() ? target.parent_path() : Path("."), Durability::no_sync);
+  file.write(verify_page(arguments.source, found, page ? &*page : nullptr));
+  // As a report of a run, it is made anew each time.
+  file.publish(target, true);
+}
+
 int run(Arguments arguments, Session& session) {
   settle_source(arguments);
   VerifyJob job = {.source = arguments.source,
@@ -387,6 +413,7 @@ int run(Arguments arguments, Session& session) {
   }
   const bool sound =
       found.is_sound() && !(arguments.strict && found.count(Finding::Outcome::warns) > 0);
+  if (!arguments.report.empty()) write_page(arguments, found, codec);
   if (arguments.json) {
     session.print(json_document(to_json(arguments.source, found, codec)));
   } else if (!session.quiet() || !sound) {
@@ -432,6 +459,10 @@ void add_verify(CLI::App& app, Command& command) {
   sub->add_option("--against", arguments->against,
                   "Report the error of each tensor against this file or directory")
       ->type_name("ORIGINAL");
+  sub->add_option(
+         "--report", arguments->report,
+         "Write a page for browsers: checks, sizes, errors, and the codec's audio with --run")
+      ->type_name("HTML");
   arguments->check.declare(
       *sub, "What is checked: every byte, or only the structure, for which no tensor is read");
   sub->add_flag("--strict", arguments->strict, "Exit code 4 for warnings, too");

@@ -494,6 +494,13 @@ TEST_F(RunTest, MakeRunsTheStages) {
   write_file(directory / "run.mk", run({"--emit", "make"}).output);
   const auto made = testing::run_program({"make", "-f", "run.mk", "-j", "2"}, directory.path());
   EXPECT_EQ(made.exit_code, 0) << made.errors;
+  // The last stage knows of all.
+  const json left = json::parse(read_file(directory / ".craftbundle/run.yaml/report.json"));
+  EXPECT_EQ(left["jobs"], 0);
+  ASSERT_EQ(left["stages"].size(), 7u);
+  for (const json& stage : left["stages"]) EXPECT_EQ(stage["state"], "done") << stage["name"];
+  EXPECT_THAT(read_file(directory / ".craftbundle/run.yaml/report.html"),
+              HasSubstr("by another engine"));
   for (const auto& [name, state] : states()) EXPECT_EQ(state, "up to date") << name;
 }
 

@@ -682,6 +682,18 @@ Plan make_plan(const PlanContext& context, const PlanOptions& options, const Yam
   return Planner(context, options, problems).plan(command_line);
 }
 
+StageReport describe(const WorkflowStage& stage) {
+  StageReport report;
+  report.name = stage.name;
+  report.group = stage.group;
+  report.kind = stage.kind;
+  report.what = stage.stage ? stage.stage->what() : stage.kind;
+  report.may_fail = stage.may_fail;
+  for (const GraphNode::Need& need : stage.needs) report.needs.push_back(need.node);
+  if (stage.stage) report.outputs = stage.stage->outputs();
+  return report;
+}
+
 std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,
                                   const RunOptions& options, RunObserver& observer) {
   std::vector<RunnerStage> stages;
@@ -689,15 +701,8 @@ std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,
   for (std::size_t i = 0; i < context.workflow.stages.size(); ++i) {
     const WorkflowStage& stage = context.workflow.stages[i];
     const PlannedStage& planned = plan.stages[i];
-    StageReport report;
-    report.name = stage.name;
-    report.group = stage.group;
-    report.kind = stage.kind;
-    report.what = stage.stage ? stage.stage->what() : stage.kind;
+    StageReport report = describe(stage);
     report.reasons = planned.reasons;
-    report.may_fail = stage.may_fail;
-    for (const GraphNode::Need& need : stage.needs) report.needs.push_back(need.node);
-    if (stage.stage) report.outputs = stage.stage->outputs();
     if (planned.decision == Decision::left_out) report.state = StageState::left_out;
     if (planned.decision == Decision::up_to_date) {
       report.state = StageState::up_to_date;

@@ -4,94 +4,11 @@
 
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/pipeline/graph.h"
+#include "craftbundle/detail/pipeline/page.h"
 #include "craftbundle/detail/pipeline/report.h"
 
 namespace craftbundle {
 namespace {
-
-constexpr std::size_t kLongText = 4000;
-
-constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --bg: #fbfaf7; --card: #fff; --ink: #1d1d1b; --soft: #6b6a65;
-  --line: #dedbd2; --done: #1a7f4b; --same: #4a6fa5; --bad: #c0322b; --held: #a56b00; --off: #8a8880; }
-@media (prefers-color-scheme: dark) { :root { --bg: #16171a; --card: #1f2125; --ink: #ecebe7;
-  --soft: #a3a29b; --line: #34363c; --done: #4fc088; --same: #86a9e0; --bad: #ff7b72;
-  --held: #e0a84a; --off: #85837b; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--bg); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 1.6rem; margin: 0 0 2px; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 34px 0 10px; }
-p.sub { margin: 0; color: var(--soft); }
-.tiles { display: flex; flex-wrap: wrap; gap: 10px; margin: 20px 0 0; padding: 0; list-style: none; }
-.tiles li { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: 8px 16px; min-width: 96px; }
-.tiles b { display: block; font-size: 1.35rem; line-height: 1.3; }
-.tiles span { color: var(--soft); font-size: .85rem; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; }
-.scroll > div { padding: 14px; width: max-content; }
-.scroll svg { display: block; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th { text-align: left; color: var(--soft); font-weight: 500; white-space: nowrap; }
-th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
-tr:last-child > td { border-bottom: 0; }
-td.name { white-space: nowrap; } td.hash { min-width: 18em; }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-code, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .88em;
-  overflow-wrap: anywhere; }
-.state { font-weight: 600; white-space: nowrap; }
-.done { color: var(--done); } .same { color: var(--same); } .bad { color: var(--bad); }
-.held { color: var(--held); } .off { color: var(--off); }
-.failure { border-left: 4px solid var(--bad); background: var(--card); border-radius: 4px;
-  padding: 10px 16px; margin: 10px 0; overflow-wrap: anywhere; white-space: pre-line; }
-details { margin: 6px 0; } summary { cursor: pointer; color: var(--soft); }
-ul.plain { margin: 4px 0; padding-left: 20px; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .dim { fill: var(--soft); }
-svg rect.box { fill: var(--bg); stroke: var(--line); } svg a:hover rect.box { stroke: var(--ink); }
-svg path { fill: none; stroke: var(--off); stroke-width: 1.3; opacity: .7; }
-svg .fill-done { fill: var(--done); } svg .fill-same { fill: var(--same); }
-svg .fill-bad { fill: var(--bad); } svg .fill-held { fill: var(--held); }
-svg .fill-off { fill: var(--off); }
-)";
-
-std::string escaped(std::string_view text, std::size_t limit = kLongText) {
-  std::string result;
-  for (const char c : printable(text, limit)) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
-// Lines of a message stay lines.
-std::string escaped_lines(const std::string& text) {
-  std::string result;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    result += (at == 0 ? "" : "\n") + escaped(std::string_view(text).substr(at, end - at));
-    at = end + 1;
-  }
-  return result;
-}
 
 // Colour is never the only sign.
 struct Look {
@@ -129,13 +46,8 @@ bool ran(const StageReport& stage) {
 }
 
 std::string shortened(const std::string& text, std::size_t limit) {
-  return escaped(text.size() <= limit ? text : text.substr(0, limit - 1), limit) +
+  return html_text(text.size() <= limit ? text : text.substr(0, limit - 1)) +
          (text.size() <= limit ? "" : "&#8230;");
-}
-
-std::string section(std::string_view title, const std::string& body) {
-  return body.empty() ? std::string()
-                      : "<section><h2>" + std::string(title) + "</h2>\n" + body + "</section>\n";
 }
 
 // The graph
@@ -211,7 +123,9 @@ std::string graph(const RunReport& report) {
   const std::string height =
       std::to_string(static_cast<int>(tallest) * (kHeight + kGapY) - kGapY + 2);
   std::string text =
-      "<div class=\"scroll\"><div><svg role=\"img\" aria-label=\"graph of stages\" width=\"" +
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"graph of "
+      "stages\"><div>"
+      "<svg aria-label=\"graph of stages\" width=\"" +
       width + "\" height=\"" + height + "\" viewBox=\"-1 -1 " + width + " " + height + "\">\n";
   for (std::size_t i = 0; i < report.stages.size(); ++i) {
     for (const std::size_t need : drawing.needs[i]) {
@@ -230,7 +144,7 @@ std::string graph(const RunReport& report) {
     const Look look = look_of(stage.state);
     text += "<a href=\"#stage-" + std::to_string(i) + "\"><g transform=\"translate(" +
             std::to_string(places[i][0]) + " " + std::to_string(places[i][1]) + ")\"><title>" +
-            escaped(stage.name) + ": " + escaped(stage.what) +
+            html_text(stage.name) + ": " + html_text(stage.what) +
             "</title><rect class=\"box\" width=\"" + std::to_string(kWidth) + "\" height=\"" +
             std::to_string(kHeight) + "\" rx=\"6\"/><rect class=\"fill-" + std::string(look.name) +
             "\" width=\"5\" height=\"" + std::to_string(kHeight) +
@@ -242,11 +156,15 @@ std::string graph(const RunReport& report) {
   return text + "</svg></div></div>\n";
 }
 
+// Not on phones: every stage says what it needs below.
+std::string graph_section(const RunReport& report) {
+  if (report.stages.empty()) return {};
+  return "<div class=\"wide\">" + html_section("Stages and what they need", graph(report)) +
+         "</div>\n";
+}
+
 // When each stage ran.
 std::string timeline(const RunReport& report) {
-  constexpr int kRow = 24;
-  constexpr int kLabel = 190;
-  constexpr int kBar = 700;
   double end = 0;
   std::vector<std::size_t> rows;
   for (std::size_t i = 0; i < report.stages.size(); ++i) {
@@ -259,25 +177,18 @@ std::string timeline(const RunReport& report) {
     return report.stages[a].start < report.stages[b].start;
   });
   end = std::max(end, 1e-3);
-  const std::string width = std::to_string(kLabel + kBar + 80);
-  const std::string height = std::to_string(static_cast<int>(rows.size()) * kRow);
-  std::string text =
-      "<div class=\"scroll\"><div><svg role=\"img\" aria-label=\"when each stage ran\" "
-      "width=\"" +
-      width + "\" height=\"" + height + "\" viewBox=\"0 0 " + width + " " + height + "\">\n";
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    const StageReport& stage = report.stages[rows[row]];
-    const double x = kLabel + kBar * stage.start / end;
-    const double length = std::max(2.0, kBar * stage.seconds / end);
-    const std::string y = std::to_string(static_cast<int>(row) * kRow);
-    text += "<g transform=\"translate(0 " + y + ")\"><text x=\"0\" y=\"16\">" +
-            shortened(stage.name, 26) + "</text><rect class=\"fill-" +
-            std::string(look_of(stage.state).name) + "\" x=\"" + fixed_text(x, 1) +
-            "\" y=\"5\" height=\"14\" rx=\"2\" width=\"" + fixed_text(length, 1) +
-            "\"/><text class=\"dim\" x=\"" + fixed_text(x + length + 6, 1) + "\" y=\"16\">" +
-            seconds_text(stage.seconds) + "</text></g>\n";
+  std::string text = "<div class=\"box bars\">";
+  for (const std::size_t row : rows) {
+    const StageReport& stage = report.stages[row];
+    text += "<div><span class=\"label\">" + html_text(stage.name) +
+            "</span><span class=\"track\"><span class=\"bar " +
+            std::string(look_of(stage.state).name) +
+            "\" style=\"margin-left:" + fixed_text(100 * stage.start / end, 2) +
+            "%;width:" + fixed_text(100 * stage.seconds / end, 2) +
+            "%\"></span></span><span class=\"value\">" + seconds_text(stage.seconds) +
+            "</span></div>\n";
   }
-  return text + "</svg></div></div>\n";
+  return text + "</div>\n";
 }
 
 // Tables
@@ -285,7 +196,7 @@ std::string timeline(const RunReport& report) {
 
 std::string list(const std::vector<std::string>& items) {
   std::string text = "<ul class=\"plain\">";
-  for (const std::string& item : items) text += "<li>" + escaped(item) + "</li>";
+  for (const std::string& item : items) text += "<li>" + html_text(item) + "</li>";
   return text + "</ul>";
 }
 
@@ -298,123 +209,213 @@ std::string details(std::string_view title, const std::vector<std::string>& item
 // One reason needs no unfolding.
 std::string why(const std::vector<std::string>& reasons) {
   if (reasons.size() != 1) return details("why", reasons);
-  return "<div class=\"off\">" + escaped(reasons.front()) + "</div>";
+  return "<div class=\"off\">" + html_text(reasons.front()) + "</div>";
 }
 
-std::string stage_row(const StageReport& stage, std::size_t index) {
-  std::string about =
-      escaped(stage.what) + why(stage.reasons) + details("checked", stage.result.checks);
+std::string id_of(std::size_t index) { return "stage-" + std::to_string(index); }
+
+std::string link_to(std::size_t index, const std::string& text) {
+  return "<a href=\"#" + id_of(index) + "\">" + html_text(text) + "</a>";
+}
+
+// The file of a log: beside the page where it can be, so that both can be moved.
+std::string log_link(const StageReport& stage, const Path& page_directory) {
+  if (stage.log.empty()) return {};
+  const Path relative =
+      page_directory.empty() ? Path() : stage.log.lexically_relative(page_directory);
+  const bool is_below = !relative.empty() && *relative.begin() != "..";
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+  std::string address = is_below ? "" : "file://";
+  for (const char c : (is_below ? relative : stage.log).string()) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    address += kPlain.find(c) != std::string_view::npos ? std::string(1, c)
+                                                        : "%" + hex(std::span(&byte, 1));
+  }
+  return "<a href=\"" + address + "\">log</a>";
+}
+
+std::string stage_about(const RunReport& report, std::size_t index, const Path& page_directory) {
+  const StageReport& stage = report.stages[index];
+  std::string about = html_text(stage.what);
+  for (const std::size_t need : stage.needs) {
+    about += (need == stage.needs.front() ? "<div class=\"off\">needs " : ", ") +
+             link_to(need, report.stages[need].name);
+  }
+  if (!stage.needs.empty()) about += "</div>";
+  if (stage.error) {
+    about += "<div><a class=\"bad\" href=\"#failure-" + std::to_string(index) +
+             "\">why it failed</a></div>";
+  }
+  about += why(stage.reasons) + details("checked", stage.result.checks);
   for (const std::string& warning : stage.result.warnings) {
-    about += "<div class=\"held\">" + escaped(warning) + "</div>";
+    about += "<div class=\"held\">" + html_text(warning) + "</div>";
   }
   std::vector<std::string> places;
   for (const StageOutput& output : stage.outputs) {
     places.push_back(output.name + ": " + output.path.string());
   }
-  about += details("files", places);
-  return "<tr id=\"stage-" + std::to_string(index) + "\"><td><b>" + escaped(stage.name) +
-         "</b><br/><span class=\"off\">" + escaped(stage.kind) + "</span></td><td>" +
+  return about + details("files", places) + log_link(stage, page_directory);
+}
+
+constexpr std::array kStates = {
+    StageState::done,    StageState::up_to_date, StageState::failed,  StageState::interrupted,
+    StageState::blocked, StageState::not_run,    StageState::left_out};
+
+std::string state_id(StageState state) {
+  std::string id(to_string(state));
+  std::ranges::replace(id, ' ', '-');
+  return id;
+}
+
+// Shows the stages of one state: buttons that the style sheet reads, as the page has no scripts.
+std::string filter(const RunReport& report) {
+  std::string rules;
+  std::string buttons =
+      "<label><input type=\"radio\" name=\"show\" id=\"show-all\" checked=\"checked\"/> "
+      "all</label>";
+  std::size_t states = 0;
+  for (const StageState state : kStates) {
+    const std::uint64_t count = report.count(state);
+    if (count == 0) continue;
+    ++states;
+    const std::string id = state_id(state);
+    rules += "main:has(#show-" + id + ":checked) tr[data-state]:not([data-state=" + id +
+             "]) { display: none; }\n";
+    buttons += "<label><input type=\"radio\" name=\"show\" id=\"show-" + id + "\"/> " +
+               std::string(to_string(state)) + " (" + std::to_string(count) + ")</label>";
+  }
+  if (states < 2) return {};
+  return "<style>" + rules + "</style><fieldset class=\"filter\"><legend>show</legend>" + buttons +
+         "</fieldset>\n";
+}
+
+std::string stages(const RunReport& report, const Path& page_directory) {
+  HtmlTable table("every stage", {{"stage"}, {"state"}, {"time", true}, {"bytes", true}, {"what"}});
+  for (std::size_t i = 0; i < report.stages.size(); ++i) {
+    const StageReport& stage = report.stages[i];
+    table.add(
+        {"<b>" + html_text(stage.name) + "</b><br/><span class=\"off\">" + html_text(stage.kind) +
+             "</span>",
          state_text(stage.state) +
-         (stage.may_fail ? "<br/><span class=\"off\">may fail</span>" : "") +
-         "</td><td class=\"number\">" + (ran(stage) ? seconds_text(stage.seconds) : "&#8211;") +
-         (stage.attempts > 1 ? "<br/>" + std::to_string(stage.attempts) + " attempts" : "") +
-         "</td><td class=\"number\">" +
-         (stage.result.bytes > 0 ? human_bytes(stage.result.bytes) : "&#8211;") + "</td><td>" +
-         about + "</td></tr>\n";
+             (stage.may_fail ? "<br/><span class=\"off\">may fail</span>" : ""),
+         (ran(stage) ? seconds_text(stage.seconds) : "&#8211;") +
+             (stage.attempts > 1 ? "<br/>" + std::to_string(stage.attempts) + " attempts" : ""),
+         stage.result.bytes > 0 ? human_bytes(stage.result.bytes) : "&#8211;",
+         stage_about(report, i, page_directory)},
+        " id=\"" + id_of(i) + "\" data-state=\"" + state_id(stage.state) + "\"");
+  }
+  return report.stages.empty() ? std::string() : filter(report) + table.text();
 }
 
-std::string stages(const RunReport& report) {
-  std::string text =
-      "<div class=\"scroll\"><table><thead><tr><th>stage</th><th>state</th>"
-      "<th>time</th><th>bytes</th><th>what</th></tr></thead><tbody>\n";
-  for (std::size_t i = 0; i < report.stages.size(); ++i) text += stage_row(report.stages[i], i);
-  return text + "</tbody></table></div>\n";
-}
-
-std::string failures(const RunReport& report) {
+std::string failures(const RunReport& report, const Path& page_directory) {
   std::string text;
-  for (const StageReport& stage : report.stages) {
+  for (std::size_t i = 0; i < report.stages.size(); ++i) {
+    const StageReport& stage = report.stages[i];
     if (!stage.error) continue;
-    text += "<div class=\"failure\"><b>" + escaped(stage.name) + "</b>" +
-            (stage.may_fail ? " (allowed to fail)" : "") + "\n" +
-            escaped_lines(stage.error->message()) + " <code>[" + escaped(stage.error->code()) +
+    const std::string log = log_link(stage, page_directory);
+    text += "<div class=\"failure\" id=\"failure-" + std::to_string(i) + "\"><b>" +
+            link_to(i, stage.name) + "</b>" + (stage.may_fail ? " (allowed to fail)" : "") + "\n" +
+            html_lines(stage.error->message()) + " <code>[" + html_text(stage.error->code()) +
             "]</code>" +
-            (stage.error->hint().empty() ? "" : "\nhint: " + escaped_lines(stage.error->hint())) +
-            "</div>\n";
+            (stage.error->hint().empty() ? "" : "\nhint: " + html_lines(stage.error->hint())) +
+            (log.empty() ? "" : "\n" + log) + "</div>\n";
   }
   return text;
 }
 
-std::string bundle(const StageReport& stage) {
-  const Manifest& manifest = *stage.result.manifest;
-  std::string text = "<h3 class=\"mono\">" + escaped(stage.outputs.front().path.string()) +
-                     "</h3><div class=\"scroll\"><table><thead><tr><th>file</th><th>size</th>"
-                     "<th>made from</th><th>exporter</th><th>SHA-256</th></tr></thead><tbody>\n";
-  for (const ManifestFile& file : manifest.files) {
-    std::string sources;
-    std::string exporters;
-    for (const ManifestComponent& component : manifest.components) {
-      if (std::ranges::count(file.roles, component.role) == 0) continue;
-      sources += (sources.empty() ? "" : ", ") + escaped(component.source);
-      exporters += (exporters.empty() ? "" : ", ") + escaped(component.exporter) + " " +
-                   escaped(component.exporter_version);
-    }
-    text += "<tr><td class=\"name\"><code>" + escaped(file.name) +
-            "</code></td><td class=\"number\">" + human_bytes(file.size) + "</td><td>" + sources +
-            "</td><td>" + exporters + "</td><td class=\"hash\"><code>" + escaped(file.sha256) +
-            "</code></td></tr>\n";
+bool has_bundle(const StageReport& stage) {
+  const bool there = stage.state == StageState::done || stage.state == StageState::up_to_date;
+  return there && stage.result.manifest && !stage.outputs.empty();
+}
+
+// What all components of a bundle say of one thing, each once.
+template <typename Get>
+std::string all_of(const Manifest& manifest, Get&& get) {
+  std::vector<std::string> texts;
+  for (const ManifestComponent& component : manifest.components) {
+    std::string text = get(component);
+    if (std::ranges::count(texts, text) == 0) texts.push_back(std::move(text));
   }
-  text += "</tbody></table></div>";
+  return html_text(join(texts, ", "));
+}
+
+std::string bundle_details(const StageReport& stage) {
+  const Manifest& manifest = *stage.result.manifest;
+  HtmlTable table("files of the bundle", {{"file"}, {"size", true}, {"made from"}, {"SHA-256"}});
+  for (const ManifestFile& file : manifest.files) {
+    std::vector<std::string> sources;
+    for (const ManifestComponent& component : manifest.components) {
+      if (std::ranges::count(file.roles, component.role) != 0) sources.push_back(component.source);
+    }
+    table.add({"<code>" + html_text(file.name) + "</code>", human_bytes(file.size),
+               html_text(join(sources, ", ")), "<code>" + html_text(file.sha256) + "</code>"});
+  }
   std::vector<std::string> fit;
   for (const FitCheck& check : manifest.fit) {
     fit.push_back(std::string(to_string(check.outcome)) + ": " + to_string(check));
   }
-  return text + details("fit", fit) + details("checked", stage.result.checks) + "\n";
+  return "<details><summary>" + html_text(stage.name) + ": " +
+         counted(manifest.files.size(), "file") + "</summary>" + table.text() +
+         details("fit", fit) + details("checked", stage.result.checks) + "</details>\n";
 }
 
+// One table of all bundles, and what is in each below it.
 std::string bundles(const RunReport& report) {
-  std::string text;
-  for (const StageReport& stage : report.stages) {
-    const bool there = stage.state == StageState::done || stage.state == StageState::up_to_date;
-    if (there && stage.result.manifest && !stage.outputs.empty()) text += bundle(stage);
+  HtmlTable table(
+      "bundles", {{"bundle"}, {"stage"}, {"size", true}, {"made from"}, {"exporters"}, {"layout"}});
+  std::string below;
+  for (std::size_t i = 0; i < report.stages.size(); ++i) {
+    const StageReport& stage = report.stages[i];
+    if (!has_bundle(stage)) continue;
+    const Manifest& manifest = *stage.result.manifest;
+    std::uint64_t bytes = 0;
+    for (const ManifestFile& file : manifest.files) bytes += file.size;
+    table.add({"<code>" + html_text(stage.outputs.front().path.string()) + "</code>",
+               link_to(i, stage.name), human_bytes(bytes),
+               all_of(manifest, [](const auto& component) { return component.source; }),
+               all_of(manifest,
+                      [](const auto& component) {
+                        return component.exporter + " " + component.exporter_version;
+                      }),
+               html_text(manifest.layout)});
+    below += bundle_details(stage);
   }
-  return text;
+  return below.empty() ? std::string() : table.text() + below;
 }
 
 std::string tiles(const RunReport& report) {
   std::string text = "<ul class=\"tiles\">";
-  for (const StageState state :
-       {StageState::done, StageState::up_to_date, StageState::failed, StageState::interrupted,
-        StageState::blocked, StageState::not_run, StageState::left_out}) {
+  for (const StageState state : kStates) {
     const std::uint64_t count = report.count(state);
     if (count == 0) continue;
     text += "<li><b class=\"" + std::string(look_of(state).name) + "\">" + std::to_string(count) +
             "</b><span>" + std::string(to_string(state)) + "</span></li>";
   }
   return text + "<li><b>" + human_bytes(report.bytes()) + "</b><span>written</span></li><li><b>" +
-         seconds_text(report.seconds) + "</b><span>" + std::to_string(report.jobs) +
-         (report.jobs == 1 ? " stage" : " stages") + " at a time</span></li></ul>\n";
+         seconds_text(report.seconds) + "</b><span>" +
+         (report.jobs == 0
+              ? std::string("by another engine")
+              : counted(static_cast<std::uint64_t>(report.jobs), "stage") + " at a time") +
+         "</span></li></ul>\n";
 }
 
 }  // namespace
 
-std::string to_html(const RunReport& report) {
+std::string to_html(const RunReport& report, const Path& page_directory) {
   const std::optional<Error> error = failure(report);
   const bool complete = !error && report.count(StageState::not_run) == 0;
   const std::string verdict = error      ? "<span class=\"state bad\">&#10007; failed</span>"
                               : complete ? "<span class=\"state done\">&#10003; complete</span>"
                                          : "<span class=\"state held\">! not complete</span>";
-  return "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head>"
-         "<meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width, "
-         "initial-scale=1\"/><title>" +
-         escaped(report.script) + ": run</title><style>" + std::string(kStyle) +
-         "</style></head><body><main>\n<header><h1>" + escaped(report.script) +
-         "</h1><p class=\"sub\">" + verdict + " &#183; " + escaped(report.started) + " &#183; " +
-         escaped(report.producer) + "</p></header>\n" + tiles(report) +
-         section("Failures", failures(report)) +
-         section("Stages and what they need", report.stages.empty() ? "" : graph(report)) +
-         section("Bundles", bundles(report)) + section("Every stage", stages(report)) +
-         section("Timeline", timeline(report)) + "</main></body></html>\n";
+  return html_page(report.script + ": run",
+                   "<header><h1>" + html_text(report.script) + "</h1><p class=\"sub\">" + verdict +
+                       " &#183; " + html_text(report.started) + " &#183; " +
+                       html_text(report.producer) + "</p></header>\n" + tiles(report) +
+                       html_section("Failures", failures(report, page_directory)) +
+                       html_section("Bundles", bundles(report)) + graph_section(report) +
+                       html_section("Every stage", stages(report, page_directory)) +
+                       html_section("Timeline", timeline(report)));
 }
 
 }  // namespace craftbundle

@@ -1,7 +1,10 @@
 #include "craftbundle/detail/pipeline/script_run.h"
 
+#include <algorithm>
+#include <boost/filesystem/operations.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -19,6 +22,14 @@ Path journal_directory(const ScriptRun::Options& options, const Script& script) 
     return absolute_path(options.state_directory);
   }
   return script.directory / ".craftbundle" / script.file.filename();
+}
+
+// "2026-11-23T19:10:00Z" in seconds since 1970; 0: it is none.
+double seconds_of(const std::string& time) {
+  std::tm parts = {};
+  return ::strptime(time.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts) == nullptr
+             ? 0
+             : static_cast<double>(::timegm(&parts));
 }
 
 }  // namespace
@@ -68,6 +79,51 @@ RunReport ScriptRun::run(const Plan& plan, const RunOptions& options, RunObserve
   const auto begin = std::chrono::steady_clock::now();
   report.stages = run_plan(context(), plan, options, observer);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return report;
+}
+
+RunReport ScriptRun::recorded() const {
+  RunReport report;
+  report.script = given_.string();
+  report.producer = "craftbundle " CRAFTBUNDLE_VERSION;
+  report.jobs = 0;
+  std::vector<double> begins(workflow_.stages.size(), 0);
+  double first = 0;
+  double last = 0;
+  for (std::size_t i = 0; i < workflow_.stages.size(); ++i) {
+    const WorkflowStage& stage = workflow_.stages[i];
+    StageReport entry = describe(stage);
+    const std::optional<StageRecord> record =
+        stage.stage ? journal_.read(stage.name) : std::nullopt;
+    if (!stage.stage) {
+      entry.state = StageState::left_out;
+      if (stage.left_out) entry.reasons = {to_text(*stage.left_out)};
+    } else if (record && record->state == StageRecord::State::done) {
+      entry.state = StageState::done;
+      entry.result = record->result;
+      entry.seconds = record->seconds;
+      entry.attempts = 1;
+      if (const double end = seconds_of(record->finished); end > 0) {
+        begins[i] = end - record->seconds;
+        first = first == 0 ? begins[i] : std::min(first, begins[i]);
+        last = std::max(last, end);
+      }
+    } else if (record && record->state == StageRecord::State::failed) {
+      entry.state = StageState::failed;
+      entry.error = Error(ErrorKind::system, "run.recorded", record->error);
+    } else if (record) {
+      entry.reasons = {"it is running, or was cut off"};
+    }
+    boost::system::error_code ignored;
+    const Path log = journal_.log(stage.name);
+    if (boost::filesystem::exists(log, ignored)) entry.log = log;
+    report.stages.push_back(std::move(entry));
+  }
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    if (begins[i] > 0) report.stages[i].start = begins[i] - first;
+  }
+  report.seconds = last - first;
+  report.started = utc_now();
   return report;
 }
 

@@ -108,6 +108,50 @@ TEST(Report, PageIsWellFormed) {
   EXPECT_EQ(result.output, "4 5\n");
 }
 
+TEST(Report, FailuresAndLogsAreLinks) {
+  RunReport report = sample();
+  report.stages[1].log = "/runs/my script/a log.txt";
+  const std::string page = to_html(report, "/runs/my script");
+  EXPECT_THAT(page, HasSubstr("<a href=\"#stage-1\">lm</a>"));
+  EXPECT_THAT(page, HasSubstr("href=\"#failure-1\""));
+  EXPECT_THAT(page, HasSubstr("id=\"failure-1\""));
+  EXPECT_THAT(page, HasSubstr("<a href=\"a%20log.txt\">log</a>"));
+  EXPECT_THAT(to_html(report, "/elsewhere"),
+              HasSubstr("<a href=\"file:///runs/my%20script/a%20log.txt\">log</a>"));
+}
+
+TEST(Report, StagesAreFilteredByState) {
+  const std::string page = to_html(sample());
+  EXPECT_THAT(page, HasSubstr("id=\"show-failed\""));
+  EXPECT_THAT(page, HasSubstr("data-state=\"up-to-date\""));
+  EXPECT_THAT(page, Not(HasSubstr("id=\"show-interrupted\"")));
+}
+
+TEST(Report, BundlesAreOneTable) {
+  RunReport report = sample();
+  for (const char* name : {"one", "two"}) {
+    StageReport bundle = stage(name, StageState::done);
+    bundle.outputs = {{"directory", Path("/out") / name}};
+    bundle.result.manifest.emplace();
+    bundle.result.manifest->layout = "a_layout";
+    bundle.result.manifest->files = {{"a.bin", 1024, "00ff", {"lm"}},
+                                     {"b.bin", 1024, "ff00", {"lm"}}};
+    bundle.result.manifest->components.emplace_back();
+    bundle.result.manifest->components.front().role = "lm";
+    bundle.result.manifest->components.front().source = "made of.th";
+    report.stages.push_back(std::move(bundle));
+  }
+  const std::string page = to_html(report);
+  const std::size_t table = page.find("<caption>bundles</caption>");
+  ASSERT_NE(table, std::string::npos);
+  const std::string text = page.substr(table, page.find("</table>", table) - table);
+  EXPECT_THAT(text, HasSubstr("<code>/out/one</code>"));
+  EXPECT_THAT(text, HasSubstr("<code>/out/two</code>"));
+  EXPECT_THAT(text, HasSubstr("2.0 KiB"));
+  EXPECT_THAT(text, HasSubstr("made of.th"));
+  EXPECT_THAT(page, HasSubstr("<code>ff00</code>"));
+}
+
 TEST(Report, EmptyAndLargeRunsHavePages) {
   RunReport report = sample();
   report.stages.clear();

@@ -64,6 +64,9 @@ struct RunOptions {
   Durability durability = Durability::sync;
 };
 
+// What is known of a stage before it runs, for its report.
+StageReport describe(const WorkflowStage& stage);
+
 // Runs what the plan says and returns the reports of all stages. A stage whose inputs turn out to
 // be unchanged after all is not run. REQUIRES: the plan has no problems, the journal is locked.
 std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,

@@ -46,7 +46,7 @@ struct RunReport {
   std::string producer;  // "craftbundle 0.1.0"
   std::string started;   // "2026-11-23T19:10:00Z"
   double seconds = 0;
-  int jobs = 1;
+  int jobs = 1;  // 0: another engine ran the stages
   std::vector<StageReport> stages;
 
   std::uint64_t count(StageState state) const;
@@ -60,7 +60,8 @@ std::optional<Error> failure(const RunReport& report);
 // UTF-8, two-space indent, newline at the end; docs/run_script.md lists the fields.
 std::string to_json(const RunReport& report);
 
-// One page (XHTML) that needs nothing beside itself: no scripts, no network.
-std::string to_html(const RunReport& report);
+// One page (XHTML) that needs nothing beside itself: no scripts, no network. `page_directory`:
+// where it will lie, so that it can refer to logs by relative paths; empty: not known.
+std::string to_html(const RunReport& report, const Path& page_directory = {});
 
 }  // namespace craftbundle

@@ -41,6 +41,9 @@ class ScriptRun {
   // Runs what a plan says, and reports it. REQUIRES: as run_plan().
   RunReport run(const Plan& plan, const RunOptions& options, RunObserver& observer);
 
+  // What the journal tells of all stages, whoever ran them: for engines that run each by itself.
+  RunReport recorded() const;
+
  private:
   PlanContext context() { return {workflow_, host_, journal_, contents_}; }
 
