@@ -48,6 +48,7 @@ function(craftbundle_add_plugin name)
     VERBATIM)
 
   if(NOT arg_NO_INSTALL)
+    set_property(GLOBAL APPEND PROPERTY CRAFTBUNDLE_OWN_PLUGINS ${name})
     include(GNUInstallDirs)
     install(TARGETS ${name} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/craftbundle/plugins")
     install(FILES "${directory}/${name}.plugin.yaml" DESTINATION "${CMAKE_INSTALL_LIBDIR}/craftbundle/plugins")

@@ -14,6 +14,7 @@
 #include "completion.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/json/json.h"
+#include "last_words.h"
 #include "session.h"
 #include "signals.h"
 #include "usage.h"
@@ -82,35 +83,6 @@ int run(Session& session, const Command& command) {
   }
 }
 
-// What is said when memory runs out where no exception can pass: in a static initializer of a
-// library, in functions of others that must not throw. Made beforehand, as nothing can be then.
-std::string& last_words() {
-  static std::string& text = *new std::string;
-  return text;
-}
-
-// A lack of memory is no bug, whose place a core dump would show. Nothing is left: files have no
-// name before they are complete, or the next command removes them.
-[[noreturn]] void terminate() {
-  if (std::current_exception()) {
-    try {
-      throw;
-    } catch (const std::bad_alloc&) {
-      const std::string& text = last_words();
-      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-      std::_Exit(kExitFailed);
-    } catch (...) {
-      // As ever.
-    }
-  }
-  std::abort();
-}
-
-void prepare_for_the_worst(const GlobalOptions& options) {
-  last_words() = Console(options.console).error_text(memory_error()) + "\n";
-  std::set_terminate(&terminate);
-}
-
 // Nothing is said to a shell that asks how a word may go on, whatever is wrong.
 int complete(const CLI::App& app, const std::vector<std::string>& words) {
   try {
@@ -156,7 +128,7 @@ int main(int argc, char** argv) {
     if (!console.is_json()) console.problem("  usage: " + usage_line(given_command(app)));
     return kExitUsage;
   }
-  prepare_for_the_worst(options);
+  prepare_for_the_worst(Console(options.console));
   int code = kExitDone;
   {
     Session session(options, cancellation);

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -33,10 +37,18 @@ constexpr std::chrono::milliseconds kPollStep{50};
 // How often a child that closed its end is asked whether it has ended.
 constexpr std::chrono::milliseconds kEndStep{1};
 
-Error culprit(std::string_view code, const Path& library, const std::string& what,
-              std::string hint = {}) {
-  return Error(ErrorKind::plugin, code, what, std::move(hint)).add_context(path_text(library));
-}
+// What a dying copy printed last, at most.
+constexpr std::size_t kLastWords = 400;
+
+// Whom a child's end is blamed on.
+struct Culprit {
+  std::string context;   // "/path/x.so"
+  std::string function;  // "probe() ", or nothing
+
+  Error error(std::string_view code, const std::string& what) const {
+    return Error(ErrorKind::plugin, code, function + what).add_context(context);
+  }
+};
 
 // What posix_spawn is told: descriptors, a process group of its own, default signals.
 class SpawnSetup {
@@ -98,6 +110,7 @@ class Child {
                   "install it again");
     }
   }
+  explicit Child(pid_t pid) : pid_(pid) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() { reap(); }
@@ -142,40 +155,51 @@ std::optional<std::string> take_item(std::string_view& rest) {
   return item;
 }
 
-[[noreturn]] void report_end(const Path& library, int status) {
+[[noreturn]] void report_end(const Culprit& culprit, int status, const std::string& printed = {}) {
+  const std::string last_words = printed.empty() ? "" : "; the last it printed: " + printed;
   if (WIFSIGNALED(status)) {
     const char* const name = ::sigabbrev_np(WTERMSIG(status));
-    throw culprit("plugin.crash", library,
-                  "crashed with signal " + (name == nullptr ? std::to_string(WTERMSIG(status))
-                                                            : "SIG" + std::string(name)));
+    throw culprit.error("plugin.crash", "crashed with signal " +
+                                            (name == nullptr ? std::to_string(WTERMSIG(status))
+                                                             : "SIG" + std::string(name)) +
+                                            last_words);
   }
-  throw culprit("plugin.exit", library,
-                "ended the process, with exit status " + std::to_string(WEXITSTATUS(status)));
+  throw culprit.error("plugin.exit", "ended the process, with exit status " +
+                                         std::to_string(WEXITSTATUS(status)) + last_words);
 }
 
 // Cancellation and the time limit of one child.
 class Patience {
  public:
-  Patience(const Path& library, const ScanOptions& options)
-      : library_(library), options_(options), deadline_(Clock::now() + options.time_limit) {}
+  Patience(const Culprit& culprit, std::chrono::milliseconds limit,
+           const Cancellation& cancellation)
+      : culprit_(culprit),
+        limit_(limit),
+        cancellation_(cancellation),
+        deadline_(Clock::now() + limit) {}
 
   // How long to wait before asking again. Throws when there is no reason to wait on.
   std::chrono::milliseconds next() const {
-    options_.cancellation->check();
+    cancellation_.check();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
     if (left.count() > 0) return std::min(left, kPollStep);
-    throw culprit("plugin.hang", library_,
-                  "did not finish within " + std::to_string(options_.time_limit.count()) + " ms");
+    throw culprit_.error("plugin.hang",
+                         "did not finish within " + std::to_string(limit_.count()) + " ms");
+  }
+
+  void wait_for_end(const Child& child) const {
+    while (!child.has_ended()) std::this_thread::sleep_for(std::min(next(), kEndStep));
   }
 
  private:
-  const Path& library_;
-  const ScanOptions& options_;
+  const Culprit& culprit_;
+  std::chrono::milliseconds limit_;
+  const Cancellation& cancellation_;
   Clock::time_point deadline_;
 };
 
 // Reads until the answer is whole; nullopt when the child ended or closed its end before.
-std::optional<Answer> receive(int fd, const Child& child, const Path& library,
+std::optional<Answer> receive(int fd, const Child& child, const Culprit& culprit,
                               const Patience& patience) {
   std::string text;
   std::array<char, 4096> buffer{};
@@ -193,9 +217,83 @@ std::optional<Answer> receive(int fd, const Child& child, const Path& library,
     text.append(buffer.data(), static_cast<std::size_t>(count));
     if (std::optional<Answer> answer = decode(text)) return answer;
     if (text.size() > kMaxAnswerBytes) {
-      throw culprit("plugin.exit", library, "wrote over the scanner's answer");
+      throw culprit.error("plugin.exit", "wrote over the scanner's answer");
     }
   }
+}
+
+constexpr std::string_view kThrew = "threw";
+
+Answer answer_of(const Error& error) {
+  return {std::string(kThrew),
+          {std::to_string(static_cast<int>(error.kind())), error.code(), error.message(),
+           error.hint()}};
+}
+
+Error error_in(const Answer& answer) {
+  int kind = 0;
+  const std::string& number = answer.text.at(0);
+  std::from_chars(number.data(), number.data() + number.size(), kind);
+  return Error(static_cast<ErrorKind>(kind), answer.text.at(1), answer.text.at(2),
+               answer.text.at(3));
+}
+
+void end_copy(int status, void* /*unused*/) { ::_exit(status); }
+
+// Makes a copy of this process harmless to the rest of it.
+void settle_copy(pid_t original, int output) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != original) ::_exit(EXIT_FAILURE);
+  // The handlers are the program's, which is told of signals itself.
+  struct sigaction by_default {};
+  by_default.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &by_default, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
+  ::dup2(output, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  // Runs first: what the program does when it ends, as writing what is still in its buffers, is
+  // not for a copy to do.
+  ::on_exit(&end_copy, nullptr);
+}
+
+// The end of what was printed to `output`, in one line.
+std::string printed_to(int output) {
+  const off_t size = ::lseek(output, 0, SEEK_END);
+  const off_t begin = std::max<off_t>(0, size - static_cast<off_t>(kLastWords));
+  std::string text(kLastWords, '\0');
+  const ssize_t count = size > 0 ? ::pread(output, text.data(), text.size(), begin) : 0;
+  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  while (text.ends_with('\n') || text.ends_with(' ')) text.pop_back();
+  return text.empty() ? text : printable(text, kLastWords);
+}
+
+void send(int fd, const Answer& answer) {
+  const std::string text = encode(answer);
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t count = ::write(fd, rest.data(), rest.size());
+    if (count < 0 && errno != EINTR) return;
+    if (count > 0) rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+// The copy's side of ask_copy().
+[[noreturn]] void answer_as_copy(int fd, const std::function<Answer()>& body) {
+  Answer answer;
+  try {
+    answer = body();
+  } catch (const Error& error) {
+    answer = answer_of(error);
+  }
+  send(fd, answer);
+  ::_exit(EXIT_SUCCESS);
 }
 
 }  // namespace
@@ -228,6 +326,8 @@ std::optional<Answer> decode(std::string_view text) {
   return answer;
 }
 
+void send_answer(const Answer& answer) { send(kAnswerDescriptor, answer); }
+
 Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
                    const ScanOptions& options) {
   std::array<int, 2> ends{};
@@ -237,12 +337,47 @@ Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
   Child child(options.scanner.empty() ? scanner_program() : options.scanner, request, writing.get(),
               options.show_output);
   writing = Descriptor();
-  const Patience patience(library, options);
-  if (std::optional<Answer> answer = receive(reading.get(), child, library, patience)) {
+  const Culprit culprit{path_text(library), ""};
+  const Patience patience(culprit, options.time_limit, *options.cancellation);
+  if (std::optional<Answer> answer = receive(reading.get(), child, culprit, patience)) {
     return *std::move(answer);
   }
-  while (!child.has_ended()) std::this_thread::sleep_for(std::min(patience.next(), kEndStep));
-  report_end(library, child.reap());
+  patience.wait_for_end(child);
+  report_end(culprit, child.reap());
+}
+
+Answer ask_copy(const CopyCall& call, std::mutex& mutex, const std::function<Answer()>& body) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  const Descriptor output(::memfd_create("craftbundle-output", MFD_CLOEXEC));
+  const Culprit culprit{call.culprit, call.function + " "};
+  const Patience patience(culprit, call.time_limit, call.cancellation);
+  const pid_t original = ::getpid();
+  std::unique_lock lock(mutex);
+  const pid_t pid = ::fork();
+  lock.unlock();
+  if (pid == 0) {
+    settle_copy(original, output.get());
+    answer_as_copy(writing.get(), body);
+  }
+  if (pid < 0) {
+    throw system_error(errno, "cannot start a process for " + call.culprit,
+                       "plugins that are not part of the installation run in one of their own");
+  }
+  Child child(pid);
+  // So does the copy; whoever comes first: it must be so before the group is ended.
+  ::setpgid(pid, pid);
+  writing = Descriptor();
+  std::optional<Answer> answer = receive(reading.get(), child, culprit, patience);
+  if (!answer) {
+    patience.wait_for_end(child);
+    const int status = child.reap();
+    report_end(culprit, status, printed_to(output.get()));
+  }
+  if (answer->word == kThrew && answer->text.size() == 4) throw error_in(*answer);
+  return *std::move(answer);
 }
 
 }  // namespace craftbundle

@@ -1,6 +1,9 @@
-// A question to craftbundle-scan in a child process, and its answer.
+// A question to a child process, which is craftbundle-scan or a copy of this one, and its answer.
 #pragma once
 
+#include <chrono>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,9 +33,31 @@ PluginInfo description_in(const Answer& answer, const Path& library);
 // Why a check failed.
 std::optional<std::string> failure_in(const Answer& answer);
 
+// Sends the answer of a scanner.
+void send_answer(const Answer& answer);
+
 // Starts the scanner with `request` and waits for its answer; the child and whatever it started are
 // gone afterwards. Throws Error(plugin) as scan_library(), with `library` as the culprit.
 Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
                    const ScanOptions& options);
+
+// A call of foreign code that must not harm this process.
+struct CopyCall {
+  std::string culprit;   // "/path/x.so: exporter 'x'"
+  std::string function;  // "probe()"
+  std::chrono::milliseconds time_limit;
+  const Cancellation& cancellation;
+};
+
+// Runs `body` in a copy of this process and returns its answer: a crash, a loop or an exit() there
+// harms nobody. The copy has this thread only. What other threads guard may be half changed in it;
+// `mutex` is held while the copy is made, so that what it guards is whole. The copy has no standard
+// input, and what it prints is lost but for the last words of one that dies. It and whatever it
+// started are gone afterwards.
+//
+// Throws Error: plugin, naming culprit and function, "plugin.crash", "plugin.exit", "plugin.hang";
+// interrupted on cancellation; system when there can be no further process; an Error that `body`
+// threw, with kind, code, message and hint.
+Answer ask_copy(const CopyCall& call, std::mutex& mutex, const std::function<Answer()>& body);
 
 }  // namespace craftbundle

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/filesystem/directory.hpp>
+#include <charconv>
 #include <set>
 
 #include "craftbundle/detail/base/error.h"
@@ -277,8 +278,8 @@ const PluginLibrary& Host::load(const FoundPlugin& plugin) const {
 Probe Host::ask(const Entry& entry, const Source& source) const {
   if (const auto reason = why_not_asked(*entry.info, source)) return {0, *reason};
   try {
-    Probe probe = object<Exporter>(entry).call(
-        [&](const Exporter& exporter) { return exporter.probe(source); });
+    Probe probe =
+        is_own(entry.plugin->library) ? ask_here(entry, source) : ask_apart(entry, source);
     if (probe.confidence < 0 || probe.confidence > 100) {
       return {0, "is confident by " + std::to_string(probe.confidence) + ", expected 0 to 100"};
     }
@@ -289,6 +290,46 @@ Probe Host::ask(const Entry& entry, const Source& source) const {
     const std::string reason = "cannot be asked: " + printable(error.message(), kShownReason);
     options_.sink->log(LogLevel::warning, "exporter " + quoted(entry.info->name) + " " + reason);
     return {0, reason};
+  }
+}
+
+Probe Host::ask_here(const Entry& entry, const Source& source) const {
+  const Guarded<Exporter>& exporter = object<Exporter>(entry);
+  const PluginCallMark mark(culprit(entry), "probe()");
+  return exporter.call([&](const Exporter& asked) { return asked.probe(source); });
+}
+
+Probe Host::ask_apart(const Entry& entry, const Source& source) const {
+  const auto given_up = [&]() -> std::optional<Error> {
+    const std::lock_guard lock(mutex_);
+    const auto known = given_up_.find(entry.info->name);
+    return known == given_up_.end() ? std::nullopt : std::optional(known->second);
+  };
+  if (const auto error = given_up()) throw Error(*error);
+  const bool is_directory = source.kind() == AcceptedSource::Kind::directory;
+  try {
+    const std::vector<std::string> said =
+        run_apart(*entry.plugin, culprit(entry), "probe()", options_.scan_limit, [&] {
+          const Probe probe = ask_here(entry, source);
+          std::vector<std::string> answer = {std::to_string(probe.confidence), probe.reason};
+          if (!is_directory) return answer;
+          for (const auto& file : source.directory().read()) {
+            answer.push_back(file->path().filename().string());
+          }
+          return answer;
+        });
+    // What it has read there counts as read here.
+    for (std::size_t i = 2; is_directory && i < said.size(); ++i) source.directory().text(said[i]);
+    int confidence = -1;
+    std::from_chars(said.at(0).data(), said.at(0).data() + said.at(0).size(), confidence);
+    return {confidence, said.at(1)};
+  } catch (const Error& error) {
+    // Others would have to wait for it as long each time.
+    if (error.code() == "plugin.hang") {
+      const std::lock_guard lock(mutex_);
+      given_up_.emplace(entry.info->name, error);
+    }
+    throw;
   }
 }
 
@@ -445,8 +486,11 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
   if (wanted.size() > 1 && wanted[1].probe.confidence == wanted[0].probe.confidence) {
     throw Error(ErrorKind::input, "exporter.tie",
                 "two exporters understand " + source + " equally well: " + wanted[0].words() +
-                    "; " + wanted[1].words(),
-                "name the one that is to take it");
+                    ", of " + path_text(wanted[0].entry.plugin->library) + "; " +
+                    wanted[1].words() + ", of " + path_text(wanted[1].entry.plugin->library),
+                "name the one that is to take it: --exporter " + wanted[0].entry.info->name +
+                    " or --exporter " + wanted[1].entry.info->name +
+                    "; in a script 'exporter: " + wanted[0].entry.info->name + "'");
   }
   return wanted.front();
 }
@@ -472,12 +516,19 @@ PreparedComponent Host::prepare(const ComponentRequest& request) const {
   }
   const ExportRequest checked{
       request.source, {options.begin(), options.begin() + static_cast<std::ptrdiff_t>(own)}};
-  ReadingContext<ExportContext> context(
-      directory_of(request.source), [this](const Path& path) { return open(path); }, *options_.sink,
-      *options_.cancellation);
-  Component component =
-      call(object<Exporter>(entry), culprit(entry),
-           [&](const Exporter& exporter) { return exporter.prepare(checked, context); });
+  using Context = ReadingContext<ExportContext>;
+  const auto open_file = [this](const Path& path) { return open(path); };
+  const auto prepare_in = [&](Context& context) {
+    return call(object<Exporter>(entry), culprit(entry), "prepare()",
+                [&](const Exporter& exporter) { return exporter.prepare(checked, context); });
+  };
+  rehearse(*entry.plugin, culprit(entry), "prepare()", [&] {
+    Context context(directory_of(request.source), open_file, Sink::none(), Cancellation::never());
+    prepare_in(context);
+  });
+  Context context(directory_of(request.source), open_file, *options_.sink, cancellation());
+  Component component = prepare_in(context);
+  escape(component);
   if (component.role != entry.info->component) {
     throw Error(ErrorKind::plugin, "plugin.component",
                 culprit(entry) + " made a component " + quoted(component.role) + ", it announced " +
@@ -527,8 +578,10 @@ std::vector<OptionValue> Host::check_stage_options(const std::string& kind,
 StageOutcome Host::run_stage(const std::string& kind, const StageRequest& request,
                              StageContext& context) const {
   const FoundOffer<StageKindInfo> offer = find_stage(*this, kind);
-  return call(object<StageKind>(offer), culprit(offer),
-              [&](const StageKind& stage) { return stage.run(request, context); });
+  StageOutcome outcome = call(object<StageKind>(offer), culprit(offer), "run()",
+                              [&](const StageKind& stage) { return stage.run(request, context); });
+  escape(outcome);
+  return outcome;
 }
 
 std::optional<FoundOffer<CodecLoaderInfo>> Host::loader_of(const std::string& family) const {
@@ -555,13 +608,29 @@ FoundOffer<CodecLoaderInfo> Host::require_codec(const Component& component) cons
                                : std::string(kRefusedHint));
 }
 
+// The first one found runs it. Who has several is told which, and what decides.
+void Host::name_other_loaders(const FoundOffer<CodecLoaderInfo>& taken,
+                              const std::string& family) const {
+  for (const auto& offer : offers<CodecLoaderInfo>()) {
+    if (offer.info == taken.info || std::ranges::count(offer.info->exporters, family) == 0) {
+      continue;
+    }
+    options_.sink->log(LogLevel::warning, "models of " + quoted(family) + " are run by " +
+                                              culprit(taken) + ", and not by " + culprit(offer) +
+                                              ", which is found later: --plugin-dir " +
+                                              path_text(offer.plugin->library.parent_path()) +
+                                              " would put it first");
+  }
+}
+
 std::unique_ptr<Codec> Host::load_codec(const Component& component,
                                         const CodecOptions& options) const {
   const FoundOffer<CodecLoaderInfo> offer = require_codec(component);
+  name_other_loaders(offer, component.model()->family);
   const Guarded<CodecLoader>& loader = object<CodecLoader>(offer);
-  std::unique_ptr<Codec> codec = call(loader, culprit(offer), [&](const CodecLoader& with) {
-    return with.load(*component.model(), options);
-  });
+  std::unique_ptr<Codec> codec =
+      call(loader, culprit(offer), "load()",
+           [&](const CodecLoader& with) { return with.load(*component.model(), options); });
   return std::make_unique<RemoteCodec>(loader.adopt(std::move(codec)), culprit(offer));
 }
 

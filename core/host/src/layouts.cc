@@ -7,6 +7,7 @@
 #include <span>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/host/host.h"
 #include "craftbundle/detail/host/library.h"
@@ -197,14 +198,16 @@ class GuardedContent final : public FileContent {
       : content_(std::move(content)), culprit_(std::move(culprit)) {}
 
   std::optional<std::uint64_t> size() const override {
-    return call(content_, culprit_, [](const FileContent& content) { return content.size(); });
+    return call(content_, culprit_, "size()",
+                [](const FileContent& content) { return content.size(); });
   }
   WriteSummary write(OutputFile& file, const WriteOptions& options) const override {
-    return call(content_, culprit_,
+    return call(content_, culprit_, "write()",
                 [&](const FileContent& content) { return content.write(file, options); });
   }
   std::vector<const InputFile*> sources() const override {
-    return call(content_, culprit_, [](const FileContent& content) { return content.sources(); });
+    return call(content_, culprit_, "sources()",
+                [](const FileContent& content) { return content.sources(); });
   }
 
  private:
@@ -231,9 +234,10 @@ std::optional<std::string> find_problem(const std::vector<BundleFile>& files) {
 class Host::PlanContext final : public ReadingContext<LayoutContext> {
  public:
   explicit PlanContext(const Host& host)
+      : PlanContext(host, *host.options_.sink, host.cancellation()) {}
+  PlanContext(const Host& host, Sink& sink, const Cancellation& cancellation)
       : ReadingContext(
-            Path(), [&host](const Path& path) { return host.open(path); }, *host.options_.sink,
-            *host.options_.cancellation),
+            Path(), [&host](const Path& path) { return host.open(path); }, sink, cancellation),
         host_(host) {}
   FileContentPtr program(const Component& component) override {
     host_.require_codec(component);
@@ -284,17 +288,23 @@ LayoutInfo Host::layout(const std::string& name) const {
 std::vector<BundleFile> Host::plan(const FoundOffer<LayoutInfo>& offer,
                                    const std::vector<Component>& components,
                                    const std::vector<OptionValue>& options) const {
-  PlanContext context(*this);
-  const Guarded<Layout>& object = this->object<Layout>(offer);
-  std::vector<BundleFile> files = call(object, culprit(offer), [&](const Layout& layout) {
-    return layout.plan(components, options, context);
+  const auto plan_in = [&](PlanContext& context) {
+    return call(object<Layout>(offer), culprit(offer), "plan()",
+                [&](const Layout& layout) { return layout.plan(components, options, context); });
+  };
+  rehearse(*offer.plugin, culprit(offer), "plan()", [&] {
+    PlanContext context(*this, Sink::none(), Cancellation::never());
+    if (find_problem(plan_in(context))) return;
   });
+  PlanContext context(*this);
+  std::vector<BundleFile> files = plan_in(context);
   if (const auto problem = find_problem(files)) {
     throw Error(ErrorKind::plugin, "plugin.layout", culprit(offer) + " " + *problem);
   }
   for (BundleFile& file : files) {
-    file.content =
-        std::make_shared<GuardedContent>(object.adopt(std::move(file.content)), culprit(offer));
+    escape(file);
+    file.content = std::make_shared<GuardedContent>(
+        object<Layout>(offer).adopt(std::move(file.content)), culprit(offer));
   }
   return files;
 }
@@ -314,6 +324,23 @@ std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
   return merge(std::move(planned), *options_.cancellation);
 }
 
+// A layout that cannot be asked recognizes nothing.
+Probe Host::ask(const FoundOffer<LayoutInfo>& offer, const std::vector<std::string>& files) const {
+  const auto recognize = [&] {
+    return call(object<Layout>(offer), culprit(offer), "recognize()",
+                [&](const Layout& layout) { return layout.recognize(files); });
+  };
+  try {
+    rehearse(*offer.plugin, culprit(offer), "recognize()", recognize);
+    return recognize();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
+    const std::string reason = "cannot be asked: " + error.message();
+    options_.sink->log(LogLevel::warning, "layout " + quoted(offer.info->name) + " " + reason);
+    return {0, reason};
+  }
+}
+
 std::optional<std::string> Host::recognize(const std::vector<std::string>& files) const {
   std::optional<std::string> best;
   int confidence = 0;
@@ -323,8 +350,7 @@ std::optional<std::string> Host::recognize(const std::vector<std::string>& files
       return std::ranges::count(files, part.file) != 0;
     });
     if (!possible) continue;
-    const Probe probe = call(object<Layout>(offer), culprit(offer),
-                             [&](const Layout& layout) { return layout.recognize(files); });
+    const Probe probe = ask(offer, files);
     if (probe.confidence <= confidence) continue;
     best = offer.info->name;
     confidence = probe.confidence;
@@ -345,11 +371,17 @@ std::vector<RoleSource> Host::sources_in(const std::string& name, const Path& pl
   for (const auto& offer : find_layouts(name)) {
     // The first that has a component is the one it is read from.
     if (!roles.empty() && missing.empty()) break;
+    const auto sources_by = [&](PlanContext& context) {
+      return call(object<Layout>(offer), culprit(offer), "sources()",
+                  [&](const Layout& layout) { return layout.sources(place, missing, context); });
+    };
     PlanContext context(*this);
     try {
-      std::vector<RoleSource> sources =
-          call(object<Layout>(offer), culprit(offer),
-               [&](const Layout& layout) { return layout.sources(place, missing, context); });
+      rehearse(*offer.plugin, culprit(offer), "sources()", [&] {
+        PlanContext apart(*this, Sink::none(), Cancellation::never());
+        sources_by(apart);
+      });
+      std::vector<RoleSource> sources = sources_by(context);
       any_read = true;
       add_files_read(context.reader().read(), place, sources);
       for (RoleSource& source : sources) {
@@ -371,9 +403,12 @@ std::vector<std::pair<std::string, std::vector<TensorAlias>>> Host::aliases(
   std::vector<std::pair<std::string, std::vector<TensorAlias>>> aliases;
   for (const auto& offer : offers<LayoutInfo>()) {
     if (!takes_family(*offer.info, model.family)) continue;
-    aliases.emplace_back(offer.info->name,
-                         call(object<Layout>(offer), culprit(offer),
-                              [&](const Layout& layout) { return layout.aliases(model); }));
+    const auto aliases_by = [&] {
+      return call(object<Layout>(offer), culprit(offer), "aliases()",
+                  [&](const Layout& layout) { return layout.aliases(model); });
+    };
+    rehearse(*offer.plugin, culprit(offer), "aliases()", aliases_by);
+    aliases.emplace_back(offer.info->name, aliases_by());
   }
   return aliases;
 }

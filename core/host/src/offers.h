@@ -26,6 +26,9 @@ std::optional<Path> directory_of(const Source& source);
 // empty: in the current one.
 std::string absolute_files(const std::string& value, const Path& directory);
 
+// Whether a library belongs to this installation, or to the build tree this program runs in.
+bool is_own(const Path& library);
+
 // Why `files` cannot be those of one bundle, if they cannot.
 std::optional<std::string> find_problem(const std::vector<BundleFile>& files);
 

@@ -1,10 +1,14 @@
 #include "craftbundle/detail/host/reading.h"
 
+#include <new>
+
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 namespace {
+
+constexpr std::size_t kMostOfAMessage = 10'000;
 
 Path absolute_of(const Path& path) { return absolute_path(path).lexically_normal(); }
 
@@ -15,6 +19,19 @@ std::shared_ptr<const InputFile> file_of(const std::shared_ptr<const Owner>& own
 }
 
 }  // namespace
+
+void EscapingSink::log(LogLevel level, std::string_view message) noexcept try {
+  to_.log(level, printable(message, kMostOfAMessage));
+} catch (const std::bad_alloc&) {
+  // The line is lost, the work goes on.
+}
+
+void EscapingSink::progress(const Progress& progress) noexcept try {
+  const std::string task = printable(progress.task);
+  to_.progress({task, progress.done, progress.total});
+} catch (const std::bad_alloc&) {
+  // As above.
+}
 
 FileReader::FileReader(std::optional<Path> directory, OpenCheckpoint open_checkpoint)
     : directory_(std::move(directory)), open_checkpoint_(std::move(open_checkpoint)) {}

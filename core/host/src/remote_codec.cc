@@ -60,20 +60,21 @@ std::string to_string(const Torn& torn) {
 RemoteCodec::RemoteCodec(Guarded<Codec> codec, std::string culprit)
     : codec_(std::move(codec)), culprit_(std::move(culprit)) {
   if (!codec_) fail("a codec that is null was made");
-  properties_ = call(codec_, culprit_, [](const Codec& made) { return made.properties(); });
+  properties_ =
+      call(codec_, culprit_, "properties()", [](const Codec& made) { return made.properties(); });
   check_properties();
 }
 
 Latent RemoteCodec::encode_latent(const Audio& audio) const {
-  Latent latent =
-      call(codec_, culprit_, [&](const Codec& codec) { return codec.encode_latent(audio); });
+  Latent latent = call(codec_, culprit_, "encode_latent()",
+                       [&](const Codec& codec) { return codec.encode_latent(audio); });
   check(latent, audio.batch, "encode_latent()");
   return latent;
 }
 
 Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
-  Codes codes =
-      call(codec_, culprit_, [&](const Codec& codec) { return codec.encode(audio, codebooks); });
+  Codes codes = call(codec_, culprit_, "encode()",
+                     [&](const Codec& codec) { return codec.encode(audio, codebooks); });
   const std::int64_t expected = codebooks == 0 ? properties_.codebooks : codebooks;
   if (codes.batch != audio.batch || codes.codebooks != expected ||
       !holds(codes.data, codes.batch, codes.codebooks, codes.frames)) {
@@ -103,15 +104,16 @@ Codes RemoteCodec::encode(const Audio& audio, std::int64_t codebooks) const {
 
 Latent RemoteCodec::decode_latent(const Codes& codes) const {
   check(codes);
-  Latent latent =
-      call(codec_, culprit_, [&](const Codec& codec) { return codec.decode_latent(codes); });
+  Latent latent = call(codec_, culprit_, "decode_latent()",
+                       [&](const Codec& codec) { return codec.decode_latent(codes); });
   check(latent, codes.batch, "decode_latent()");
   return latent;
 }
 
 Audio RemoteCodec::decode(const Codes& codes) const {
   check(codes);
-  Audio audio = call(codec_, culprit_, [&](const Codec& codec) { return codec.decode(codes); });
+  Audio audio =
+      call(codec_, culprit_, "decode()", [&](const Codec& codec) { return codec.decode(codes); });
   if (audio.batch != codes.batch || audio.channels != properties_.channels ||
       !holds(audio.data, audio.batch, audio.channels, audio.samples)) {
     fail("decode() returned audio of " +
@@ -123,7 +125,7 @@ Audio RemoteCodec::decode(const Codes& codes) const {
 }
 
 void RemoteCodec::save(OutputFile& file) const {
-  call(codec_, culprit_, [&](const Codec& codec) {
+  call(codec_, culprit_, "save()", [&](const Codec& codec) {
     codec.save(file);
     return true;
   });

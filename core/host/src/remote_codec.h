@@ -3,20 +3,27 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "craftbundle/detail/host/plugin_call.h"
 #include "craftbundle/detail/plugin/plugin.h"
+#include "escape.h"
 
 namespace craftbundle {
 
-// Calls `body(object)`. An Error that a plugin's code threw is about its inputs and stays as it is;
-// everything else is about the plugin, and names the `culprit`.
+// Calls `body(object)`, which calls the object's `function`, "encode()". An Error that a plugin's
+// code threw is about its inputs and stays as it is; everything else is about the plugin, and names
+// the `culprit`.
 template <typename T, typename Body>
-auto call(const Guarded<T>& object, const std::string& culprit, Body&& body) {
+auto call(const Guarded<T>& object, const std::string& culprit, std::string_view function,
+          Body&& body) {
+  const PluginCallMark mark(culprit, function);
   try {
     return object.call(body);
-  } catch (Error& error) {
+  } catch (const Error& thrown) {
+    Error error = escaped(thrown);
     if (error.code().starts_with("plugin.")) error.add_context(culprit);
-    throw;
+    throw error;
   }
 }
 

@@ -93,6 +93,10 @@ const YamlNode& place_of(const WorkflowStage& stage, const Error& error) {
   return stage.main;
 }
 
+std::chrono::milliseconds timeout_of(const WorkflowStage& stage) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(stage.timeout * 1000));
+}
+
 // What is known of a stage at a moment.
 struct Verdict {
   std::vector<KeyPart> key;          // complete only when nothing is pending
@@ -488,11 +492,19 @@ class Planner {
       return;
     }
     try {
+      std::optional<std::chrono::milliseconds> limit;
+      if (stage.timeout > 0) limit = timeout_of(stage);
+      const StageScope scope(nullptr, limit);
       planned.forecast = stage.stage->forecast(context_.host);
       forecasts_.emplace(print, planned.forecast);
     } catch (const Error& error) {
       // No fault of the script.
       if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
+      // Nor is a plugin that fails: that stage does then, and others need not wait for its repair.
+      if (error.kind() == ErrorKind::plugin && error.code().starts_with("plugin.")) {
+        planned.forecast.notes.push_back("a plugin fails: " + error.message());
+        return;
+      }
       add_problem(stage, error);
     }
   }
@@ -568,6 +580,7 @@ class Work final : public StageWork {
       };
       StageRun run{stage.name, context_.host, sink, cancellation, options_.durability,
                    replace,    places_,       log,  remember};
+      const StageScope scope(&cancellation, {});
       record.result = stage.stage->run(run);
     } catch (const Error& error) {
       if (is_there(log)) report.log = log;
@@ -711,8 +724,8 @@ std::vector<StageReport> run_plan(const PlanContext& context, const Plan& plan,
         report.seconds = record->seconds;
       }
     }
-    const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(stage.timeout * 1000));
-    stages.push_back({stage.needs, stage.retries, timeout, stage.may_fail, planned.forecast.bytes});
+    stages.push_back(
+        {stage.needs, stage.retries, timeout_of(stage), stage.may_fail, planned.forecast.bytes});
     reports.push_back(std::move(report));
   }
   Work work(context, options);

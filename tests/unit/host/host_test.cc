@@ -288,7 +288,8 @@ TEST_F(Probing, MapsOnlyWhoKnowsTheName) {
   EXPECT_THAT(answers(host, name("fixture/tone_x")),
               ElementsAre("tone 100 knows the name 'fixture/tone_x'",
                           "any_name 0 takes other names: 'hub/*'"));
-  EXPECT_TRUE(testing::is_mapped(codecs));
+  // Not even the one that was asked: it is not part of the installation.
+  EXPECT_FALSE(testing::is_mapped(codecs));
   EXPECT_FALSE(testing::is_mapped(twins));
 }
 
@@ -416,11 +417,19 @@ TEST_F(Preparing, RefusesATieNamingBoth) {
   const Source source = checkpoint(host, {{"twins", true}});
   expect_error(
       ErrorKind::input, "exporter.tie",
-      HasSubstr("two exporters understand 'c0.th' equally well: castor (70%): twins are in "
-                "it; pollux (70%): twins are in it"),
+      AllOf(HasSubstr("two exporters understand 'c0.th' equally well: castor (70%): twins are in "
+                      "it, of /"),
+            HasSubstr("/fixture_twins.so; pollux (70%): twins are in it, of /")),
       [&] {
         host.prepare({source, {}, {}, {}});
       });
+  try {
+    host.prepare({source, {}, {}, {}});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.hint(),
+              "name the one that is to take it: --exporter castor or --exporter pollux; in a "
+              "script 'exporter: castor'");
+  }
   EXPECT_EQ(made_by(host.prepare({source, {}, "pollux", {}})), "pollux");
 }
 

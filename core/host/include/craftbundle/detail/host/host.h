@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -121,6 +122,32 @@ struct LayoutChoice {
 using AudioOpener =
     std::function<std::unique_ptr<AudioReader>(std::shared_ptr<const InputFile> file)>;
 
+// While it lives, calls of a Host by this thread are those of a stage: they heed its cancellation
+// instead of the host's, and calls of plugins that are not part of the installation may take no
+// longer than it, where it has a limit.
+class StageScope {
+ public:
+  StageScope(const Cancellation* cancellation, std::optional<std::chrono::milliseconds> limit);
+  StageScope(const StageScope&) = delete;
+  StageScope& operator=(const StageScope&) = delete;
+  ~StageScope();
+
+ private:
+  const StageScope* before_;
+  friend class Host;
+  const Cancellation* cancellation_;  // nullptr: the host's
+  std::optional<std::chrono::milliseconds> limit_;
+};
+
+// Finds plugins and calls what they offer. Plugins that are not part of the installation cannot
+// take the process down by describing: each of their functions that does so (all of Exporter and
+// Layout) is called in a copy of this process, with a time limit. What a probe says comes back from
+// there; what else survives it is called here. A copy is made by fork(): objects that functions of
+// the host are given must not be guarded by locks that other threads may hold. A crash, a loop and
+// an exit are Error(plugin), "plugin.crash", "plugin.hang", "plugin.exit", that name plugin and
+// function; a probe that ends so answers 0. running_plugin_call() (plugin_call.h) says what runs
+// here.
+//
 // Thread: scan once, then all const functions may be called concurrently.
 class Host {
  public:
@@ -131,6 +158,8 @@ class Host {
     Path scanner = {};  // empty: the craftbundle-scan that belongs to this library
     std::chrono::milliseconds scan_limit{10'000};
     AudioOpener open_audio = {};  // for stages of plugins; empty: they can open none
+    // Of one call of a plugin that is not part of the installation; probe() has `scan_limit`.
+    std::chrono::milliseconds call_limit{60'000};
   };
 
   // Reads the search path. Maps no library with a sidecar; a library without one is described by a
@@ -262,8 +291,23 @@ class Host {
                                const std::vector<OptionValue>& options) const;
   std::optional<FoundOffer<CodecLoaderInfo>> loader_of(const std::string& family) const;
   FoundOffer<CodecLoaderInfo> require_codec(const Component& component) const;
+  void name_other_loaders(const FoundOffer<CodecLoaderInfo>& taken,
+                          const std::string& family) const;
   std::vector<Answer> ask(const Source& source) const;
   Probe ask(const Entry& entry, const Source& source) const;
+  Probe ask(const FoundOffer<LayoutInfo>& offer, const std::vector<std::string>& files) const;
+  Probe ask_here(const Entry& entry, const Source& source) const;
+  Probe ask_apart(const Entry& entry, const Source& source) const;
+  // Runs `body`, which calls `function` of a plugin, in a copy of this process.
+  std::vector<std::string> run_apart(const FoundPlugin& plugin, const std::string& culprit,
+                                     const std::string& function,
+                                     std::chrono::milliseconds time_limit,
+                                     const std::function<std::vector<std::string>()>& body) const;
+  // The same for a plugin that is not ours, before it is done here. What `body` throws is not of
+  // interest: it will again.
+  void rehearse(const FoundPlugin& plugin, const std::string& culprit, const std::string& function,
+                const std::function<void()>& body) const;
+  const Cancellation& cancellation() const;
   Entry find(const std::string& name) const;
   Answer choose(const ComponentRequest& request) const;
   Answer choose_as_is(const ComponentRequest& request) const;
@@ -275,6 +319,8 @@ class Host {
   mutable std::mutex mutex_;  // guards what follows
   mutable std::map<std::string, std::shared_ptr<const PluginLibrary>> libraries_;
   mutable std::map<std::string, std::weak_ptr<const Checkpoint>> checkpoints_;
+  mutable std::set<std::string> loaded_apart_;     // libraries that a copy could load
+  mutable std::map<std::string, Error> given_up_;  // exporters whose probe() did not end
 };
 
 // Options for resolving what the user typed into a Source.

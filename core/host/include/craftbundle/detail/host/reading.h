@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,17 @@ class FileReader {
   std::map<std::string, ReadFile> read_;  // by absolute path
 };
 
+// Hands on what a plugin says, escaped: it reaches terminals, logs and pages.
+class EscapingSink final : public Sink {
+ public:
+  explicit EscapingSink(Sink& to) : to_(to) {}
+  void log(LogLevel level, std::string_view message) noexcept override;
+  void progress(const Progress& progress) noexcept override;
+
+ private:
+  Sink& to_;
+};
+
 // A context for a plugin that opens files with a FileReader.
 template <typename Context>
 class ReadingContext : public Context {
@@ -74,7 +86,7 @@ class ReadingContext : public Context {
 
  private:
   FileReader reader_;
-  Sink& sink_;
+  EscapingSink sink_;
   const Cancellation& cancellation_;
 };
 

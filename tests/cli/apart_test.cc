@@ -1,0 +1,148 @@
+// A plugin that takes the process down, as users meet it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/filesystem.hpp>
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "craftbundle/detail/checkpoint/package.h"
+#include "support/program.h"
+
+namespace craftbundle {
+namespace {
+
+namespace fs = boost::filesystem;
+using namespace std::chrono_literals;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Program;
+using testing::ProgramResult;
+using ::testing::StartsWith;
+using testing::TemporaryDirectory;
+using testing::write_file;
+
+class ApartTest : public ::testing::Test {
+ protected:
+  ApartTest() {
+    fs::copy_file(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data/encodec_train.th", root / "codec.th");
+  }
+
+  // A source that makes a function of the plugin end so.
+  void source(const std::string& name, const std::string& function, const std::string& how) {
+    OutputFile file(root.path(), Durability::no_sync);
+    write_package(Value(Value::Dict{{"unruly", std::int64_t{50}}, {function, how}}), file, {});
+    file.publish(root / name, true);
+  }
+
+  std::vector<std::string> command(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> words = {CRAFTBUNDLE_PROGRAM, "--plugin-dir",
+                                      CRAFTBUNDLE_FIXTURES "/unruly"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return words;
+  }
+  ProgramResult craftbundle(const std::vector<std::string>& arguments) const {
+    return testing::run_program(command(arguments), root.path());
+  }
+  static std::string culprit(const std::string& what) {
+    return fs::canonical(CRAFTBUNDLE_FIXTURES "/unruly/fixture_unruly.so").string() + ": " + what;
+  }
+
+  TemporaryDirectory root;
+};
+
+TEST_F(ApartTest, CrashOfPrepareIsAnError) {
+  source("bad.th", "prepare", "crash");
+  const ProgramResult result = craftbundle({"export", "bad.th", "-o", "out.bin"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("error: " + culprit("exporter 'unruly': prepare() crashed "
+                                                           "with signal SIGSEGV [plugin.crash]")));
+  EXPECT_FALSE(fs::exists(root / "out.bin"));
+}
+
+TEST_F(ApartTest, ExitOfProbeIsNoSuccess) {
+  source("bad.th", "probe", "exit");
+  const ProgramResult result = craftbundle({"export", "bad.th", "-o", "out.bin"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr(culprit("exporter 'unruly': probe() ended the process, with exit "
+                                      "status 0")),
+                    HasSubstr("[exporter.none]")));
+}
+
+TEST_F(ApartTest, OtherStagesGoOn) {
+  source("bad.th", "prepare", "exit");
+  write_file(root / "run.yaml",
+             "version: 1\n"
+             "stages:\n"
+             "  bad: {export: bad.th, to: bad.bin}\n"
+             "  good: {export: codec.th, to: good.bin}\n"
+             "  after: {checksum: good, to: SUMS}\n");
+  const ProgramResult result =
+      craftbundle({"run", "run.yaml", "-j", "2", "--keep-going", "--json"});
+  ASSERT_EQ(result.exit_code, 1) << result.errors;
+  const json report = json::parse(result.output);
+  std::map<std::string, std::string> states;
+  for (const json& stage : report["stages"]) states[stage["name"]] = stage["state"];
+  EXPECT_EQ(states, (std::map<std::string, std::string>{
+                        {"bad", "failed"}, {"good", "done"}, {"after", "done"}}));
+  EXPECT_THAT(result.errors + result.output, HasSubstr("prepare() ended the process"));
+}
+
+TEST_F(ApartTest, TimeoutsReachALoop) {
+  source("bad.th", "prepare", "loop");
+  write_file(root / "run.yaml",
+             "version: 1\nstages:\n  bad: {export: bad.th, to: bad.bin, timeout: 1s}\n");
+  const auto begin = std::chrono::steady_clock::now();
+  const ProgramResult result = craftbundle({"run", "run.yaml"});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors + result.output, HasSubstr("took longer than 1 s"));
+}
+
+TEST_F(ApartTest, TheFirstSignalEndsALoop) {
+  source("bad.th", "prepare", "loop");
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Program program(command({"export", "bad.th", "-o", "out.bin"}), root.path());
+    std::this_thread::sleep_for(1s);
+    program.kill(signal);
+    const ProgramResult result = program.wait();
+    EXPECT_EQ(result.exit_code, signal == SIGINT ? 130 : -1);
+    EXPECT_EQ(result.signal, signal == SIGINT ? 0 : SIGTERM);
+  }
+}
+
+// Stages and codecs run in the program itself.
+TEST_F(ApartTest, ACrashOfAStageNamesIt) {
+  for (const auto& [how, words] : std::map<std::string, std::string>{
+           {"crash", "run() crashed with signal SIGSEGV [plugin.crash]"},
+           {"abort", "run() crashed with signal SIGABRT [plugin.crash]"},
+           {"exit", "run() ended the process [plugin.exit]"},
+           {"quick exit", "run() ended the process [plugin.exit]"}}) {
+    write_file(root / "run.yaml",
+               "version: 1\nstages:\n  bad: {unruly: codec.th, options: {how: " + how + "}}\n");
+    const ProgramResult result = craftbundle({"run", "run.yaml"});
+    EXPECT_NE(result.exit_code, 0) << how;
+    EXPECT_TRUE(result.exit_code == 1 || words.find("crashed") != words.npos) << how;
+    EXPECT_THAT(result.errors, HasSubstr("error: " + culprit("stage 'unruly': " + words) + "\n"))
+        << how;
+    if (how == "abort") continue;  // its last words are no JSON
+    const ProgramResult in_json = craftbundle({"--log-format", "json", "run", "run.yaml"});
+    bool found = false;
+    std::istringstream lines(in_json.errors);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("{")) continue;
+      const json event = json::parse(line);
+      if (event["event"] != "error") continue;
+      found = event["message"].get<std::string>().starts_with(culprit("stage 'unruly': run() "));
+    }
+    EXPECT_TRUE(found) << in_json.errors;
+  }
+}
+
+}  // namespace
+}  // namespace craftbundle
