@@ -1,12 +1,14 @@
 // craftbundle plugins: what plugins offer.
 #include <algorithm>
 #include <boost/filesystem.hpp>
+#include <chrono>
 #include <memory>
 
 #include "arguments.h"
 #include "commands.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/host/scan.h"
 #include "craftbundle/detail/json/json.h"
 #include "new_plugin.h"
 #include "table.h"
@@ -19,6 +21,7 @@ Examples:
   craftbundle plugins list
   craftbundle plugins info NAME
   craftbundle plugins dirs
+  craftbundle plugins check build/my_codec.so a_checkpoint.th
   craftbundle plugins new my_codec --codec)";
 
 Json to_json(const std::string& text) { return text; }
@@ -247,6 +250,89 @@ int start_project(const NewPlugin& plugin, Session& session) {
   return kExitDone;
 }
 
+struct CheckedPlugin {
+  std::string library;
+  std::vector<std::string> sources;
+  bool strict = false;
+};
+
+// "ok", "failed", or "not all" when something was not there to be looked at.
+std::string_view state_of(const PluginCheck& check) {
+  if (!check.passed) return "failed";
+  return check.not_checked.empty() ? "ok" : "not all";
+}
+
+Json check_json(const Path& library, const std::vector<PluginCheck>& checks, bool complete,
+                bool passed) {
+  Json json;
+  json["library"] = library.string();
+  json["passed"] = passed;
+  json["complete"] = complete;
+  json["checks"] = Json::array();
+  for (const PluginCheck& check : checks) {
+    Json entry;
+    entry["name"] = check.name;
+    entry["description"] = check.description;
+    entry["state"] = state_of(check);
+    entry["detail"] = check.detail;
+    entry["during"] = check.during;
+    entry["kept"] = check.kept.empty() ? Json() : Json(check.kept.string());
+    entry["holds"] = check.holds;
+    entry["not_checked"] = check.not_checked;
+    json["checks"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+std::string check_text(const std::vector<PluginCheck>& checks) {
+  std::string text;
+  for (const PluginCheck& check : checks) {
+    const std::string word = check.passed ? std::string(state_of(check)) : "FAILED";
+    text += word + std::string(9 - word.size(), ' ') + check.name + ": " + check.description + "\n";
+    const std::string indent(9, ' ');
+    if (!check.passed) text += indent + check.detail + "\n";
+    if (!check.during.empty()) text += indent + "in " + check.during + "\n";
+    if (!check.kept.empty()) {
+      text += indent + "kept: " + path_text(check.kept) + ", which holds " + check.holds + "\n";
+    }
+    for (const std::string& missing : check.not_checked) {
+      text += indent + "not checked: " + missing + "\n";
+    }
+  }
+  return text;
+}
+
+int check(const CheckedPlugin& arguments, bool json, Session& session) {
+  const Path library = absolute_path(arguments.library).lexically_normal();
+  std::vector<Path> sources;
+  for (const std::string& source : arguments.sources) {
+    sources.push_back(absolute_path(source).lexically_normal());
+    boost::system::error_code ignored;
+    if (boost::filesystem::exists(sources.back(), ignored)) continue;
+    throw Error(ErrorKind::usage, "check.source",
+                craftbundle::quoted(source) +
+                    " is not there, expected a file or directory that the "
+                    "plugin is to be tried with");
+  }
+  ScanOptions options;
+  options.time_limit = std::chrono::minutes(1);
+  options.cancellation = &session.cancellation();
+  options.show_output = true;
+  const std::vector<PluginCheck> checks = check_plugin(library, sources, options);
+  const bool passed = std::ranges::all_of(checks, &PluginCheck::passed);
+  const bool complete =
+      std::ranges::all_of(checks, [](const PluginCheck& one) { return one.not_checked.empty(); });
+  if (json) {
+    session.print(json_document(check_json(library, checks, complete, passed)));
+  } else {
+    session.print(check_text(checks) + (!passed ? "the plugin breaks the contract\n"
+                                        : complete
+                                            ? "the plugin keeps the contract\n"
+                                            : "nothing failed, and not everything was checked\n"));
+  }
+  return passed && (complete || !arguments.strict) ? kExitDone : kExitMismatch;
+}
+
 }  // namespace
 
 void add_plugins(CLI::App& app, Command& command) {
@@ -285,6 +371,16 @@ void add_plugins(CLI::App& app, Command& command) {
   start->callback([plugin, &command] {
     command.run = [plugin](Session& session) { return start_project(*plugin, session); };
   });
+  const auto checked = std::make_shared<CheckedPlugin>();
+  CLI::App* verb =
+      declare("check", "Hold a plugin library against the contract, in processes of their own",
+              [json, checked](Session& session) { return check(*checked, *json, session); });
+  verb->add_option("library", checked->library, "Plugin library")->required()->type_name("LIBRARY");
+  verb->add_option("sources", checked->sources,
+                   "Files and directories to try it with, beside odd ones that are made up")
+      ->type_name("SOURCE");
+  verb->add_flag("--strict", checked->strict,
+                 "Exit with 4 also when something could not be checked");
   declare("dirs", "List the directories that are searched, in order",
           [json](Session& session) { return directories(*json, session); });
 }

@@ -144,5 +144,75 @@ TEST_F(ApartTest, ACrashOfAStageNamesIt) {
   }
 }
 
+class PluginsCheck : public ApartTest {
+ protected:
+  // The checks by name, of a command that ends so.
+  std::map<std::string, json> checks(const std::string& library, std::vector<std::string> sources,
+                                     int exit_code) {
+    std::vector<std::string> words = {CRAFTBUNDLE_PROGRAM, "plugins", "check", "--json",
+                                      std::string(CRAFTBUNDLE_FIXTURES) + "/" + library};
+    words.insert(words.end(), sources.begin(), sources.end());
+    const ProgramResult result = testing::run_program(words, root.path());
+    EXPECT_EQ(result.exit_code, exit_code) << result.errors << result.output;
+    report = json::parse(result.output);
+    std::map<std::string, json> found;
+    for (const json& check : report["checks"]) found[check["name"]] = check;
+    return found;
+  }
+  json report;
+};
+
+TEST_F(PluginsCheck, SaysWhereAndWithWhatItFailed) {
+  source("bad.th", "probe", "crash");
+  auto found = checks("unruly/fixture_unruly.so", {"bad.th"}, 4);
+  EXPECT_EQ(report["passed"], false);
+  EXPECT_EQ(found["probe"]["state"], "failed");
+  EXPECT_THAT(found["probe"]["detail"], HasSubstr("crashed with signal SIGSEGV"));
+  EXPECT_EQ(found["probe"]["during"],
+            "exporter 'unruly': probe() of '" + (root / "bad.th").string() + "'");
+  EXPECT_EQ(found["probe"]["kept"], json());
+  EXPECT_EQ(found["prepare"]["state"], "ok");
+  const ProgramResult text =
+      testing::run_program({CRAFTBUNDLE_PROGRAM, "plugins", "check",
+                            CRAFTBUNDLE_FIXTURES "/unruly/fixture_unruly.so", "bad.th"},
+                           root.path());
+  EXPECT_EQ(text.exit_code, 4);
+  EXPECT_THAT(text.output, AllOf(HasSubstr("FAILED   probe: "),
+                                 HasSubstr("\n         in exporter 'unruly': probe() of '"),
+                                 HasSubstr("the plugin breaks the contract\n")));
+}
+
+TEST_F(PluginsCheck, KeepsTheInputThatItMadeUp) {
+  auto found = checks("careless/fixture_careless.so", {}, 4);
+  const Path kept = found["probe"]["kept"].get<std::string>();
+  EXPECT_TRUE(fs::is_directory(kept)) << kept;
+  EXPECT_THAT(found["probe"]["holds"], HasSubstr("'config.json'"));
+  fs::remove_all(kept.parent_path());
+}
+
+TEST_F(PluginsCheck, FindsOutput) {
+  source("loud.th", "prepare", "print");
+  auto found = checks("unruly/fixture_unruly.so", {"loud.th"}, 4);
+  EXPECT_EQ(found["prepare"]["state"], "ok");
+  EXPECT_EQ(found["quiet"]["state"], "failed");
+  EXPECT_THAT(found["quiet"]["detail"], HasSubstr("printed where it must not"));
+}
+
+TEST_F(PluginsCheck, SaysWhatItDidNotCheck) {
+  auto found = checks("directories/fixture_directories.so", {}, 0);
+  EXPECT_EQ(report["passed"], true);
+  EXPECT_EQ(report["complete"], false);
+  EXPECT_EQ(found["prepare"]["state"], "not all");
+  EXPECT_EQ(found["prepare"]["not_checked"].size(), 1u);
+  EXPECT_THAT(found["prepare"]["not_checked"][0],
+              AllOf(StartsWith("exporter 'chime' has made no component"),
+                    HasSubstr("give a source that it takes")));
+  checks("directories/fixture_directories.so", {"--strict"}, 4);
+  const ProgramResult missing = testing::run_program(
+      {CRAFTBUNDLE_PROGRAM, "plugins", "check", "x.so", "nowhere.th"}, root.path());
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_THAT(missing.errors, HasSubstr("'nowhere.th' is not there"));
+}
+
 }  // namespace
 }  // namespace craftbundle

@@ -104,11 +104,11 @@ file(SHA256 "${WORK_DIR}/again/compression_state_dict.bin" after)
 if(NOT before STREQUAL after)
   message(FATAL_ERROR "mulaw.bin is not the same again")
 endif()
-run("${prefix}/libexec/craftbundle/craftbundle-scan" --check "${WORK_DIR}/plugin/mulaw.so"
-    --source "${SOURCE_DIR}/tests/install/mulaw.pt" --source "${WORK_DIR}/mulaw.bin")
+run("${craftbundle}" plugins check "${WORK_DIR}/plugin/mulaw.so" "${SOURCE_DIR}/tests/install/mulaw.pt" "${WORK_DIR}/mulaw.bin")
 expect_output("ok +codecs: load\\(\\) makes a codec")
 expect_output("ok +stages: run\\(\\) of a stage does its work")
 expect_output("ok +layouts: plan\\(\\) gives files")
+expect_output("ok +quiet: Nothing is printed")
 # A layout of the plugin with a language model of ours, and a transform with a codec of the plugin.
 run("${craftbundle}" --plugin-dir "${WORK_DIR}/plugin" export "${data}/musicgen_train.th" --layout plain
     -o "${WORK_DIR}/plain")

@@ -1,8 +1,14 @@
 #include "checks.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
+#include <cerrno>
 #include <deque>
+#include <set>
+#include <span>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -137,14 +143,14 @@ std::optional<Error> thrown_by(Action&& action) {
   }
 }
 
-// Calls `visit(exporter, info, source)` for each pair until one fails.
+// Calls `visit(exporter, info, source)` for each pair until one fails. `function` is what it calls.
 template <typename Visit>
-CheckOutcome for_each_source(const Path& library, const std::vector<std::string>& files,
-                             Visit&& visit) {
-  const auto loaded = PluginLibrary::load(library);
+CheckOutcome for_each_source(const CheckRun& run, const std::string& function, Visit&& visit) {
+  const auto loaded = PluginLibrary::load(run.library);
   const std::vector<ExporterInfo>& infos = loaded->info().offers<ExporterInfo>();
   for (std::size_t i = 0; i < infos.size(); ++i) {
-    for (const Source& source : sources_for(infos[i], files)) {
+    for (const Source& source : sources_for(infos[i], run.files)) {
+      run.log.begin("exporter " + quoted(infos[i].name) + ": " + function, source.given());
       if (CheckOutcome outcome = visit(loaded->offers<Exporter>()[i], infos[i], source)) {
         return place(infos[i], source) + *outcome;
       }
@@ -153,26 +159,26 @@ CheckOutcome for_each_source(const Path& library, const std::vector<std::string>
   return std::nullopt;
 }
 
-CheckOutcome check_file(const Path& library, const std::vector<std::string>& /*files*/) {
-  check_library_file(library);
+CheckOutcome check_file(const CheckRun& run) {
+  check_library_file(run.library);
   return std::nullopt;
 }
 
-CheckOutcome check_one_symbol(const Path& library, const std::vector<std::string>& /*files*/) {
-  const std::vector<std::string> exported = read_elf_names(library).exported;
+CheckOutcome check_one_symbol(const CheckRun& run) {
+  const std::vector<std::string> exported = read_elf_names(run.library).exported;
   if (exported == std::vector<std::string>{kPluginSymbol}) return std::nullopt;
   return exported.empty() ? "it exports nothing" : "it exports " + list_text(exported);
 }
 
-CheckOutcome check_loads(const Path& library, const std::vector<std::string>& /*files*/) {
-  PluginLibrary::load(library);
+CheckOutcome check_loads(const CheckRun& run) {
+  PluginLibrary::load(run.library);
   return std::nullopt;
 }
 
-CheckOutcome check_sidecar(const Path& library, const std::vector<std::string>& /*files*/) {
-  const std::optional<PluginInfo> described = read_sidecar(library);
-  if (!described) return path_text(sidecar_path(library)) + " is missing";
-  check_same(library, *described, PluginLibrary::load(library)->info());
+CheckOutcome check_sidecar(const CheckRun& run) {
+  const std::optional<PluginInfo> described = read_sidecar(run.library);
+  if (!described) return path_text(sidecar_path(run.library)) + " is missing";
+  check_same(run.library, *described, PluginLibrary::load(run.library)->info());
   return std::nullopt;
 }
 
@@ -191,8 +197,8 @@ CheckOutcome check_info_again(const PluginLibrary& library) {
   return std::nullopt;
 }
 
-CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*files*/) {
-  const auto loaded = PluginLibrary::load(library);
+CheckOutcome check_info(const CheckRun& run) {
+  const auto loaded = PluginLibrary::load(run.library);
   CheckOutcome outcome;
   std::apply(
       [&]<typename... Offer>(const std::vector<Guarded<Offer>>&...) {
@@ -202,9 +208,9 @@ CheckOutcome check_info(const Path& library, const std::vector<std::string>& /*f
   return outcome;
 }
 
-CheckOutcome check_probe(const Path& library, const std::vector<std::string>& files) {
+CheckOutcome check_probe(const CheckRun& run) {
   return for_each_source(
-      library, files,
+      run, "probe()",
       [](const Guarded<Exporter>& exporter, const ExporterInfo&,
          const Source& source) -> CheckOutcome {
         const auto probe = [&] {
@@ -253,23 +259,33 @@ CheckOutcome problem_of(const Error& error, const std::string& function) {
          "; expected an Error of kind input";
 }
 
-CheckOutcome check_prepare(const Path& library, const std::vector<std::string>& files) {
-  return for_each_source(library, files,
-                         [](const Guarded<Exporter>& exporter, const ExporterInfo& info,
-                            const Source& source) -> CheckOutcome {
-                           Component component;
-                           if (const auto error = thrown_by([&] {
-                                 component = prepare_by_default(exporter, info, source);
-                               })) {
-                             return problem_of(*error, "prepare()");
-                           }
-                           if (const auto problem = find_problem(component)) {
-                             return "prepare() makes a component whose facts are none: " + *problem;
-                           }
-                           if (component.role == info.component) return std::nullopt;
-                           return "prepare() makes the role " + quoted(component.role) +
-                                  ", expected " + quoted(info.component);
-                         });
+CheckOutcome check_prepare(const CheckRun& run) {
+  std::set<std::string> unused;
+  for (const ExporterInfo& info : PluginLibrary::load(run.library)->info().offers<ExporterInfo>()) {
+    unused.insert(info.name);
+  }
+  CheckOutcome outcome = for_each_source(
+      run, "prepare()",
+      [&](const Guarded<Exporter>& exporter, const ExporterInfo& info,
+          const Source& source) -> CheckOutcome {
+        Component component;
+        if (const auto error =
+                thrown_by([&] { component = prepare_by_default(exporter, info, source); })) {
+          return problem_of(*error, "prepare()");
+        }
+        if (const auto problem = find_problem(component)) {
+          return "prepare() makes a component whose facts are none: " + *problem;
+        }
+        if (source.kind() != Kind::pretrained) unused.erase(info.name);
+        if (component.role == info.component) return std::nullopt;
+        return "prepare() makes the role " + quoted(component.role) + ", expected " +
+               quoted(info.component);
+      });
+  for (const std::string& name : unused) {
+    run.not_checked.push_back("exporter " + quoted(name) +
+                              " has made no component of a file: give a source that it takes");
+  }
+  return outcome;
 }
 
 // Runs `action`, which must throw an Error of this kind and code.
@@ -344,13 +360,14 @@ std::vector<Model> odd_models() {
 }
 
 // What is loaded must work; what is not must be refused for a reason.
-CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model,
+CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model, bool& was_made,
                        const std::vector<FitFact>& stated = {}) {
   const auto load = [&](const CodecOptions& options) {
     return loader.call([&](const CodecLoader& asked) { return asked.load(model, options); });
   };
   std::unique_ptr<Codec> codec;
   if (const auto error = thrown_by([&] { codec = load({}); })) return problem_of(*error, "load()");
+  was_made = true;
   try {
     const RemoteCodec remote(loader.adopt(std::move(codec)), "the codec");
     if (CheckOutcome outcome = try_codec(remote, stated)) return outcome;
@@ -364,18 +381,22 @@ CheckOutcome try_model(const Guarded<CodecLoader>& loader, const Model& model,
   });
 }
 
-CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& files) {
-  const auto loaded = PluginLibrary::load(library);
+CheckOutcome check_codecs(const CheckRun& run) {
+  const auto loaded = PluginLibrary::load(run.library);
   for (std::size_t i = 0; i < loaded->offers<CodecLoader>().size(); ++i) {
     const CodecLoaderInfo& info = loaded->info().offers<CodecLoaderInfo>()[i];
     const Guarded<CodecLoader>& loader = loaded->offers<CodecLoader>()[i];
+    const std::string call = "codec " + quoted(info.name) + ": load() and what it makes";
+    bool was_made = false;
     for (const Model& model : odd_models()) {
-      if (CheckOutcome outcome = try_model(loader, model)) {
+      run.log.begin(call, "a model of no exporter");
+      bool ignored = false;
+      if (CheckOutcome outcome = try_model(loader, model, ignored)) {
         return "codec " + quoted(info.name) + ", a model of no exporter: " + *outcome;
       }
     }
     const CheckOutcome outcome = for_each_source(
-        library, files,
+        run, "prepare()",
         [&](const Guarded<Exporter>& exporter, const ExporterInfo& made_by,
             const Source& source) -> CheckOutcome {
           if (std::ranges::count(info.exporters, made_by.name) == 0) return std::nullopt;
@@ -383,9 +404,19 @@ CheckOutcome check_codecs(const Path& library, const std::vector<std::string>& f
           const auto refused =
               thrown_by([&] { component = prepare_by_default(exporter, made_by, source); });
           if (refused || component.model() == nullptr) return std::nullopt;
-          return try_model(loader, *component.model(), component.provides);
+          run.log.begin(call, source.given());
+          return try_model(loader, *component.model(), was_made, component.provides);
         });
     if (outcome) return "codec " + quoted(info.name) + ", " + *outcome;
+    if (was_made) continue;
+    const std::vector<ExporterInfo>& own = loaded->info().offers<ExporterInfo>();
+    const bool could_be = std::ranges::any_of(own, [&](const ExporterInfo& exporter) {
+      return std::ranges::count(info.exporters, exporter.name) != 0;
+    });
+    run.not_checked.push_back("codec " + quoted(info.name) + " was not made: " +
+                              (could_be ? "give a source that is exported by "
+                                        : "this library has none of its exporters, ") +
+                              list_text(info.exporters));
   }
   return std::nullopt;
 }
@@ -402,22 +433,29 @@ class CheckStageContext final : public CheckContext<StageContext> {
   std::deque<OutputFile> files_;
 };
 
-CheckOutcome check_stages(const Path& library, const std::vector<std::string>& files) {
-  const auto loaded = PluginLibrary::load(library);
+CheckOutcome check_stages(const CheckRun& run) {
+  const auto loaded = PluginLibrary::load(run.library);
   for (std::size_t i = 0; i < loaded->offers<StageKind>().size(); ++i) {
     const StageKindInfo& info = loaded->info().offers<StageKindInfo>()[i];
-    for (const std::string& file : files) {
+    bool was_done = false;
+    for (const std::string& file : run.files) {
       StageRequest request{"check", {file}, {}};
       for (const OptionSpec& option : info.options) {
         request.options.push_back({option.name, option.default_value});
       }
       CheckStageContext context;
-      const auto run = [&](const StageKind& stage) { return stage.run(request, context); };
-      const auto error = thrown_by([&] { loaded->offers<StageKind>()[i].call(run); });
+      run.log.begin("stage " + quoted(info.name) + ": run()", file);
+      const auto do_it = [&](const StageKind& stage) { return stage.run(request, context); };
+      const auto error = thrown_by([&] { loaded->offers<StageKind>()[i].call(do_it); });
+      was_done = was_done || !error;
       if (!error) continue;
       if (CheckOutcome outcome = problem_of(*error, "run()")) {
         return "stage " + quoted(info.name) + ", " + quoted(file) + ": " + *outcome;
       }
+    }
+    if (!was_done) {
+      run.not_checked.push_back("stage " + quoted(info.name) +
+                                " has done nothing: give a file that it takes");
     }
   }
   return std::nullopt;
@@ -430,7 +468,7 @@ class LayoutCheckContext final : public CheckContext<LayoutContext> {
 };
 
 CheckOutcome check_plan(const Guarded<Layout>& layout, const LayoutInfo& info,
-                        const Component& component) {
+                        const Component& component, bool& was_planned) {
   std::vector<OptionValue> options;
   for (const OptionSpec& spec : info.options) options.push_back({spec.name, spec.default_value});
   LayoutCheckContext context;
@@ -440,11 +478,47 @@ CheckOutcome check_plan(const Guarded<Layout>& layout, const LayoutInfo& info,
     return problem_of(*error, "plan()");
   }
   if (const auto problem = find_problem(files)) return "plan() " + *problem;
+  was_planned = true;
   return std::nullopt;
 }
 
-CheckOutcome check_layouts(const Path& library, const std::vector<std::string>& /*files*/) {
-  const auto loaded = PluginLibrary::load(library);
+// What the layout says of directories and files that may be anything.
+CheckOutcome check_reading(const CheckRun& run, const Guarded<Layout>& layout,
+                           const std::string& culprit) {
+  for (const std::string& file : run.files) {
+    run.log.begin(culprit + "sources()", file);
+    LayoutCheckContext context;
+    const auto read = [&](const Layout& asked) { return asked.sources(file, {}, context); };
+    const auto error = thrown_by([&] { layout.call(read); });
+    if (!error) continue;
+    if (CheckOutcome outcome = problem_of(*error, "sources()")) {
+      return culprit + quoted(file) + ": " + *outcome;
+    }
+  }
+  return std::nullopt;
+}
+
+// The component that each exporter of the plugin makes of each source, by the layout's families.
+CheckOutcome check_plans_of_sources(const CheckRun& run, const Guarded<Layout>& layout,
+                                    const LayoutInfo& info, bool& was_planned) {
+  return for_each_source(
+      run, "prepare()",
+      [&](const Guarded<Exporter>& exporter, const ExporterInfo& made_by,
+          const Source& source) -> CheckOutcome {
+        Component component;
+        const auto refused =
+            thrown_by([&] { component = prepare_by_default(exporter, made_by, source); });
+        if (refused || !info.file_for(component.role)) return std::nullopt;
+        if (auto* model = std::get_if<Model>(&component.content); model && model->family.empty()) {
+          model->family = made_by.name;
+        }
+        run.log.begin("layout " + quoted(info.name) + ": plan()", source.given());
+        return check_plan(layout, info, component, was_planned);
+      });
+}
+
+CheckOutcome check_layouts(const CheckRun& run) {
+  const auto loaded = PluginLibrary::load(run.library);
   for (std::size_t i = 0; i < loaded->offers<Layout>().size(); ++i) {
     const LayoutInfo& info = loaded->info().offers<LayoutInfo>()[i];
     const Guarded<Layout>& layout = loaded->offers<Layout>()[i];
@@ -452,6 +526,8 @@ CheckOutcome check_layouts(const Path& library, const std::vector<std::string>& 
       return layout.call([&](const Layout& asked) { return asked.recognize(names); });
     };
     const std::string culprit = "layout " + quoted(info.name) + ": ";
+    bool was_planned = false;
+    run.log.begin(culprit + "recognize()", "names of files");
     if (recognize({}).confidence != 0) return culprit + "recognize() takes an empty directory";
     for (const LayoutInfo::Part& part : info.parts) {
       const int confidence = recognize({part.file}).confidence;
@@ -465,10 +541,24 @@ CheckOutcome check_layouts(const Path& library, const std::vector<std::string>& 
       for (Model& model : models) {
         if (info.families.front() != "*") model.family = info.families.front();
         component.content = std::move(model);
-        if (CheckOutcome outcome = check_plan(layout, info, component)) return culprit + *outcome;
+        run.log.begin(culprit + "plan()", "a model of no exporter");
+        if (CheckOutcome outcome = check_plan(layout, info, component, was_planned)) {
+          return culprit + *outcome;
+        }
       }
       component.content = Reference{"org/name", {}};
-      if (CheckOutcome outcome = check_plan(layout, info, component)) return culprit + *outcome;
+      run.log.begin(culprit + "plan()", "the name of a model");
+      if (CheckOutcome outcome = check_plan(layout, info, component, was_planned)) {
+        return culprit + *outcome;
+      }
+    }
+    if (CheckOutcome outcome = check_plans_of_sources(run, layout, info, was_planned)) {
+      return culprit + *outcome;
+    }
+    if (CheckOutcome outcome = check_reading(run, layout, culprit)) return outcome;
+    if (!was_planned) {
+      run.not_checked.push_back("layout " + quoted(info.name) +
+                                " has planned nothing: give a source of a component that it takes");
     }
   }
   return std::nullopt;
@@ -486,7 +576,7 @@ constexpr std::string_view kHoldsItself =
 struct Check {
   std::string_view name;
   std::string_view description;
-  CheckOutcome (*run)(const Path& library, const std::vector<std::string>& files);
+  CheckOutcome (*run)(const CheckRun& run);
 };
 
 constexpr Check kChecks[] = {
@@ -515,6 +605,7 @@ constexpr Check kChecks[] = {
      "plan() gives files that a bundle can have, or refuses with an Error that is about the "
      "component.",
      &check_layouts},
+    {kQuietCheck, "Nothing is printed to standard output.", nullptr},
 };
 
 }  // namespace
@@ -527,16 +618,106 @@ std::vector<PluginCheck> all_checks() {
   return result;
 }
 
-CheckOutcome run_check(const Path& library, const std::string& name,
-                       const std::vector<std::string>& sources) {
+CheckOutcome run_check(const CheckRun& run, const std::string& name) {
   const auto* const check = std::find_if(std::begin(kChecks), std::end(kChecks),
                                          [&](const Check& c) { return c.name == name; });
-  if (check == std::end(kChecks)) return "there is no such check";
+  if (check == std::end(kChecks) || check->run == nullptr) return "there is no such check";
   try {
-    return check->run(library, sources);
+    return check->run(run);
   } catch (const Error& error) {
     return error.message();
   }
+}
+
+namespace {
+
+constexpr std::size_t kMostOutput = 200;
+
+// The beginning of a value as Python writes it.
+std::string words(const Value& value) {
+  constexpr std::size_t kMostItems = 6;
+  constexpr std::size_t kLongest = 300;
+  std::string text;
+  const auto add_item = [&](std::size_t place, const std::string& item) {
+    if (place <= kMostItems && text.size() < kLongest) {
+      text += (place == 0 ? "" : ", ") + (place == kMostItems ? "..." : item);
+    }
+  };
+  if (const auto* dict = value.get_if<Value::Dict>()) {
+    for (std::size_t i = 0; i < std::min(dict->size(), kMostItems + 1); ++i) {
+      add_item(i, quoted((*dict)[i].first, 40) + ": " + words((*dict)[i].second));
+    }
+    return "{" + text + "}";
+  }
+  if (const auto* list = value.get_if<Value::List>()) {
+    for (std::size_t i = 0; i < std::min(list->size(), kMostItems + 1); ++i) {
+      add_item(i, words((*list)[i]));
+    }
+    return "[" + text + "]";
+  }
+  if (const auto* string = value.get_if<std::string>()) return quoted(*string, 80);
+  if (const auto* number = value.get_if<std::int64_t>()) return std::to_string(*number);
+  if (const auto* flag = value.get_if<bool>()) return *flag ? "True" : "False";
+  return "None";
+}
+
+Path output_of(const Path& log) { return log.string() + ".output"; }
+
+// What a check could write before it died: no more than can be read back.
+std::string beginning_of(const Path& path, std::size_t limit) {
+  try {
+    const InputFile file(path);
+    std::string text(std::min<std::uint64_t>(file.size(), limit), '\0');
+    file.read(0, std::as_writable_bytes(std::span(text)));
+    return text;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+void CheckLog::clear() const {
+  for (const Path& file : {path_, output_of(path_)}) {
+    boost::system::error_code ignored;
+    boost::filesystem::remove(file, ignored);
+  }
+}
+
+void CheckLog::catch_output() const {
+  const int fd = ::open(output_of(path_).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) throw system_error(errno, path_text(output_of(path_)));
+  ::dup2(fd, STDOUT_FILENO);
+  ::close(fd);
+}
+
+void CheckLog::begin(const std::string& call, const std::string& input) const {
+  const std::string text = call + '\n' + input;
+  const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) throw system_error(errno, path_text(path_));
+  [[maybe_unused]] const ssize_t written = ::write(fd, text.data(), text.size());
+  ::close(fd);
+}
+
+std::string CheckLog::last_call() const {
+  const std::string text = beginning_of(path_, 10'000);
+  const std::size_t end = text.find('\n');
+  if (end == std::string::npos) return {};
+  return printable(text.substr(0, end)) + " of " + quoted(text.substr(end + 1));
+}
+
+std::string CheckLog::last_input() const {
+  const std::string text = beginning_of(path_, 10'000);
+  const std::size_t end = text.find('\n');
+  return end == std::string::npos ? std::string() : text.substr(end + 1);
+}
+
+std::string CheckLog::output() const { return beginning_of(output_of(path_), kMostOutput); }
+
+Path OddSources::keep(const std::string& input) {
+  if (std::ranges::count(files_, Path(input)) == 0) return {};
+  kept_.emplace_back(input);
+  return input;
 }
 
 OddSources::OddSources(const std::optional<PluginInfo>& info) {
@@ -550,11 +731,11 @@ OddSources::OddSources(const std::optional<PluginInfo>& info) {
     OutputFile output(directory_, Durability::no_sync);
     write_package(value, output, {});
     output.publish(file, false);
-    files_.push_back(file);
+    add(file, words(value));
   }
   OutputFile output(directory_, Durability::no_sync);
   output.write(kHoldsItself);
-  files_.push_back(directory_ / "holds_itself.th");
+  add(directory_ / "holds_itself.th", "a dict that holds itself under the key 'a'");
   output.publish(files_.back(), false);
   if (!info) return;
   for (const ExporterInfo& exporter : info->offers<ExporterInfo>()) {
@@ -591,13 +772,31 @@ void OddSources::add_directories(const AcceptedSource& accepted) {
       output.write(content);
       output.publish(directory / name, true);
     }
-    files_.push_back(directory);
+    add(directory, "files " + list_text(accepted.names) + " that hold " + quoted(content, 80));
   }
+}
+
+void OddSources::add(Path file, std::string holds) {
+  files_.push_back(std::move(file));
+  holds_.push_back(std::move(holds));
+}
+
+std::string OddSources::holds(const Path& file) const {
+  const auto found = std::ranges::find(files_, file);
+  return found == files_.end() ? std::string()
+                               : holds_[static_cast<std::size_t>(found - files_.begin())];
 }
 
 OddSources::~OddSources() {
   boost::system::error_code ignored;
-  boost::filesystem::remove_all(directory_, ignored);
+  if (kept_.empty()) {
+    boost::filesystem::remove_all(directory_, ignored);
+    return;
+  }
+  for (const Path& file : files_) {
+    if (std::ranges::count(kept_, file) == 0) boost::filesystem::remove_all(file, ignored);
+  }
+  CheckLog(log()).clear();
 }
 
 }  // namespace craftbundle

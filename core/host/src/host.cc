@@ -489,8 +489,9 @@ Host::Answer Host::best_of(const std::vector<Answer>& answers,
                     ", of " + path_text(wanted[0].entry.plugin->library) + "; " +
                     wanted[1].words() + ", of " + path_text(wanted[1].entry.plugin->library),
                 "name the one that is to take it: --exporter " + wanted[0].entry.info->name +
-                    " or --exporter " + wanted[1].entry.info->name +
-                    "; in a script 'exporter: " + wanted[0].entry.info->name + "'");
+                    " or --exporter " + wanted[1].entry.info->name + "; for a bundle --for " +
+                    wanted[0].entry.info->component + ":exporter=" + wanted[0].entry.info->name +
+                    ", in a script 'exporter: " + wanted[0].entry.info->name + "'");
   }
   return wanted.front();
 }

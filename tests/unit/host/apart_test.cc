@@ -183,7 +183,7 @@ TEST_F(Apart, AppliesToLayouts) {
                           culprit("layout 'unruly': recognize() crashed with signal SIGSEGV")));
   expect_error(ErrorKind::plugin, "plugin.exit",
                culprit("layout 'unruly': sources() ended the process, with exit status 0"),
-               [&] { host.sources_in("unruly", directory_.path(), {}); });
+               [&] { host.sources_in("unruly", "exit", {}); });
   Component named;
   named.role = "lm";
   named.content = Reference{"x", {}};

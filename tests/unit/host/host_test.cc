@@ -426,9 +426,10 @@ TEST_F(Preparing, RefusesATieNamingBoth) {
   try {
     host.prepare({source, {}, {}, {}});
   } catch (const Error& error) {
-    EXPECT_EQ(error.hint(),
-              "name the one that is to take it: --exporter castor or --exporter pollux; in a "
-              "script 'exporter: castor'");
+    EXPECT_EQ(
+        error.hint(),
+        "name the one that is to take it: --exporter castor or --exporter pollux; for a bundle "
+        "--for compression:exporter=castor, in a script 'exporter: castor'");
   }
   EXPECT_EQ(made_by(host.prepare({source, {}, "pollux", {}})), "pollux");
 }

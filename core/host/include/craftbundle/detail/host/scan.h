@@ -36,10 +36,17 @@ struct PluginCheck {
   std::string description;  // what must hold, one sentence
   bool passed = false;
   std::string detail;  // when it failed: why
+  // What it could not look at, and what is missing: "codec 'x' was not made: give a source ...".
+  std::vector<std::string> not_checked = {};
+  // When it failed in a function of the plugin: which, and the input it was given.
+  std::string during = {};
+  Path kept = {};          // of that input when it was made up; it stays; empty: nothing does
+  std::string holds = {};  // what is in it
 };
 
 // Runs every check of the contract (docs/writing_an_exporter.md), each in a child of its own.
-// `sources` are further files to probe and prepare, beside odd ones that are made up. Throws as
+// `sources` are further files and directories to probe and prepare, beside odd ones that are made
+// up in a temporary directory. One that the plugin failed with stays there. Throws as
 // scan_library when no child can be started at all.
 std::vector<PluginCheck> check_plugin(const Path& library, const std::vector<Path>& sources,
                                       const ScanOptions& options);
