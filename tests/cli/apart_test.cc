@@ -144,6 +144,29 @@ TEST_F(ApartTest, ACrashOfAStageNamesIt) {
   }
 }
 
+TEST_F(ApartTest, BundlesOfAnExporterThatIsNotInstalled) {
+  fs::copy_file(Path(CRAFTBUNDLE_TEST_DATA) / "golden/data/musicgen_train.th", root / "lm.th");
+  source("own.th", "prepare", "nothing");
+  const ProgramResult made = craftbundle(
+      {"bundle", "--lm", "lm.th", "--compression", "own.th", "-o", "model", "--allow-mismatch"});
+  ASSERT_EQ(made.exit_code, 0) << made.errors;
+  // No loader is known to take that codec.
+  EXPECT_THAT(made.output, Not(HasSubstr("MusicGen")));
+  for (const std::string command : {"verify", "inspect"}) {
+    const ProgramResult result =
+        testing::run_program({CRAFTBUNDLE_PROGRAM, command, "model"}, root.path());
+    EXPECT_EQ(result.exit_code, 4) << command << result.errors;
+    EXPECT_THAT(result.output,
+                AllOf(HasSubstr("was made by exporter 'unruly' of a plugin of version 1.0.0, which "
+                                "is not installed, and no other understands it"),
+                      HasSubstr("MusicGen")))
+        << command << result.errors;
+  }
+  const ProgramResult verified =
+      testing::run_program({CRAFTBUNDLE_PROGRAM, "verify", "model"}, root.path());
+  EXPECT_THAT(verified.output, HasSubstr("36 tensors of best_state have the names and shapes"));
+}
+
 class PluginsCheck : public ApartTest {
  protected:
   // The checks by name, of a command that ends so.

@@ -297,12 +297,57 @@ ManifestComponent describe_component(const PreparedComponent& prepared,
   return entry;
 }
 
+namespace {
+
+bool is_loaded(const Component& component) {
+  return std::ranges::any_of(component.loaders, &LoaderAnswer::loads);
+}
+
+bool provides(const Component& component, const std::string& fact) {
+  return std::ranges::count(component.provides, fact, &FitFact::name) != 0;
+}
+
+// Whether `main` has to fit to `other`, which it does not fetch by itself: `other` states what it
+// requires, or might be what it requires, as nobody states that.
+bool needs(const Component& main, const Component& other,
+           const std::vector<PreparedComponent>& all) {
+  if (std::ranges::count(main.fetches, other.role, &Fetched::role) != 0) return false;
+  return std::ranges::any_of(main.requires_, [&](const FitFact& fact) {
+    return provides(other, fact.name) ||
+           std::ranges::none_of(all, [&](const PreparedComponent& one) {
+             return provides(one.component, fact.name);
+           });
+  });
+}
+
+// Whether a loader takes the model that `prepared` is, and what it needs beside it.
+bool can_be_loaded(const PreparedComponent& prepared,
+                   const std::vector<PreparedComponent>& components) {
+  const Component& main = prepared.component;
+  if (!main.loaders.empty() && !is_loaded(main)) return false;
+  return std::ranges::all_of(components, [&](const PreparedComponent& other) {
+    return &other == &prepared || !needs(main, other.component, components) ||
+           is_loaded(other.component);
+  });
+}
+
+// Nobody is told to load what no loader takes.
+std::vector<PreparedComponent> with_true_loading(std::vector<PreparedComponent> components) {
+  for (PreparedComponent& prepared : components) {
+    if (!can_be_loaded(prepared, components)) prepared.component.load_with.clear();
+  }
+  return components;
+}
+
+}  // namespace
+
 Manifest describe_bundle(const std::vector<PreparedComponent>& components) {
   Manifest manifest;
   manifest.producer = "craftbundle " CRAFTBUNDLE_VERSION;
   std::vector<StatedFacts> facts;
   for (const PreparedComponent& prepared : components) {
     manifest.components.push_back(describe_component(prepared));
+    if (!can_be_loaded(prepared, components)) manifest.components.back().load_with.clear();
     const Component& component = prepared.component;
     facts.push_back({component.role, component.provides, component.requires_});
   }
@@ -391,10 +436,10 @@ void state_loading(const std::vector<BundleFile>& planned, const LayoutChoice& l
 
 }  // namespace
 
-BundleReport write_bundle(const std::vector<PreparedComponent>& components,
-                          const LayoutChoice& layout, const Host& host, const Path& target,
-                          const BundleOptions& options) {
-  check_roles(components);
+BundleReport write_bundle(const std::vector<PreparedComponent>& given, const LayoutChoice& layout,
+                          const Host& host, const Path& target, const BundleOptions& options) {
+  check_roles(given);
+  const std::vector<PreparedComponent> components = with_true_loading(given);
   BundleReport report{target, describe_bundle(components), {}, {}};
   if (const auto error = find_misfit(components)) {
     if (!options.allow_mismatch) throw *error;

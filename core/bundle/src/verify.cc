@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/heartbeat.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
@@ -264,15 +265,45 @@ bool has_other_names(const Checkpoint& checkpoint, const Component& component) {
   });
 }
 
+// What the manifest says of a component that an exporter made which is not installed.
+const ManifestComponent* made_by_missing(const Subject& subject, const std::string& role) {
+  if (!subject.result.stated) return nullptr;
+  for (const ManifestComponent& component : subject.result.stated->components) {
+    const auto is_maker = [&](const FoundOffer<ExporterInfo>& offer) {
+      return offer.info->name == component.exporter;
+    };
+    if (component.role != role || component.exporter.empty()) continue;
+    if (std::ranges::none_of(subject.host.offers<ExporterInfo>(), is_maker)) return &component;
+  }
+  return nullptr;
+}
+
 void check_exporter(Run& run) {
   Item& item = run.item;
   std::optional<std::string> role;
   if (!item.source->role.empty()) role = item.source->role;
   const Heartbeat beat(*run.subject.options.sink, "checking " + item.where,
                        item.input ? item.input->size() : 0);
-  PreparedComponent prepared = prepare_component(
-      {item.source->source, role, {}, reading_options(run.subject, role.value_or("")), {}},
-      run.subject.host);
+  PreparedComponent prepared = [&] {
+    const ManifestComponent* const made =
+        made_by_missing(run.subject, role.value_or(item.component.role));
+    try {
+      return prepare_component(
+          {item.source->source, role, {}, reading_options(run.subject, role.value_or("")), {}},
+          run.subject.host);
+    } catch (const Error& error) {
+      if (made == nullptr || error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) {
+        throw;
+      }
+      throw Error(ErrorKind::input, "exporter.missing",
+                  "was made by exporter " + quoted(made->exporter) +
+                      (made->exporter_version.empty()
+                           ? std::string()
+                           : " of a plugin of version " + printable(made->exporter_version)) +
+                      ", which is not installed, and no other understands it",
+                  "install that plugin, or name its directory with --plugin-dir");
+    }
+  }();
   // Why what exporters say of loaders does not hold here.
   std::string obstacle;
   if (const std::optional<Error>& misplaced = item.source->misplaced) {
@@ -509,7 +540,12 @@ void run_check(const Check& check, Subject& subject, Item& item) {
   try {
     check.run(run);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch) throw;
+    // A plugin that fails says nothing of the others.
+    const bool is_of_plugin =
+        error.kind() == ErrorKind::plugin && error.code().starts_with("plugin.");
+    if (error.kind() != ErrorKind::input && error.kind() != ErrorKind::mismatch && !is_of_plugin) {
+      throw;
+    }
     // The host's hint is for those who export.
     const bool mixed_up = error.subject() == kRoleSubject;
     // The path is context; the item's name says as much.
@@ -592,8 +628,12 @@ Verification finish(Subject& subject) {
   result.described = describe_bundle(prepared);
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     const Component& component = prepared[i].component;
-    result.described.components[i] = describe_component(
+    ManifestComponent& described = result.described.components[i];
+    // Whether it can be loaded depends on the others.
+    std::string load_with = std::move(described.load_with);
+    described = describe_component(
         prepared[i], fetched_for(component, contents_beside(component.role, subject)));
+    described.load_with = std::move(load_with);
   }
   if (result.stated) {
     result.described.layout = result.stated->layout;
