@@ -316,11 +316,7 @@ void check_exporter(Run& run) {
   } else if (item.checkpoint() != nullptr &&
              has_other_names(*item.checkpoint(), prepared.component)) {
     obstacle = "its tensors have other names than those of the model";
-    if (run.subject.listing) {
-      run.fails("state.names", obstacle, kExportIt);
-    } else {
-      run.add(Outcome::warns, item.where, "state.names", obstacle, kExportIt);
-    }
+    run.fails("state.tensors", obstacle, kExportIt);
   } else if (!joins_layout(run.subject.result.layout, kDefaultLayout)) {
     obstacle = "it reads the layout " + quoted(kDefaultLayout) +
                ", which 'craftbundle convert' makes of this one";

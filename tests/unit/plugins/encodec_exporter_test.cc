@@ -303,7 +303,7 @@ TEST(EncodecExporter, DescribesItself) {
   EXPECT_EQ(info.component, "compression");
   std::vector<std::string> options;
   for (const OptionSpec& option : info.options) options.push_back(option.name);
-  EXPECT_THAT(options, ElementsAre("state", "audiocraft-version", "as-is"));
+  EXPECT_THAT(options, ElementsAre("state", "audiocraft-version", "as-is", "paths-as-text"));
   EXPECT_THAT(info.options[0].choices, ElementsAre("best", "ema", "last"));
 }
 
