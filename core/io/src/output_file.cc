@@ -119,7 +119,9 @@ void OutputFile::create_hidden() {
 }
 
 void OutputFile::make_private() {
-  if (::fchmod(fd_, S_IRUSR | S_IWUSR) != 0) {
+  // An owner may change modes wherever there are any; elsewhere it is the mount that says who reads.
+  const bool done = ::fchmod(fd_, S_IRUSR | S_IWUSR) == 0;
+  if (!done && errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) {
     throw system_error(errno, path_text(directory_) + ": making a file private");
   }
 }
