@@ -98,7 +98,8 @@ TEST_F(Apart, DoesWhatPluginsOfTheInstallationDo) {
   EXPECT_EQ(prepared.probe.confidence, 20);
   EXPECT_EQ(prepared.probe.reason, "has the key 'unruly'");
   // Told once, though it is called twice.
-  EXPECT_EQ(std::ranges::count(sink_.warnings(), "prepares"), 1);
+  EXPECT_EQ(std::ranges::count(sink_.warnings(), "prepares\\x1B[2J"), 1);
+  EXPECT_THAT(prepared.component.warnings, ElementsAre("clears the screen\\x1B[2J"));
 }
 
 TEST_F(Apart, CountsWhatAProbeHasReadAsRead) {
