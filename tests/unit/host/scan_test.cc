@@ -142,6 +142,7 @@ TEST(Scan, ACheckWithoutAReasonHasFailed) {
   for (const std::string text : {"8:6:failed", "8:6:passed", "7:5:hello"}) {
     options.scanner = fake_scanner(directory, "craftbundle-scan answers " + text);
     for (const PluginCheck& check : check_plugin(fixture("good/fixture_codecs.so"), {}, options)) {
+      if (check.name == "quiet") continue;  // of what was printed, not answered
       EXPECT_FALSE(check.passed);
       EXPECT_EQ(check.detail, "the scanner answered '" + text.substr(4) + "'");
     }
