@@ -49,11 +49,11 @@ struct CopyCall {
   const Cancellation& cancellation;
 };
 
-// Runs `body` in a copy of this process and returns its answer: a crash, a loop or an exit() there
-// harms nobody. The copy has this thread only. What other threads guard may be half changed in it;
-// `mutex` is held while the copy is made, so that what it guards is whole. The copy has no standard
-// input, and what it prints is lost but for the last words of one that dies. It and whatever it
-// started are gone afterwards.
+// Runs `body` in a copy of this process and returns its answer: a crash, a loop or the end of the
+// process there harms nobody. The copy has this thread only. What other threads guard may be half
+// changed in it; `mutex` is held while the copy is made, so that what it guards is whole. The copy
+// has no standard input, and what it prints is lost but for the last words of one that dies. It and
+// whatever it started are gone afterwards.
 //
 // Throws Error: plugin, naming culprit and function, "plugin.crash", "plugin.exit", "plugin.hang";
 // interrupted on cancellation; system when there can be no further process; an Error that `body`
