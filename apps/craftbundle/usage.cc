@@ -108,11 +108,11 @@ Error unknown_option(const CLI::App& app, const CLI::App& command, const std::st
   std::string hint = did_you_mean(name, known);
   const auto other =
       std::ranges::find(kOtherNames, name, [](const auto& pair) { return pair.first; });
-  if (other != kOtherNames.end() && std::ranges::count(known, other->second) != 0) {
-    hint = "did you mean " + craftbundle::quoted(other->second) + "?";
-  }
+  const bool is_renamed =
+      other != kOtherNames.end() && std::ranges::count(known, other->second) != 0;
+  if (is_renamed) hint = "did you mean " + craftbundle::quoted(other->second) + "?";
   const std::vector<std::string> elsewhere = commands_with(app, name);
-  if (!elsewhere.empty()) hint = "it is an option of " + list_text(elsewhere);
+  if (!elsewhere.empty() && !is_renamed) hint = "it is an option of " + list_text(elsewhere);
   return error_of("usage.option",
                   full_name(command) + " has no option " + craftbundle::quoted(name),
                   hint.empty() ? help_hint(command) : hint);
