@@ -16,6 +16,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -115,6 +117,14 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() { reap(); }
 
+  // The time that it has computed for; nullopt when that cannot be told.
+  std::optional<std::chrono::nanoseconds> computed() const {
+    clockid_t clock{};
+    timespec time{};
+    if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return {};
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+
   bool has_ended() const {
     siginfo_t info{};
     // WNOWAIT keeps the process id from being used again until the group was ended.
@@ -198,9 +208,32 @@ class Patience {
   Clock::time_point deadline_;
 };
 
-// Reads until the answer is whole; nullopt when the child ended or closed its end before.
-std::optional<Answer> receive(int fd, const Child& child, const Culprit& culprit,
-                              const Patience& patience) {
+// Whether a child waits for something, as it does for ever when another thread held a lock, or was
+// initializing a static, while the copy was made.
+class Idleness {
+ public:
+  explicit Idleness(const Child& child) : child_(child) {}
+
+  bool is_long() {
+    const std::optional<std::chrono::nanoseconds> computed = child_.computed();
+    if (!computed || *computed == computed_) return computed && Clock::now() - since_ > kLong;
+    computed_ = *computed;
+    since_ = Clock::now();
+    return false;
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kLong{500};
+  const Child& child_;
+  std::chrono::nanoseconds computed_{-1};
+  Clock::time_point since_ = Clock::now();
+};
+
+// Reads until the answer is whole; nullopt when the child ended or closed its end before, or when
+// `give_up` says so while there is nothing to read.
+std::optional<Answer> receive(
+    int fd, const Child& child, const Culprit& culprit, const Patience& patience,
+    const std::function<bool()>& give_up = [] { return false; }) {
   std::string text;
   std::array<char, 4096> buffer{};
   while (true) {
@@ -209,7 +242,7 @@ std::optional<Answer> receive(int fd, const Child& child, const Culprit& culprit
     pollfd waiting{fd, POLLIN, 0};
     const int ready = ::poll(&waiting, 1, ended ? 0 : static_cast<int>(patience.next().count()));
     // Something that the child started may hold the pipe open for ever.
-    if (ready == 0 && ended) return std::nullopt;
+    if (ready == 0 && (ended || give_up())) return std::nullopt;
     if (ready <= 0) continue;
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
@@ -346,14 +379,18 @@ Answer ask_scanner(const Path& library, const std::vector<std::string>& request,
   report_end(culprit, child.reap());
 }
 
-Answer ask_copy(const CopyCall& call, std::mutex& mutex, const std::function<Answer()>& body) {
+namespace {
+
+// One copy; nullopt when it waited for so long that another one may do better. `is_last`: wait for
+// this one as long as there is patience.
+std::optional<Answer> ask_one_copy(const CopyCall& call, std::mutex& mutex,
+                                   const std::function<Answer()>& body, const Patience& patience,
+                                   const Culprit& culprit, bool is_last) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe");
   const Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
   const Descriptor output(::memfd_create("craftbundle-output", MFD_CLOEXEC));
-  const Culprit culprit{call.culprit, call.function + " "};
-  const Patience patience(culprit, call.time_limit, call.cancellation);
   const pid_t original = ::getpid();
   std::unique_lock lock(mutex);
   const pid_t pid = ::fork();
@@ -370,11 +407,25 @@ Answer ask_copy(const CopyCall& call, std::mutex& mutex, const std::function<Ans
   // So does the copy; whoever comes first: it must be so before the group is ended.
   ::setpgid(pid, pid);
   writing = Descriptor();
-  std::optional<Answer> answer = receive(reading.get(), child, culprit, patience);
-  if (!answer) {
-    patience.wait_for_end(child);
-    const int status = child.reap();
-    report_end(culprit, status, printed_to(output.get()));
+  Idleness idleness(child);
+  bool gave_up = false;
+  std::optional<Answer> answer = receive(reading.get(), child, culprit, patience,
+                                         [&] { return gave_up = !is_last && idleness.is_long(); });
+  if (answer || gave_up) return answer;
+  patience.wait_for_end(child);
+  const int status = child.reap();
+  report_end(culprit, status, printed_to(output.get()));
+}
+
+}  // namespace
+
+Answer ask_copy(const CopyCall& call, std::mutex& mutex, const std::function<Answer()>& body) {
+  constexpr int kCopies = 4;
+  const Culprit culprit{call.culprit, call.function + " "};
+  const Patience patience(culprit, call.time_limit, call.cancellation);
+  std::optional<Answer> answer;
+  for (int copy = 1; !answer; ++copy) {
+    answer = ask_one_copy(call, mutex, body, patience, culprit, copy == kCopies);
   }
   if (answer->word == kThrew && answer->text.size() == 4) throw error_in(*answer);
   return *std::move(answer);

@@ -51,7 +51,8 @@ struct CopyCall {
 
 // Runs `body` in a copy of this process and returns its answer: a crash, a loop or the end of the
 // process there harms nobody. The copy has this thread only. What other threads guard may be half
-// changed in it; `mutex` is held while the copy is made, so that what it guards is whole. The copy
+// changed in it, and locked for ever; `mutex` is held while the copy is made, so that what it guards
+// is whole, and a copy that only waits is replaced by another one, up to three times. The copy
 // has no standard input, and what it prints is lost but for the last words of one that dies. It and
 // whatever it started are gone afterwards.
 //

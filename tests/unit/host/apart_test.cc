@@ -1,6 +1,9 @@
 // Plugins that are not part of the installation run where they can do no harm.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <boost/filesystem.hpp>
+#include <cstdlib>
 #include <thread>
 
 #include "fixtures.h"
@@ -88,7 +91,24 @@ INSTANTIATE_TEST_SUITE_P(
         End{"exit", "ended the process, with exit status 0", "plugin.exit"},
         End{"quick exit", "ended the process, with exit status 0", "plugin.exit"},
         End{"end", "ended the process, with exit status 0", "plugin.exit"},
-        End{"loop", "did not finish within 2000 ms", "plugin.hang"}));
+        End{"loop", "did not finish within 2000 ms", "plugin.hang"},
+        End{"wait", "did not finish within 2000 ms", "plugin.hang"}),
+    [](const auto& tried) {
+      std::string name = tried.param.how;
+      std::ranges::replace(name, ' ', '_');
+      return name;
+    });
+
+TEST_F(Apart, CopiesThatOnlyWaitAreReplaced) {
+  const Path mark = directory_ / "mark";
+  ASSERT_EQ(::setenv("UNRULY_MARK", mark.c_str(), 1), 0);
+  Host::Options patient = options();
+  patient.call_limit = 1h;
+  const Host host(patient);
+  EXPECT_EQ(host.prepare({acts(host, "prepare", "wait once"), {}, "unruly", {}}).exporter.name,
+            "unruly");
+  EXPECT_TRUE(boost::filesystem::exists(mark));
+}
 
 TEST_F(Apart, DoesWhatPluginsOfTheInstallationDo) {
   const Host host(options());
