@@ -215,17 +215,19 @@ class Idleness {
   explicit Idleness(const Child& child) : child_(child) {}
 
   bool is_long() {
+    if (Clock::now() - since_ < kLong) return false;
     const std::optional<std::chrono::nanoseconds> computed = child_.computed();
-    if (!computed || *computed == computed_) return computed && Clock::now() - since_ > kLong;
-    computed_ = *computed;
+    const bool is_idle = computed && *computed - computed_ < kLittle;
+    computed_ = computed.value_or(computed_);
     since_ = Clock::now();
-    return false;
+    return is_idle;
   }
 
  private:
   static constexpr std::chrono::milliseconds kLong{500};
+  static constexpr std::chrono::milliseconds kLittle{5};  // whoever has work gets more
   const Child& child_;
-  std::chrono::nanoseconds computed_{-1};
+  std::chrono::nanoseconds computed_{0};
   Clock::time_point since_ = Clock::now();
 };
 
