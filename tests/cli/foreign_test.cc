@@ -215,7 +215,7 @@ TEST_F(Foreign, OrderIsThatOfTheModel) {
 
 TEST_F(Foreign, ShardsAreReadByTheirIndex) {
   fs::create_directories(directory / "sharded");
-  const ShardPlan plan = plan_shards(lm, 40'000);
+  const ShardPlan plan = plan_shards(lm, 40'000, "model");
   ASSERT_GT(plan.shards.size(), 1u);
   for (const ShardPlan::Shard& shard : plan.shards) {
     write_safetensors("sharded/" + shard.file, shard.tensors);

@@ -53,7 +53,7 @@ int write_all(const Path& directory) {
   const auto source = FakeCheckpoint::make(directory / "source", pattern(1024));
   const std::vector<NamedTensor> tensors = all_types(*source);
   write(tensors, {{"format", "pt"}}, directory / "ours.safetensors");
-  const ShardPlan plan = plan_shards(tensors, 200);
+  const ShardPlan plan = plan_shards(tensors, 200, "model");
   for (const ShardPlan::Shard& shard : plan.shards)
     write(shard.tensors, {}, directory / shard.file);
   write_file(directory / plan.index_file, plan.index);

@@ -91,7 +91,7 @@ void refuse_twice(const std::vector<NamedTensor>& tensors) {
 void add_weights(const std::vector<NamedTensor>& tensors, const std::vector<std::string>& roles,
                  const WriteChoices& choices, std::vector<BundleFile>& files) {
   refuse_twice(tensors);
-  const ShardPlan plan = plan_shards(tensors, choices.shard_bytes);
+  const ShardPlan plan = plan_shards(tensors, choices.shard_bytes, "model");
   for (const ShardPlan::Shard& shard : plan.shards) {
     // transformers asks for the format, and nothing else is understood by all releases.
     files.push_back({shard.file, roles, safetensors_file(shard.tensors, {{"format", "pt"}})});

@@ -326,7 +326,7 @@ class ShardsTest : public SafetensorsWriterTest {
 };
 
 TEST_F(ShardsTest, OneFileHasNoIndex) {
-  const ShardPlan plan = plan_shards({tensor("a", 6), tensor("b", 4)}, 10);
+  const ShardPlan plan = plan_shards({tensor("a", 6), tensor("b", 4)}, 10, "model");
   EXPECT_THAT(names(plan), ElementsAre("model.safetensors: a b"));
   EXPECT_EQ(plan.index_file, "");
   EXPECT_EQ(plan.index, "");
@@ -335,7 +335,8 @@ TEST_F(ShardsTest, OneFileHasNoIndex) {
 
 TEST_F(ShardsTest, FilesAreFilledInTheOrderOfTheTensors) {
   const ShardPlan plan = plan_shards(
-      {tensor("d", 6), tensor("b", 5), tensor("large", 11), tensor("c", 5), tensor("a", 1)}, 10);
+      {tensor("d", 6), tensor("b", 5), tensor("large", 11), tensor("c", 5), tensor("a", 1)}, 10,
+      "model");
   EXPECT_THAT(
       names(plan),
       ElementsAre("model-00001-of-00004.safetensors: d", "model-00002-of-00004.safetensors: large",
@@ -357,13 +358,15 @@ TEST_F(ShardsTest, FilesAreFilledInTheOrderOfTheTensors) {
 }
 
 TEST_F(ShardsTest, TheIndexIsAscii) {
-  const ShardPlan plan = plan_shards({tensor("\xC3\xA9\x7F", 1), tensor("\xF0\x9F\x8E\xB5", 1)}, 1);
+  const ShardPlan plan =
+      plan_shards({tensor("\xC3\xA9\x7F", 1), tensor("\xF0\x9F\x8E\xB5", 1)}, 1, "model");
   EXPECT_THAT(plan.index, HasSubstr(R"("\u00e9\u007f": "model-00001)"));
   EXPECT_THAT(plan.index, HasSubstr(R"("\ud83c\udfb5": "model-00002)"));
 }
 
 TEST_F(ShardsTest, OpenAgain) {
-  const ShardPlan plan = plan_shards({tensor("b", 700), tensor("a", 700), tensor("c", 10)}, 800);
+  const ShardPlan plan =
+      plan_shards({tensor("b", 700), tensor("a", 700), tensor("c", 10)}, 800, "model");
   for (const ShardPlan::Shard& shard : plan.shards) {
     write(shard.tensors);
     boost::filesystem::rename(directory_ / "out", directory_ / shard.file);

@@ -101,19 +101,18 @@ WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
 // A model in several files.
 struct ShardPlan {
   struct Shard {
-    std::string file;  // "model-00001-of-00003.safetensors"
+    std::string file;  // "<stem>-00001-of-00003.safetensors"
     std::vector<NamedTensor> tensors;
   };
   std::vector<Shard> shards;
-  std::string index_file;  // "model.safetensors.index.json"; empty when there is one shard only
+  std::string index_file;  // "<stem>.safetensors.index.json"; empty when there is one shard only
   std::string index;       // its text
 };
 
-// Shares out `tensors`, in their order, over files of at most `max_bytes` of tensor data, as
-// transformers does: a tensor that is larger gets a file of its own. A single file is called
-// "model.safetensors" and has no index. The index is what transformers writes for these names.
-// `stem` is the "model" of the names.
+// Shares out `tensors`, in their order, over files of at most `max_bytes` of tensor data, by the
+// convention of libraries that load shards: a tensor that is larger gets a file of its own, and the
+// index names the file of each tensor. A single file is called "<stem>.safetensors" and has none.
 ShardPlan plan_shards(const std::vector<NamedTensor>& tensors, std::uint64_t max_bytes,
-                      std::string_view stem = "model");
+                      std::string_view stem);
 
 }  // namespace craftbundle
