@@ -1,6 +1,7 @@
 #include "new_plugin.h"
 
 #include <algorithm>
+#include <boost/algorithm/string/erase.hpp>
 #include <cctype>
 #include <string_view>
 #include <utility>
@@ -51,13 +52,6 @@ std::string class_name(const std::string& name) {
     }
     text += starts_word ? static_cast<char>(std::toupper(c)) : c;
     starts_word = false;
-  }
-  return text;
-}
-
-std::string without(std::string text, const std::string& word) {
-  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
-    text.erase(at, word.size());
   }
   return text;
 }
@@ -114,7 +108,7 @@ void write_plugin_project(const std::string& name, const std::set<std::string>& 
     for (const Part& part : optional_parts()) {
       if (parts.contains(part.name)) continue;
       left_out = left_out || file.starts_with(part.file);
-      text = without(text, " " + part.file + ".cc");
+      boost::algorithm::erase_all(text, " " + part.file + ".cc");
       text = without_lines(without_lines(text, part.file + ".h"), part.registered);
     }
     if (!left_out) project.create(renamed(file, name)).write(renamed(text, name));
