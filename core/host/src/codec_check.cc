@@ -72,17 +72,12 @@ class Check {
         cancellation_(cancellation) {}
 
   void facts(const std::vector<FitFact>& stated) {
-    const std::pair<std::string_view, FactValue> properties[] = {
-        {"sample_rate", properties_.sample_rate},
-        {"channels", properties_.channels},
-        {"codebooks", properties_.codebooks},
-        {"cardinality", properties_.cardinality},
-        {"latent_dimension", properties_.latent_dimension},
-        {"frame_rate", properties_.frame_rate},
-        {"hop_length", properties_.hop_length}};
+    const std::vector<CodecFigure> figures = figures_of(properties_);
     for (const FitFact& fact : stated) {
-      for (const auto& [name, value] : properties) {
-        if (fact.name != name || same_value(fact.value, value)) continue;
+      for (const CodecFigure& figure : figures) {
+        const FactValue value =
+            std::visit([](auto number) { return FactValue(number); }, figure.value);
+        if (fact.name != figure.name || same_value(fact.value, value)) continue;
         found("codec.facts", "the codec has " + fact.name + " " + to_string(value) +
                                  ", its component states " + printable(to_string(fact.value)) +
                                  (fact.origin.empty() ? "" : " (" + printable(fact.origin) + ")"));

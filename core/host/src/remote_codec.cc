@@ -136,13 +136,11 @@ void RemoteCodec::fail(const std::string& what) const {
 }
 
 void RemoteCodec::check_properties() {
-  const std::pair<const char*, std::int64_t> counts[] = {
-      {"sample_rate", properties_.sample_rate}, {"channels", properties_.channels},
-      {"codebooks", properties_.codebooks},     {"cardinality", properties_.cardinality},
-      {"hop_length", properties_.hop_length},   {"latent_dimension", properties_.latent_dimension}};
-  for (const auto& [name, value] : counts) {
-    if (value < 1 || value > kMost)
-      fail("states " + std::string(name) + " " + std::to_string(value));
+  for (const CodecFigure& figure : figures_of(properties_)) {
+    const auto* const count = std::get_if<std::int64_t>(&figure.value);
+    if (count != nullptr && (*count < 1 || *count > kMost)) {
+      fail("states " + std::string(figure.name) + " " + std::to_string(*count));
+    }
   }
   if (properties_.context_frames < 0 || properties_.context_frames > kMost) {
     fail("states context_frames " + std::to_string(properties_.context_frames));

@@ -10,6 +10,14 @@ constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
 }  // namespace
 
+std::vector<CodecFigure> figures_of(const CodecProperties& properties) {
+  return {
+      {"sample_rate", properties.sample_rate}, {"channels", properties.channels},
+      {"codebooks", properties.codebooks},     {"cardinality", properties.cardinality},
+      {"hop_length", properties.hop_length},   {"latent_dimension", properties.latent_dimension},
+      {"frame_rate", properties.frame_rate}};
+}
+
 std::int64_t frame_step(const CodecProperties& properties) {
   std::int64_t step = properties.frame_multiple;
   for (const std::int64_t frames : properties.frames_per_code) {

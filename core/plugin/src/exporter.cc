@@ -7,6 +7,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/plugin/codec.h"
 
 namespace craftbundle {
 namespace {
@@ -19,15 +20,6 @@ std::optional<double> number(const FactValue& value) {
   if (const auto* real = std::get_if<double>(&value)) return *real;
   return std::nullopt;
 }
-
-// Facts that codecs state as well, as CodecProperties has them.
-struct CodecFact {
-  std::string_view name;
-  bool whole;
-};
-constexpr CodecFact kCodecFacts[] = {
-    {"codebooks", true},   {"cardinality", true},      {"sample_rate", true}, {"channels", true},
-    {"frame_rate", false}, {"latent_dimension", true}, {"hop_length", true}};
 
 }  // namespace
 
@@ -122,11 +114,13 @@ std::optional<std::string> find_problem(const FitFact& fact) {
   const std::string found =
       value ? to_string(fact.value) : "the text " + quoted(std::get<std::string>(fact.value));
   if (value && !std::isfinite(*value)) return stated + found + ", expected a number";
-  const auto* const known = std::ranges::find(kCodecFacts, fact.name, &CodecFact::name);
-  if (known == std::end(kCodecFacts)) return std::nullopt;
-  const bool sound = value && *value > 0 && (!known->whole || *value == std::floor(*value));
+  const std::vector<CodecFigure> figures = figures_of({});
+  const auto known = std::ranges::find(figures, fact.name, &CodecFigure::name);
+  if (known == figures.end()) return std::nullopt;
+  const bool is_whole = std::holds_alternative<std::int64_t>(known->value);
+  const bool sound = value && *value > 0 && (!is_whole || *value == std::floor(*value));
   if (sound) return std::nullopt;
-  return stated + found + ", expected a " + (known->whole ? "whole " : "") + "number above 0";
+  return stated + found + ", expected a " + (is_whole ? "whole " : "") + "number above 0";
 }
 
 std::optional<std::string> find_problem(const Component& component) {

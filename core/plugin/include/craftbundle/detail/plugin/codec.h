@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "craftbundle/detail/base/export.h"
@@ -81,6 +83,15 @@ struct CodecProperties {
   std::string engine;  // what computes, for reports: "LibTorch 1.13.1"
   std::string device;  // "cpu", "cuda:0"
 };
+
+// A number that a codec states, under the name that the fact has which a component states of it
+// (FitFact). Counts are integers.
+struct CodecFigure {
+  std::string_view name;
+  std::variant<std::int64_t, double> value;
+};
+// All that there are.
+std::vector<CodecFigure> figures_of(const CodecProperties& properties);
 
 // The multiple of frames that a codec works with: of frame_multiple, and of whole codes of each
 // codebook. 0 when properties are so odd that there is none below 2^31.
