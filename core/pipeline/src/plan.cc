@@ -420,10 +420,10 @@ class Planner {
         return;
       }
       const std::string written = input.path.filename().string();
-      problems_.add(stage.main, "run.input",
-                    quoted(written == input.name ? written : input.name) +
-                        " is no stage, and there is no file " + path_text(input.path),
-                    context_.workflow.suggestion(written, true));
+      problems_.add(
+          stage.main, "run.input",
+          quoted(input.name) + " is no stage, and there is no file " + path_text(input.path),
+          context_.workflow.suggestion(written, true));
     }
   }
 
