@@ -20,7 +20,7 @@ install(TARGETS craftbundle_app RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 
 # The headers that users include, and what these include in turn. No others are installed.
 include(Headers)
-set(front_door checkpoint codec craftbundle error plugin audiocraft audiocraft_rules ${torch_headers})
+set(front_door c checkpoint codec craftbundle error plugin audiocraft audiocraft_rules ${torch_headers})
 list(TRANSFORM front_door REPLACE "(.+)" "craftbundle/\\1.h")
 set(directories "${PROJECT_BINARY_DIR}/core/plugin/include")
 get_property(layers GLOBAL PROPERTY CRAFTBUNDLE_LAYERS)

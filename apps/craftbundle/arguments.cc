@@ -1,11 +1,6 @@
 #include "arguments.h"
 
-#include <algorithm>
-#include <boost/filesystem.hpp>
-
 #include "craftbundle/detail/base/text.h"
-#include "craftbundle/detail/bundle/open.h"
-#include "craftbundle/detail/bundle/transform.h"
 #include "usage.h"
 
 namespace craftbundle::app {
@@ -18,6 +13,12 @@ OptionValue parse_option(const std::string& given) {
                 "write it as NAME=VALUE; 'craftbundle plugins info EXPORTER' lists the options");
   }
   return {given.substr(0, equals), given.substr(equals + 1)};
+}
+
+std::vector<OptionValue> parse_options(const std::vector<std::string>& given) {
+  std::vector<OptionValue> options;
+  for (const std::string& option : given) options.push_back(parse_option(option));
+  return options;
 }
 
 void LayoutArguments::declare(CLI::App& command) {
@@ -36,8 +37,7 @@ void LayoutArguments::declare(CLI::App& command) {
 }
 
 LayoutChoice LayoutArguments::choice() const {
-  LayoutChoice choice{name, {}};
-  for (const std::string& option : options) choice.options.push_back(parse_option(option));
+  LayoutChoice choice{name, parse_options(options)};
   if (!shard_size.empty()) choice.options.push_back({"shard-size", shard_size});
   return choice;
 }
@@ -93,45 +93,6 @@ void SourceArguments::declare_foreign(CLI::App& command) {
                    "Take a model that no rule covers as it is: names, shapes and fit unchecked");
 }
 
-SourceOptions SourceArguments::lookup(const std::string& role) const {
-  SourceOptions options;
-  options.role = role;
-  // There is no reference to a text encoder.
-  options.local = role == kTextEncoderRole;
-  if (!xps.empty()) options.xps = Path(xps);
-  return options;
-}
-
-std::string SourceArguments::average_files(const std::string& role, const Host& host) const {
-  std::vector<Path> files;
-  for (const std::string& given : average) {
-    const std::optional<Path> file = source_path(given, lookup(role), host);
-    boost::system::error_code ignored;
-    if (!file || !boost::filesystem::exists(*file, ignored)) {
-      throw Error(ErrorKind::input, "source.not_found",
-                  "--average: " + craftbundle::quoted(given) + " is no checkpoint that is there",
-                  "give checkpoints of the same model, separated by commas");
-    }
-    files.push_back(*file);
-  }
-  return files_value(files);
-}
-
-std::string SourceArguments::merge_files() const {
-  std::vector<Path> files;
-  for (const std::string& given : merge) {
-    boost::system::error_code ignored;
-    if (!boost::filesystem::exists(Path(given), ignored)) {
-      throw Error(ErrorKind::input, "source.not_found",
-                  "--merge: " + craftbundle::quoted(given) + " is no adapter that is there",
-                  "give directories with adapter_config.json and adapter_model.safetensors, "
-                  "separated by commas");
-    }
-    files.emplace_back(given);
-  }
-  return files_value(files);
-}
-
 Source SourceArguments::resolve(const std::string& given, Session& session) const {
   return resolve_source(given, lookup(), session.host());
 }
@@ -160,31 +121,6 @@ PublishOptions TargetArguments::publish(Session& session) const {
           .sink = &session.console(),
           .cancellation = &session.cancellation(),
           .check = check.check()};
-}
-
-ComponentChoice choose(const std::string& given, const SourceArguments& source,
-                       const std::string& role, const std::string& exporter,
-                       const std::vector<std::string>& options, const Host& host) {
-  ComponentChoice choice{role, given, exporter, {}, source.lookup(role)};
-  for (const std::string& option : options) choice.options.push_back(parse_option(option));
-  // The name of a pretrained model has none.
-  const bool has_weights = source_path(given, choice.lookup, host).has_value();
-  const auto add = [&](std::string_view name, const std::string& value) {
-    if (value.empty() || (source.several && !has_weights)) return;
-    // Of several components, what one is told itself counts more than what all are told.
-    if (source.several && std::ranges::count(choice.options, name, &OptionValue::name) != 0) return;
-    choice.options.push_back({std::string(name), value});
-  };
-  // Trainings of text encoders are no sources.
-  if (has_weights && role != kTextEncoderRole) add("state", source.state);
-  add(kDtypeOption, source.dtype);
-  add(kDtypeOfOption, source.dtype_of);
-  add(kAverageOption, source.average_files(role, host));
-  add(kMergeOption, source.merge_files());
-  add(kConfigFromOption, source.config_from);
-  add(kAsIsOption, source.as_is ? "true" : "");
-  add(kFoldOption, source.fold_weight_norm ? "true" : "");
-  return choice;
 }
 
 }  // namespace craftbundle::app

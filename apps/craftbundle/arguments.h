@@ -7,23 +7,12 @@
 #include <vector>
 
 #include "craftbundle/craftbundle.h"
+#include "craftbundle/detail/api/choice.h"
 #include "session.h"
 
 namespace craftbundle::app {
 
-struct SourceArguments {
-  std::string xps;
-  std::string state;
-  std::string dtype;
-  std::string dtype_of;
-  std::vector<std::string> average;
-  std::vector<std::string> merge;
-  bool fold_weight_norm = false;
-  std::string config_from;
-  bool as_is = false;
-  // Of several sources, those that hold no weights are taken as they are; a single one is refused.
-  bool several = false;
-
+struct SourceArguments : SourceWords {
   void declare_xps(CLI::App& command);
   void declare_state(CLI::App& command);
   void declare_dtype(CLI::App& command);
@@ -31,12 +20,7 @@ struct SourceArguments {
   void declare_weights(CLI::App& command);
   // --config-from and --as-is, for one component.
   void declare_foreign(CLI::App& command);
-  SourceOptions lookup(const std::string& role = {}) const;
   Source resolve(const std::string& given, Session& session) const;
-  // As a value of the option `average`.
-  std::string average_files(const std::string& role, const Host& host) const;
-  // As a value of the option `merge`.
-  std::string merge_files() const;
 };
 
 // Of --embed.
@@ -79,10 +63,7 @@ struct TargetArguments {
 // "name=value". Throws Error(usage, "option.syntax").
 OptionValue parse_option(const std::string& given);
 
-// One component as the user asks for it: "name=value" options, which win over those of
-// SourceArguments; these count only for sources that hold weights. `role` may be empty.
-ComponentChoice choose(const std::string& given, const SourceArguments& source,
-                       const std::string& role, const std::string& exporter,
-                       const std::vector<std::string>& options, const Host& host);
+// The same of each.
+std::vector<OptionValue> parse_options(const std::vector<std::string>& given);
 
 }  // namespace craftbundle::app

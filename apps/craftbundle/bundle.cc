@@ -121,7 +121,7 @@ std::vector<ComponentChoice> choices(const Arguments& arguments, const Host& hos
   for (auto& [role, half] : halves) {
     take_own(arguments, role, half);
     components.push_back(
-        choose(half.source, arguments.how, role, half.exporter, half.options, host));
+        choose(half.source, arguments.how, role, half.exporter, parse_options(half.options), host));
   }
   return components;
 }

@@ -96,7 +96,8 @@ int export_to_standard_output(ExportJob job, Session& session) {
 int run(const Arguments& arguments, Session& session) {
   if (arguments.target.is_standard_output()) check_standard_output(arguments);
   const ExportJob job = {.component = choose(arguments.source, arguments.how, arguments.component,
-                                             arguments.exporter, arguments.options, session.host()),
+                                             arguments.exporter, parse_options(arguments.options),
+                                             session.host()),
                          .output = arguments.target.output,
                          .layout = arguments.layout.choice(),
                          .publish = arguments.target.publish(session)};

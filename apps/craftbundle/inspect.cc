@@ -2,13 +2,11 @@
 #include "craftbundle/detail/bundle/inspection.h"
 
 #include <algorithm>
-#include <boost/filesystem.hpp>
 #include <memory>
 
 #include "arguments.h"
 #include "commands.h"
 #include "craftbundle/detail/base/text.h"
-#include "craftbundle/detail/bundle/read.h"
 #include "report.h"
 #include "style.h"
 #include "table.h"
@@ -208,18 +206,6 @@ std::string to_text(const Path& directory, const Verification& found) {
   return text;
 }
 
-// The bundle that `given` names, itself or by the name of a model in the cache of the hub.
-std::optional<Path> bundle_of(const Arguments& arguments, const Host& host) {
-  Path path = arguments.source;
-  boost::system::error_code ignored;
-  if (!boost::filesystem::exists(path, ignored)) {
-    path = source_path(arguments.source, arguments.how.lookup(), host).value_or(Path());
-  }
-  const bool is_bundle =
-      boost::filesystem::is_directory(path, ignored) && !is_source_directory(path, host);
-  return is_bundle ? std::optional(path) : std::nullopt;
-}
-
 int run(const Arguments& arguments, Session& session) {
   const SourceOptions lookup = arguments.how.lookup();
   if (arguments.tensors) {
@@ -230,7 +216,8 @@ int run(const Arguments& arguments, Session& session) {
     return print_diff(arguments.source, arguments.other, lookup, arguments.values, arguments.json,
                       session);
   }
-  if (const auto bundle = arguments.config ? std::nullopt : bundle_of(arguments, session.host())) {
+  if (const auto bundle = arguments.config ? std::nullopt
+                                                : bundle_of(arguments.source, lookup, session.host())) {
     const Verification found = inspect_bundle(*bundle, session.host());
     session.print(arguments.json ? bundle_json(*bundle, found) : to_text(*bundle, found));
     return found.is_sound() ? kExitDone : kExitMismatch;

@@ -6,10 +6,10 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/host/scan.h"
-#include "craftbundle/detail/json/json.h"
 #include "new_plugin.h"
 #include "table.h"
 
@@ -23,56 +23,6 @@ Examples:
   craftbundle plugins dirs
   craftbundle plugins check build/my_codec.so a_checkpoint.th
   craftbundle plugins new my_codec --codec)";
-
-Json to_json(const std::string& text) { return text; }
-Json to_json(int number) { return number; }
-
-// A list, a word, or a description by its fields.
-template <typename T>
-Json to_json(const T& value) {
-  if constexpr (std::is_enum_v<T>) {
-    return to_string(value);
-  } else if constexpr (requires { value.begin(); }) {
-    Json json = Json::array();
-    for (const auto& item : value) json.push_back(to_json(item));
-    return json;
-  } else {
-    Json json;
-    visit_fields(value, [&](const Field& field, const auto& member) {
-      json[std::string(field.key)] = to_json(member);
-    });
-    return json;
-  }
-}
-
-Json plugin_json(const FoundPlugin& plugin) {
-  Json json;
-  json["name"] = plugin.info.name;
-  json["version"] = plugin.info.version;
-  json["library"] = plugin.library.string();
-  json["origin"] = plugin.origin;
-  plugin.info.for_each_kind([&]<typename Info>(const std::vector<Info>& infos) {
-    json[plural<Info>()] = to_json(infos);
-  });
-  return json;
-}
-
-int list_json(Session& session) {
-  Json json;
-  json["plugins"] = Json::array();
-  for (const FoundPlugin& plugin : session.host().plugins()) {
-    json["plugins"].push_back(plugin_json(plugin));
-  }
-  json["refused"] = Json::array();
-  for (const RefusedPlugin& refused : session.host().refused()) {
-    json["refused"].push_back({{"library", refused.library.string()},
-                               {"origin", refused.origin},
-                               {"code", refused.code},
-                               {"reason", refused.reason}});
-  }
-  session.print(json_document(json));
-  return kExitDone;
-}
 
 // A field in one line. Lists of descriptions have a block() instead.
 std::string cell(const std::string& text) { return printable(text); }
@@ -111,8 +61,11 @@ std::string offers_text(const std::vector<FoundOffer<Info>>& offers) {
 }
 
 int list(bool json, Session& session) {
-  if (json) return list_json(session);
   const Host& host = session.host();
+  if (json) {
+    session.print(json_document(plugins_json(host)));
+    return kExitDone;
+  }
   std::string text;
   if (host.plugins().empty()) {
     text = "no plugins; 'craftbundle plugins dirs' shows where they are looked for\n";
@@ -181,15 +134,12 @@ std::string info_text(const FoundOffer<Info>& offer) {
 
 int info(const std::string& name, bool json, Session& session) {
   std::string text;
-  Json found;
   std::vector<std::string> names;
   PluginInfo().for_each_kind([&]<typename Info>(const std::vector<Info>&) {
-    Json& list = found[plural<Info>()] = Json::array();
     for (const FoundOffer<Info>& offer : session.host().offers<Info>()) {
       names.push_back(offer.info->name);
       if (offer.info->name != name && offer.plugin->info.name != name) continue;
       text += info_text(offer);
-      list.push_back(to_json(*offer.info));
     }
   });
   if (text.empty()) {
@@ -198,7 +148,7 @@ int info(const std::string& name, bool json, Session& session) {
                 "no exporter or plugin is named " + craftbundle::quoted(name),
                 near.empty() ? "'craftbundle plugins list' shows what there is" : near);
   }
-  session.print(json ? json_document(found) : text);
+  session.print(json ? json_document(offers_json(session.host(), name)) : text);
   return kExitDone;
 }
 

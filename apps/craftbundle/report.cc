@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/transform.h"
 #include "style.h"
@@ -169,24 +170,6 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
                       : use);
 }
 
-Json export_json(const ExportReport& report, const std::string& layout) {
-  Json json = component_json(report.component);
-  json["file"] = report.target.string();
-  json["size"] = bytes_of(report.files);
-  std::uint64_t tensors = 0;
-  for (const WrittenFile& file : report.files) tensors += file.written.tensors;
-  json["tensors"] = tensors;
-  if (report.files.size() > 1) {
-    json["files"] = Json::array();
-    for (const WrittenFile& file : report.files) {
-      json["files"].push_back({{"name", file.name}, {"size", file.written.bytes}});
-    }
-  }
-  json["layout"] = layout;
-  if (report.check == ContentCheck::structure) json["check"] = "structure";
-  return json;
-}
-
 namespace {
 
 std::string bundle_text(const BundleReport& report) {
@@ -213,14 +196,6 @@ std::string bundle_text(const BundleReport& report) {
   const bool usual = report.manifest.layout == kDefaultLayout;
   return text + "next\n  " + (usual ? "craftbundle inspect " : "craftbundle verify ") +
          shell_word(report.directory.string()) + "\n";
-}
-
-Json bundle_json(const BundleReport& report) {
-  Json json;
-  json["directory"] = report.directory.string();
-  json["manifest"] = manifest_json(report.manifest);
-  json["warnings"] = report.warnings;
-  return json;
 }
 
 }  // namespace

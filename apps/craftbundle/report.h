@@ -5,13 +5,12 @@
 #include <vector>
 
 #include "craftbundle/detail/bundle/bundle.h"
-#include "craftbundle/detail/bundle/json.h"
+#include "craftbundle/detail/json/json.h"
 #include "session.h"
 
 namespace craftbundle::app {
 
 std::string export_text(const ExportReport& report, const std::string& layout);
-Json export_json(const ExportReport& report, const std::string& layout);
 
 // Prints it, as JSON or for people.
 void print_bundle(const BundleReport& report, bool json, Session& session);

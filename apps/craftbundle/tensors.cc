@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
-#include "craftbundle/detail/json/json.h"
 #include "table.h"
 
 namespace craftbundle::app {
@@ -64,37 +64,6 @@ std::string group_text(const TensorGroup& group, const std::string& pattern) {
   if (!numbers.empty()) text += table.text();
   for (const std::string& refused : group.refused) text += "  not readable: " + refused + "\n";
   return text;
-}
-
-Json storage_json(const TensorGroup& group, const std::optional<StorageUse>& use) {
-  if (!use) return {};
-  Json shared = Json::array();
-  for (const std::size_t i : use->shared) shared.push_back(group.tensors[i].name);
-  return {{"key", use->key},
-          {"offset", use->offset},
-          {"elements", use->elements},
-          {"contiguous", use->contiguous},
-          {"shared_with", shared}};
-}
-
-Json tensor_json(const TensorContent& tensor) {
-  return {{"type", name(dtype_of(tensor))}, {"shape", shape_of(tensor)}};
-}
-
-Json group_json(const TensorGroup& group, const std::string& pattern) {
-  const std::vector<std::optional<StorageUse>> uses = storages_of(group);
-  Json json;
-  json["component"] = group.name.empty() ? Json() : Json(group.name);
-  json["tensors"] = json_list(chosen(group, pattern), [&](std::size_t i) {
-    const ListedTensor& tensor = group.tensors[i];
-    Json one = {{"name", tensor.name}};
-    one.update(tensor_json(tensor.tensor));
-    one["bytes"] = bytes_of(tensor.tensor);
-    one["storage"] = storage_json(group, uses[i]);
-    return one;
-  });
-  json["not_readable"] = group.refused;
-  return json;
 }
 
 std::string side_text(const std::optional<std::string>& value) {
@@ -187,10 +156,7 @@ void print_tensors(const std::string& given, const std::string& pattern,
                 "a word is found anywhere in a name; with * and ? it is a pattern");
   }
   if (json) {
-    session.print(json_document(
-        {{"source", given}, {"groups", json_list(groups, [&](const TensorGroup& group) {
-                               return group_json(group, pattern);
-                             })}}));
+    session.print(json_document(tensors_json(given, groups, pattern)));
     return;
   }
   std::string text = printable(given) + "\n";

@@ -10,8 +10,8 @@
 #include "commands.h"
 #include "craftbundle/codec.h"
 #include "craftbundle/craftbundle.h"
+#include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
-#include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/io/output_file.h"
 #include "report.h"
 #include "style.h"
@@ -153,37 +153,6 @@ std::string codec_text(const CodecReport& report) {
   return text + use.text();
 }
 
-Json codec_json(const CodecReport& report) {
-  const CodecRun& run = *report.trial.run;
-  const CodecProperties& codec = report.trial.properties;
-  Json json;
-  json["file"] = report.file;
-  json["engine"] = codec.engine;
-  json["device"] = codec.device;
-  json["input"] = report.input;
-  json["sample_rate"] = codec.sample_rate;
-  json["channels"] = codec.channels;
-  json["seconds"] = run.seconds;
-  json["frames"] = run.frames;
-  json["codebooks"] = Json::array();
-  for (std::size_t i = 0; i < run.use.size(); ++i) {
-    const bool is_multi = !codec.frames_per_code.empty();
-    json["codebooks"].push_back(
-        {{"used", run.use[i].used},
-         {"entries", codec.cardinality},
-         {"bits_per_code", run.use[i].entropy},
-         {"frames_per_code", is_multi ? codec.frames_per_code[i] : 1},
-         {"bits_per_second_so_far", bits_per_second(codec, static_cast<std::int64_t>(i) + 1)}});
-  }
-  json["bits_per_second"] = run.bits_per_second;
-  json["si_snr_db"] = std::isfinite(run.si_snr) ? Json(run.si_snr) : Json();
-  json["repeats"] = codec.varies.empty();
-  json["codes_per_second"] = run.codes_per_second();
-  json["encode_times_real_time"] = run.encode_speed();
-  json["decode_times_real_time"] = run.decode_speed();
-  return json;
-}
-
 std::string findings_text(const Verification& found) {
   Table table;
   for (std::size_t i = 0; i < found.findings.size(); ++i) {
@@ -204,12 +173,6 @@ std::string findings_text(const Verification& found) {
   return table.text();
 }
 
-bool any_prepared(const Verification& found) {
-  return std::ranges::any_of(found.components, [](const VerifiedComponent& component) {
-    return component.prepared.has_value();
-  });
-}
-
 std::string loaders_text(const Verification& found) {
   Table table({"loader", "file", "loads", ""});
   for (const VerifiedComponent& component : found.components) {
@@ -218,40 +181,21 @@ std::string loaders_text(const Verification& found) {
       table.add({printable(answer.loader), component.file, loads, printable(answer.words, 400)});
     }
   }
-  return any_prepared(found) ? table.text() : std::string();
-}
-
-// Whether the bundle loads without the network: not known of models that were taken as they are.
-std::optional<bool> is_offline(const Verification& found) {
-  if (!any_prepared(found) || !found.fetched.empty()) return false;
-  const bool known = std::ranges::none_of(
-      found.described.components,
-      [](const ManifestComponent& component) { return is_as_is(component.options); });
-  return known ? std::optional(true) : std::nullopt;
-}
-
-// What a component needs and no other one states.
-std::vector<const FitCheck*> not_compared(const Verification& found) {
-  std::vector<const FitCheck*> unstated;
-  if (found.described.components.size() < 2) return unstated;
-  for (const FitCheck& check : found.described.fit) {
-    if (check.outcome == FitCheck::Outcome::unstated) unstated.push_back(&check);
-  }
-  return unstated;
+  return found.any_prepared() ? table.text() : std::string();
 }
 
 std::string not_compared_text(const Verification& found) {
   std::string text;
-  for (const FitCheck* check : not_compared(found)) {
+  for (const FitCheck* check : found.not_compared()) {
     text += "not compared: " + to_string(*check) + "\n";
   }
   return text;
 }
 
 std::string offline_text(const Verification& found) {
-  if (!any_prepared(found)) return {};
+  if (!found.any_prepared()) return {};
   if (!found.fetched.empty()) return "offline: no, fetches " + join(found.fetched, ", ") + "\n";
-  return is_offline(found) ? "offline: yes\n" : "offline: not known, a model was taken as it is\n";
+  return found.is_offline() ? "offline: yes\n" : "offline: not known, a model was taken as it is\n";
 }
 
 // The tensors that differ most come first; equal ones are counted.
@@ -309,51 +253,6 @@ std::string to_text(const Arguments& arguments, const Verification& found,
   if (ran) text += codec_text(*codec);
   if (arguments.run && !ran) text += "the codec was not run, as checks do not hold\n";
   return text + summary_line(found, arguments.strict);
-}
-
-Json to_json(const Path& path, const Verification& found, const std::optional<CodecReport>& codec) {
-  Json json;
-  json["path"] = path.string();
-  json["bytes"] = found.bytes;
-  json["sound"] = found.is_sound();
-  if (found.depth == VerifyOptions::Depth::structure) json["check"] = "structure";
-  json["findings"] = json_list(found.findings, [](const Finding& finding) -> Json {
-    return {{"outcome", to_string(finding.outcome)},
-            {"file", finding.where},
-            {"code", finding.code},
-            {"text", finding.text},
-            {"hint", finding.hint}};
-  });
-  json["loaders"] = Json::array();
-  for (const VerifiedComponent& component : found.components) {
-    for (const LoaderAnswer& answer : component.loaders) {
-      json["loaders"].push_back({{"file", component.file},
-                                 {"loader", answer.loader},
-                                 {"loads", answer.loads},
-                                 {"needs_network", answer.needs_network},
-                                 {"words", answer.words}});
-    }
-  }
-  const std::optional<bool> offline = is_offline(found);
-  json["offline"] = offline ? Json(*offline) : Json(nullptr);
-  json["fetches"] = found.fetched;
-  json["not_compared"] = json_list(not_compared(found), [](const FitCheck* check) -> Json {
-    return {{"fact", check->name},
-            {"component", check->required_by},
-            {"needs", to_string(check->required.value)},
-            {"found_in", check->required.origin}};
-  });
-  if (!found.differences.empty()) json["differences"] = Json::array();
-  for (const TensorDifference& difference : found.differences) {
-    json["differences"].push_back({{"file", difference.file},
-                                   {"tensor", difference.name},
-                                   {"type", difference.what},
-                                   {"elements", difference.elements},
-                                   {"largest", difference.absolute},
-                                   {"relative", difference.relative}});
-  }
-  if (codec && codec->trial.run) json["codec"] = codec_json(*codec);
-  return json;
 }
 
 // "verify --run my_model": what follows --run is the bundle when nothing else is.
@@ -415,7 +314,9 @@ int run(Arguments arguments, Session& session) {
       found.is_sound() && !(arguments.strict && found.count(Finding::Outcome::warns) > 0);
   if (!arguments.report.empty()) write_page(arguments, found, codec);
   if (arguments.json) {
-    session.print(json_document(to_json(arguments.source, found, codec)));
+    Json json = verification_json(arguments.source, found);
+    if (codec && codec->trial.run) json["codec"] = codec_json(codec->file, codec->input, codec->trial);
+    session.print(json_document(json));
   } else if (!session.quiet() || !sound) {
     session.print(to_text(arguments, found, codec));
   }

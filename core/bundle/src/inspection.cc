@@ -255,7 +255,7 @@ std::string bundle_json(const Path& directory, const Verification& found) {
   return json_document(json);
 }
 
-std::string config_text(const Source& source, const Host& host) {
+Config config_of(const Source& source, const Host& host) {
   std::optional<PreparedComponent> prepared;
   try {
     prepared = prepare_component({source, {}, {}, {}, {}}, host);
@@ -267,12 +267,16 @@ std::string config_text(const Source& source, const Host& host) {
     const Object root = source.checkpoint().root();
     const std::optional<Object> config = only_config(root);
     if (!config) throw;
-    return Config::from_object(*config, root).text();
+    return Config::from_object(*config, root);
   }
-  if (const Model* model = prepared->component.model()) return model->config.text();
+  if (const Model* model = prepared->component.model()) return model->config;
   throw Error(ErrorKind::input, "config.none",
               craftbundle::quoted(std::get<Reference>(prepared->component.content).name) +
                   " is the name of a pretrained model, its configuration is in no file here");
+}
+
+std::string config_text(const Source& source, const Host& host) {
+  return config_of(source, host).text();
 }
 
 }  // namespace craftbundle

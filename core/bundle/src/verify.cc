@@ -13,6 +13,7 @@
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/embed.h"
 #include "craftbundle/detail/bundle/read.h"
+#include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/checkpoint/container.h"
 #include "craftbundle/detail/checkpoint/loading.h"
 #include "craftbundle/detail/io/sha256.h"
@@ -701,6 +702,30 @@ std::vector<std::string> Verification::texts(Finding::Outcome outcome) const {
     result.push_back(finding.where.empty() ? finding.text : finding.where + ": " + finding.text);
   }
   return result;
+}
+
+bool Verification::any_prepared() const {
+  return std::ranges::any_of(components, [](const VerifiedComponent& component) {
+    return component.prepared.has_value();
+  });
+}
+
+std::optional<bool> Verification::is_offline() const {
+  if (!any_prepared() || !fetched.empty()) return false;
+  const bool known =
+      std::ranges::none_of(described.components, [](const ManifestComponent& component) {
+        return is_as_is(component.options);
+      });
+  return known ? std::optional(true) : std::nullopt;
+}
+
+std::vector<const FitCheck*> Verification::not_compared() const {
+  std::vector<const FitCheck*> unstated;
+  if (described.components.size() < 2) return unstated;
+  for (const FitCheck& check : described.fit) {
+    if (check.outcome == FitCheck::Outcome::unstated) unstated.push_back(&check);
+  }
+  return unstated;
 }
 
 Verification verify(const Path& path, const Host& host, const VerifyOptions& options) {

@@ -321,7 +321,7 @@ std::vector<BundleFile> Host::lay_out(const LayoutChoice& choice,
     const auto options = check_options(what, info.options, options_for(info, choice.options));
     planned.push_back({info.name, plan(offer, components_for(info, prepared), options)});
   }
-  return merge(std::move(planned), *options_.cancellation);
+  return merge(std::move(planned), cancellation());
 }
 
 // A layout that cannot be asked recognizes nothing.

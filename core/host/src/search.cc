@@ -69,7 +69,9 @@ std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink
   if (search.environment) add_environment(directories, sink);
   if (search.user) add_user(directories);
   if (search.installed) {
-    directories.add(program_directory() / ".." / "lib" / kOwnFolder, "executable");
+    if (search.program) {
+      directories.add(program_directory() / ".." / "lib" / kOwnFolder, "executable");
+    }
     directories.add(installed_plugin_directory(), "installed");
   }
   return std::move(directories.list);

@@ -67,9 +67,11 @@ Verification inspect_bundle(const Path& directory, const Host& host);
 std::string to_json(const SourceInspection& found);
 std::string bundle_json(const Path& directory, const Verification& found);
 
-// The configuration as an exported file of `source` holds it (YAML); of a checkpoint that no
+// The configuration that an exported file of `source` holds; of a checkpoint that no
 // exporter takes, the only OmegaConf object at its root. Throws Error(input, "config.none") for a
 // pretrained name, and as prepare_component().
+Config config_of(const Source& source, const Host& host);
+// Its text (YAML). Throws as config_of().
 std::string config_text(const Source& source, const Host& host);
 
 }  // namespace craftbundle

@@ -69,6 +69,13 @@ struct Verification {
   bool is_sound() const { return count(Finding::Outcome::fails) == 0; }
   // "FILE: TEXT" of each finding of this outcome.
   std::vector<std::string> texts(Finding::Outcome outcome) const;
+  // Whether an exporter took any component.
+  bool any_prepared() const;
+  // Whether it loads without the network; nullopt: not known, as of models that were taken as they
+  // are.
+  std::optional<bool> is_offline() const;
+  // What components of a bundle need and no other one states. Valid as long as this.
+  std::vector<const FitCheck*> not_compared() const;
 };
 
 // Holds a bundle directory or exported file at `path` against everything in verify_checks(), and

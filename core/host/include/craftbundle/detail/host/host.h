@@ -35,6 +35,7 @@ struct PluginSearch {
   bool environment = true;             // CRAFTBUNDLE_PLUGIN_PATH, ':' separated, absolute only
   bool user = true;                    // $XDG_DATA_HOME/craftbundle/plugins, ~/.local/share/...
   bool installed = true;  // beside the executable, then <prefix>/lib/craftbundle/plugins
+  bool program = true;    // false: what lies beside the executable is not ours
 };
 
 // The directories of `search` in order, existing or not, each once, with where it comes from.
