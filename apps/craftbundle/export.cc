@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/input_file.h"
 #include "report.h"
@@ -95,12 +96,12 @@ int export_to_standard_output(ExportJob job, Session& session) {
 
 int run(const Arguments& arguments, Session& session) {
   if (arguments.target.is_standard_output()) check_standard_output(arguments);
-  const ExportJob job = {.component = choose(arguments.source, arguments.how, arguments.component,
-                                             arguments.exporter, parse_options(arguments.options),
-                                             session.host()),
-                         .output = arguments.target.output,
-                         .layout = arguments.layout.choice(),
-                         .publish = arguments.target.publish(session)};
+  const ExportJob job = {
+      .component = choose(arguments.source, arguments.how, arguments.component, arguments.exporter,
+                          parse_options(arguments.options), session.host()),
+      .output = arguments.target.output,
+      .layout = arguments.layout.choice(),
+      .publish = arguments.target.publish(session)};
   if (arguments.target.is_standard_output()) return export_to_standard_output(job, session);
   const ExportReport report = export_component(session.host(), job);
   if (arguments.target.json) {

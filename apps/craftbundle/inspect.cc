@@ -216,8 +216,8 @@ int run(const Arguments& arguments, Session& session) {
     return print_diff(arguments.source, arguments.other, lookup, arguments.values, arguments.json,
                       session);
   }
-  if (const auto bundle = arguments.config ? std::nullopt
-                                                : bundle_of(arguments.source, lookup, session.host())) {
+  if (const auto bundle =
+          arguments.config ? std::nullopt : bundle_of(arguments.source, lookup, session.host())) {
     const Verification found = inspect_bundle(*bundle, session.host());
     session.print(arguments.json ? bundle_json(*bundle, found) : to_text(*bundle, found));
     return found.is_sound() ? kExitDone : kExitMismatch;

@@ -88,9 +88,8 @@ CodecReport run_codec(const Arguments& arguments, const Verification& found, Ses
       writer.emplace(arguments.output, codec.sample_rate, codec.channels, arguments.force);
     }
     std::unique_ptr<AudioReader> reader =
-        arguments.audio.empty()
-            ? test_signal(codec.sample_rate, codec.channels, arguments.seconds)
-            : open_audio(std::make_shared<const InputFile>(arguments.audio));
+        arguments.audio.empty() ? test_signal(codec.sample_rate, codec.channels, arguments.seconds)
+                                : open_audio(std::make_shared<const InputFile>(arguments.audio));
     if (arguments.report.empty()) return reader;
     report.original = report.decoded = Recording(codec.sample_rate, codec.channels);
     return std::make_unique<RecordingReader>(std::move(reader), report.original);
@@ -284,8 +283,8 @@ void write_page(const Arguments& arguments, const Verification& found,
                 const std::optional<CodecReport>& codec) {
   std::optional<CodecPage> page;
   if (codec && codec->trial.run) {
-    page.emplace(CodecPage{codec->input, codec->trial.properties, *codec->trial.run, codec->original,
-                           codec->decoded});
+    page.emplace(CodecPage{codec->input, codec->trial.properties, *codec->trial.run,
+                           codec->original, codec->decoded});
   }
   const Path target = arguments.report;
   OutputFile file(target.has_parent_path() ? target.parent_path() : Path("."), Durability::no_sync);
@@ -315,7 +314,8 @@ int run(Arguments arguments, Session& session) {
   if (!arguments.report.empty()) write_page(arguments, found, codec);
   if (arguments.json) {
     Json json = verification_json(arguments.source, found);
-    if (codec && codec->trial.run) json["codec"] = codec_json(codec->file, codec->input, codec->trial);
+    if (codec && codec->trial.run)
+      json["codec"] = codec_json(codec->file, codec->input, codec->trial);
     session.print(json_document(json));
   } else if (!session.quiet() || !sound) {
     session.print(to_text(arguments, found, codec));

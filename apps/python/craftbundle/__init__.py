@@ -11,26 +11,27 @@ Functions are named as the commands of the program, and keyword arguments as the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ._calls import bundle, convert, export, inspect, plugins, run, verify
-from ._errors import Error
-from ._library import Progress, prefix
-from ._results import (
-    BundleReport,
-    Component,
-    ExportReport,
-    Finding,
-    Inspection,
-    Plugin,
-    Plugins,
-    RefusedPlugin,
-    RunReport,
-    Stage,
-    Verification,
-)
+from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
+    from ._calls import bundle, convert, export, inspect, plugins, run, verify
+    from ._errors import Error
+    from ._library import Progress, prefix
+    from ._open import Tensor, Tensors, Weights, open
+    from ._results import (
+        BundleReport,
+        Component,
+        ExportReport,
+        Finding,
+        Inspection,
+        Plugin,
+        Plugins,
+        RefusedPlugin,
+        RunReport,
+        Stage,
+        Verification,
+    )
+
     __version__: str
 
 __all__ = [
@@ -46,21 +47,38 @@ __all__ = [
     "RefusedPlugin",
     "RunReport",
     "Stage",
+    "Tensor",
+    "Tensors",
     "Verification",
+    "Weights",
     "bundle",
     "convert",
     "export",
     "inspect",
+    "open",
     "plugins",
     "prefix",
     "run",
     "verify",
 ]
 
+_PLACES = ("_errors", "_library", "_calls", "_open", "_results")
 
-def __getattr__(name: str) -> str:
+
+def __getattr__(name: str) -> Any:
+    """Loads what a name needs when it is first used, so that the import costs next to nothing."""
+    from importlib import import_module
+
     if name == "__version__":
-        from ._library import version
-
-        return version()
+        return import_module("._library", __name__).version()
+    if name in __all__:
+        for place in _PLACES:
+            module = import_module("." + place, __name__)
+            if name in vars(module):
+                globals()[name] = vars(module)[name]
+                return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

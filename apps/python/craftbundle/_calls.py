@@ -13,10 +13,11 @@ with True always. An exception that it raises cancels the call.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ._errors import Error
-from ._library import PathLike, call, perform, text, texts
+from ._library import PathLike, call, perform, text
 from ._progress import ProgressOption, told
 from ._results import (
     BundleReport,
@@ -38,7 +39,7 @@ def _path(path: Optional[PathLike]) -> Optional[str]:
 def _paths(paths: Optional[Sources]) -> Optional[List[str]]:
     if paths is None:
         return None
-    return texts([paths] if not isinstance(paths, (list, tuple)) else list(paths))
+    return [text(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
 
 
 def _options(options: Optional[Options]) -> Optional[Dict[str, Union[str, int, float, bool]]]:

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Set, Tuple, Union
 
 from ._errors import Error
 
@@ -40,7 +40,7 @@ ProgressCallback = Callable[[Progress], object]
 
 
 def prefix() -> Path:
-    """The directory with bin, lib, include and so on: CRAFTBUNDLE_PREFIX, else the one in the package."""
+    """The directory with bin, lib, include, ...: CRAFTBUNDLE_PREFIX, else that of the package."""
     given = os.environ.get("CRAFTBUNDLE_PREFIX")
     return Path(given) if given else Path(__file__).resolve().parent / "_prefix"
 
@@ -91,7 +91,8 @@ def load() -> ctypes.CDLL:
 
 
 def _load() -> ctypes.CDLL:
-    path = find("lib/libcraftbundle.so.0", "lib64/libcraftbundle.so.0", "lib/*/libcraftbundle.so.0")
+    name = "libcraftbundle.so.0"
+    path = find(f"lib/{name}", f"lib64/{name}", f"lib/*/{name}")
     try:
         library = ctypes.CDLL(str(path))
         version = int(library.craftbundle_c_version())
@@ -229,8 +230,3 @@ def version() -> str:
     """The version of the library."""
     answer: bytes = load().craftbundle_version()
     return answer.decode()
-
-
-def texts(values: Optional[List[PathLike]]) -> Optional[List[str]]:
-    """A list of paths as the library takes it."""
-    return None if values is None else [text(value) for value in values]

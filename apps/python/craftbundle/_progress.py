@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Union
@@ -47,7 +48,7 @@ def told(progress: ProgressOption) -> Iterator[Optional[ProgressCallback]]:
         yield None
         return
     try:
-        from tqdm.auto import tqdm
+        tqdm = importlib.import_module("tqdm.auto").tqdm
     except ImportError:
         if progress is None:
             yield None

@@ -215,9 +215,11 @@ class Inspection:
             json["source"],
             json["source_kind"],
             None if component is None else Component._of(component),
-            None
-            if refusal is None
-            else Error(refusal["kind"], refusal["code"], refusal["message"], refusal["hint"]),
+            (
+                None
+                if refusal is None
+                else Error(refusal["kind"], refusal["code"], refusal["message"], refusal["hint"])
+            ),
             json.get("checkpoint", {}).get("unsafe", 0),
             json,
         )
@@ -340,9 +342,11 @@ class Stage:
             tuple(json["reasons"]),
             json["seconds"],
             {output["name"]: Path(output["path"]) for output in json["outputs"]},
-            None
-            if error is None
-            else Error(error["kind"], error["code"], error["message"], error["hint"]),
+            (
+                None
+                if error is None
+                else Error(error["kind"], error["code"], error["message"], error["hint"])
+            ),
             json,
         )
 

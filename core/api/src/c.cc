@@ -249,12 +249,13 @@ void craftbundle_host_free(craftbundle_host* host) { delete host; }
 craftbundle_call* craftbundle_start(craftbundle_host* host, const char* operation,
                                     const char* options) {
   try {
-    auto call = std::make_unique<craftbundle_call>(host == nullptr ? nullptr : host->installation,
-                                                   text_or_empty(operation), text_or_empty(options));
+    auto call =
+        std::make_unique<craftbundle_call>(host == nullptr ? nullptr : host->installation,
+                                           text_or_empty(operation), text_or_empty(options));
     if (host == nullptr || operation == nullptr) {
-      call->end_with(craftbundle::Error(craftbundle::ErrorKind::usage, "call.null",
-                                        host == nullptr ? "the host is NULL"
-                                                        : "the operation is NULL"));
+      call->end_with(
+          craftbundle::Error(craftbundle::ErrorKind::usage, "call.null",
+                             host == nullptr ? "the host is NULL" : "the operation is NULL"));
     } else {
       call->start();
     }

@@ -83,8 +83,7 @@ class Writer {
 
   static std::string below(const std::string& place, const std::string& key) {
     // Other names would be read as several, or as something else.
-    const bool is_plain =
-        !key.empty() && key.find_first_of(".[]{}$:\\'\" ") == std::string::npos;
+    const bool is_plain = !key.empty() && key.find_first_of(".[]{}$:\\'\" ") == std::string::npos;
     if (!is_plain) return {};
     return place.empty() ? key : place + "." + key;
   }
@@ -93,8 +92,8 @@ class Writer {
     return {{"mapping", json_list(mapping, [&](const ConfigEntry& entry) {
                const auto* name = std::get_if<std::string>(&entry.key);
                const bool known = name != nullptr && (!place.empty() || &mapping == root());
-               return Json::array({key_json(entry.key),
-                                   write(entry.value, known ? below(place, *name) : "")});
+               return Json::array(
+                   {key_json(entry.key), write(entry.value, known ? below(place, *name) : "")});
              })}};
   }
   Json container(const ConfigNode::List& list, const std::string& place) const {

@@ -23,12 +23,10 @@ Json storage_json(const TensorGroup& group, std::size_t i, const std::optional<S
   if (!use) return {};
   Json shared = Json::array();
   for (const std::size_t other : use->shared) shared.push_back(group.tensors[other].name);
-  return {{"key", use->key},
-          {"offset", use->offset},
-          {"elements", use->elements},
-          {"contiguous", use->contiguous},
-          {"shared_with", shared},
-          {"file", place_json(std::get<Tensor>(group.tensors[i].tensor))}};
+  return {
+      {"key", use->key},           {"offset", use->offset},
+      {"elements", use->elements}, {"contiguous", use->contiguous},
+      {"shared_with", shared},     {"file", place_json(std::get<Tensor>(group.tensors[i].tensor))}};
 }
 
 Json group_json(const TensorGroup& group, const std::string& pattern) {

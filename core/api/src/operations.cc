@@ -81,7 +81,8 @@ OperationEnd inspect_operation(Options& options, const OperationContext& context
   const SourceOptions lookup = take_lookup(options);
   options.finish();
   if (const std::optional<Path> directory = bundle_of(given, lookup, context.host)) {
-    return ended(parse_json(bundle_json(*directory, inspect_bundle(*directory, context.host)), "result"));
+    return ended(
+        parse_json(bundle_json(*directory, inspect_bundle(*directory, context.host)), "result"));
   }
   return ended(parse_json(to_json(inspect(context.host, given, lookup)), "result"));
 }
@@ -96,7 +97,8 @@ std::vector<TensorGroup> groups_of(const std::string& given, const SourceOptions
   std::erase_if(groups, [&](const TensorGroup& group) { return group.name != role; });
   if (!groups.empty()) return groups;
   throw Error(ErrorKind::usage, "source.role",
-              craftbundle::quoted(given) + " holds no component " + craftbundle::quoted(role), "it holds " + list_text(roles));
+              craftbundle::quoted(given) + " holds no component " + craftbundle::quoted(role),
+              "it holds " + list_text(roles));
 }
 
 OperationEnd tensors_operation(Options& options, const OperationContext& context) {
@@ -146,12 +148,11 @@ OperationEnd extract_operation(Options& options, const OperationContext& context
   const std::vector<NamedTensor> tensors =
       chosen_tensors(groups_of(given, lookup, role, context.host), names);
   OutputFile file(output.has_parent_path() ? output.parent_path() : Path("."), publish.durability);
-  const WriteSummary written =
-      write_safetensors(tensors, {}, file,
-                        {.task = output.filename().string(),
-                         .sink = publish.sink,
-                         .cancellation = publish.cancellation,
-                         .check = publish.check});
+  const WriteSummary written = write_safetensors(tensors, {}, file,
+                                                 {.task = output.filename().string(),
+                                                  .sink = publish.sink,
+                                                  .cancellation = publish.cancellation,
+                                                  .check = publish.check});
   publish.cancellation->check();
   file.publish(output, publish.force);
   return ended({{"file", output.string()}, {"size", written.bytes}, {"tensors", written.tensors}});

@@ -45,7 +45,8 @@ std::string Options::text(const char* name) {
 std::string Options::required(const char* name) {
   std::string value = text(name);
   if (!value.empty()) return value;
-  throw Error(ErrorKind::usage, "option.missing", "option " + craftbundle::quoted(place_ + name) + " is missing");
+  throw Error(ErrorKind::usage, "option.missing",
+              "option " + craftbundle::quoted(place_ + name) + " is missing");
 }
 
 std::string Options::one_of(const char* name, const std::vector<std::string>& choices) {

@@ -712,10 +712,9 @@ bool Verification::any_prepared() const {
 
 std::optional<bool> Verification::is_offline() const {
   if (!any_prepared() || !fetched.empty()) return false;
-  const bool known =
-      std::ranges::none_of(described.components, [](const ManifestComponent& component) {
-        return is_as_is(component.options);
-      });
+  const bool known = std::ranges::none_of(
+      described.components,
+      [](const ManifestComponent& component) { return is_as_is(component.options); });
   return known ? std::optional(true) : std::nullopt;
 }
 

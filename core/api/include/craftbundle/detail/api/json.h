@@ -26,7 +26,8 @@ Json tensors_json(const std::string& given, const std::vector<TensorGroup>& grou
                   const std::string& pattern);
 
 Json plugins_json(const Host& host);
-// What is offered under a name, of an offer or a plugin: {"exporters": [...], "layouts": [...], ...}.
+// What is offered under a name, of an offer or a plugin: {"exporters": [...], "layouts": [...],
+// ...}.
 Json offers_json(const Host& host, const std::string& name);
 
 }  // namespace craftbundle
