@@ -249,7 +249,13 @@ OperationEnd run_operation(Options& options, const OperationContext& context) {
   job.cancellation = &context.cancellation;
   options.finish();
   const RunReport report = run(context.host, job);
-  return {parse_json(to_json(report), "result"), failure(report)};
+  std::optional<Error> error = failure(report);
+  // Stages that have not begun tell nothing.
+  if (error ? error->kind() == ErrorKind::interrupted : context.cancellation.cancelled()) {
+    error.emplace(ErrorKind::interrupted, "run.interrupted", "the run was interrupted",
+                  "run it again to go on");
+  }
+  return {parse_json(to_json(report), "result"), std::move(error)};
 }
 
 OperationEnd plugins_operation(Options& options, const OperationContext& context) {

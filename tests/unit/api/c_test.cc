@@ -182,7 +182,7 @@ TEST_F(CTest, ExtractsTensors) {
   expect_error(start("extract", {{"source", golden("encodec_train.th")},
                                  {"tensors", {"nothing"}},
                                  {"output", output}}),
-               "usage", "tensors.unknown", "there is no tensor nothing");
+               "usage", "tensors.unknown", "there is no tensor 'nothing'");
 }
 
 }  // namespace
