@@ -13,11 +13,11 @@
 #include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/output_file.h"
+#include "craftbundle/detail/pipeline/verify_page.h"
 #include "report.h"
 #include "style.h"
 #include "table.h"
 #include "usage.h"
-#include "verify_page.h"
 
 namespace craftbundle::app {
 namespace {

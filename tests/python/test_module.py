@@ -124,7 +124,8 @@ def test_verify_finds_damage(model: Path) -> None:
     assert not found
     failed = [finding for finding in found.findings if finding.outcome == "fails"]
     assert "manifest.sha256" in {finding.code for finding in failed}
-    assert "FAILED" in found._repr_html_()
+    assert "manifest.sha256" in found.page and found.page.endswith("</html>\n")
+    assert found._repr_html_().startswith("<iframe srcdoc=")
 
 
 SCRIPT = """

@@ -285,7 +285,13 @@ def verify(
     Raises:
         Error: input ``bundle.none``: it is neither; usage ``verify.against``.
     """
-    request = {"source": text(source), "against": _path(against), "check": check, "as-is": as_is}
+    request = {
+        "source": text(source),
+        "against": _path(against),
+        "check": check,
+        "as-is": as_is,
+        "page": True,
+    }
     with told(progress) as callback:
         return Verification._of(call("verify", request, callback))
 
@@ -336,6 +342,7 @@ def run(
         "jobs": jobs,
         "no-sync": no_sync,
         "check": check,
+        "page": True,
     }
     with told(progress) as callback:
         json, error = perform("run", request, callback)

@@ -1,4 +1,4 @@
-"""What calls give back: frozen dataclasses, each with a table for notebooks.
+"""What calls give back: frozen dataclasses, which notebooks show as a table or page.
 
 ``json`` of each is the whole document, as the program prints it with ``--json``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ._errors import Error
 
@@ -29,6 +29,12 @@ def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]]
         f"<table><caption>{_escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _frame(page: str) -> str:
+    """A whole page inside of another one."""
+    style = "width: 100%; height: 40em; border: 1px solid #8888"
+    return f'<iframe srcdoc="{_escape(page)}" style="{style}"></iframe>'
 
 
 def _bytes_text(count: int) -> str:
@@ -271,6 +277,7 @@ class Verification:
         fetches: names that loaders fetch from the network.
         differences: of each tensor, against the original: ``file``, ``tensor``, ``type``,
             ``elements``, ``largest`` (absolute error) and ``relative`` (root mean square).
+        page: a page (XHTML) that shows all of it; notebooks do.
     """
 
     path: Path
@@ -280,10 +287,11 @@ class Verification:
     offline: Optional[bool]
     fetches: Tuple[str, ...]
     differences: Tuple[Document, ...]
+    page: str = field(repr=False, compare=False)
     json: Document = field(repr=False, compare=False)
 
     @classmethod
-    def _of(cls, json: Document) -> Verification:
+    def _of(cls, json: Dict[str, Any]) -> Verification:
         return cls(
             Path(json["path"]),
             json["sound"],
@@ -292,6 +300,7 @@ class Verification:
             json["offline"],
             tuple(json["fetches"]),
             tuple(json.get("differences", ())),
+            json.pop("page"),
             json,
         )
 
@@ -299,13 +308,7 @@ class Verification:
         return self.sound
 
     def _repr_html_(self) -> str:
-        words = {"holds": "ok", "fails": "FAILED", "warns": "warning"}
-        rows = [
-            (words.get(found.outcome, found.outcome), found.file or "bundle", found.text)
-            for found in self.findings
-        ]
-        state = "verified" if self.sound else "failed"
-        return _table(f"{self.path}: {state}", ("", "file", "check"), rows)
+        return _frame(self.page)
 
 
 @dataclass(frozen=True)
@@ -360,21 +363,24 @@ class RunReport:
         seconds: how long it took.
         bytes: written in this run.
         stages: all of them, in the order of the script.
+        page: a page (XHTML) that shows all of it; notebooks do.
     """
 
     script: str
     seconds: float
     bytes: int
     stages: Tuple[Stage, ...]
+    page: str = field(repr=False, compare=False)
     json: Document = field(repr=False, compare=False)
 
     @classmethod
-    def _of(cls, json: Document) -> RunReport:
+    def _of(cls, json: Dict[str, Any]) -> RunReport:
         return cls(
             json["script"],
             json["seconds"],
             json["bytes"],
             tuple(Stage._of(stage) for stage in json["stages"]),
+            json.pop("page"),
             json,
         )
 
@@ -386,11 +392,7 @@ class RunReport:
         raise KeyError(name)
 
     def _repr_html_(self) -> str:
-        rows = [
-            (stage.name, stage.state, f"{stage.seconds:.1f} s", "; ".join(stage.reasons))
-            for stage in self.stages
-        ]
-        return _table(self.script, ("stage", "state", "time", "why"), rows)
+        return _frame(self.page)
 
 
 @dataclass(frozen=True)

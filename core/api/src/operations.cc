@@ -11,6 +11,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/checkpoint/safetensors.h"
 #include "craftbundle/detail/io/output_file.h"
+#include "craftbundle/detail/pipeline/verify_page.h"
 #include "craftbundle/detail/tensor/dtype_words.h"
 #include "options.h"
 
@@ -224,8 +225,12 @@ OperationEnd verify_operation(Options& options, const OperationContext& context)
   job.as_is = options.flag("as-is");
   job.sink = &context.sink;
   job.cancellation = &context.cancellation;
+  const bool page = options.flag("page");
   options.finish();
-  return ended(verification_json(job.source, verify(context.host, job)));
+  const Verification found = verify(context.host, job);
+  Json json = verification_json(job.source, found);
+  if (page) json["page"] = verify_page(job.source, found, nullptr);
+  return ended(std::move(json));
 }
 
 OperationEnd run_operation(Options& options, const OperationContext& context) {
@@ -247,6 +252,7 @@ OperationEnd run_operation(Options& options, const OperationContext& context) {
   job.durability = take_durability(options);
   job.sink = &context.sink;
   job.cancellation = &context.cancellation;
+  const bool page = options.flag("page");
   options.finish();
   const RunReport report = run(context.host, job);
   std::optional<Error> error = failure(report);
@@ -255,7 +261,9 @@ OperationEnd run_operation(Options& options, const OperationContext& context) {
     error.emplace(ErrorKind::interrupted, "run.interrupted", "the run was interrupted",
                   "run it again to go on");
   }
-  return {parse_json(to_json(report), "result"), std::move(error)};
+  Json json = parse_json(to_json(report), "result");
+  if (page) json["page"] = to_html(report);
+  return {std::move(json), std::move(error)};
 }
 
 OperationEnd plugins_operation(Options& options, const OperationContext& context) {

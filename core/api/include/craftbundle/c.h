@@ -55,9 +55,9 @@ CRAFTBUNDLE_C_API void craftbundle_host_free(craftbundle_host* host);
  *   "export"   source, output     component, exporter, option, <weights>, <layout>, <target>
  *   "bundle"   components, output allow-mismatch, embed, xps, state, dtype, <layout>, <target>
  *   "convert"  bundle, output     allow-mismatch, embed, <layout>, <target>
- *   "verify"   source             against, check, as-is
+ *   "verify"   source             against, check, as-is, page
  *   "run"      script             set, state-dir, only, until, rerun, force, keep-going, jobs,
- *                                 no-sync, check
+ *                                 no-sync, check, page
  *   "plugins"                     name
  *
  *   <weights>  xps, state, dtype, dtype-of, average, merge, fold-weight-norm, config-from, as-is
@@ -68,8 +68,8 @@ CRAFTBUNDLE_C_API void craftbundle_host_free(craftbundle_host* host);
  * Relative paths start in the current directory. "extract" writes tensors, by their names all or
  * those in the list `tensors`, as a safetensors file; "config" gives {"text", "root"}: YAML, and
  * its values with interpolations resolved, where a mapping is {"mapping": [[key, value], ...]} and
- * what JSON lacks is {"integer", "float", "bytes" (hexadecimal) or "path": text}. The others give what the
- * program prints with --json.
+ * what JSON lacks is {"integer", "float", "bytes" (hexadecimal) or "path": text}. The others give
+ * what the program prints with --json; with `page` also "page", a page of XHTML for people.
  *
  * NULL: no memory. Every other failure is in the last event. */
 typedef struct craftbundle_call craftbundle_call;

@@ -6,10 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "craftbundle/detail/base/export.h"
 #include "craftbundle/detail/bundle/codec_run.h"
 #include "craftbundle/detail/bundle/verify.h"
 
-namespace craftbundle::app {
+namespace CRAFTBUNDLE_API craftbundle {
 
 // The beginning of audio that passes by, as much as a page can hold.
 class Recording {
@@ -65,4 +66,4 @@ struct CodecPage {
 // none was run.
 std::string verify_page(const Path& path, const Verification& found, const CodecPage* codec);
 
-}  // namespace craftbundle::app
+}  // namespace craftbundle

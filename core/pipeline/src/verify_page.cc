@@ -1,4 +1,4 @@
-#include "verify_page.h"
+#include "craftbundle/detail/pipeline/verify_page.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +9,8 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/pipeline/page.h"
 #include "craftbundle/detail/tensor/dtype.h"
-#include "table.h"
 
-namespace craftbundle::app {
+namespace craftbundle {
 namespace {
 
 constexpr std::size_t kColumns = 600;  // of pictures
@@ -207,7 +206,7 @@ std::string codec_section(const CodecPage& page) {
   const CodecRun& run = page.run;
   HtmlTable figures("the codec", {{"what"}, {"value"}});
   figures.add({"audio", html_text(page.input) + ", " + fixed_text(run.seconds, 2) + " s"});
-  figures.add({"codes", grouped(static_cast<std::uint64_t>(run.frames)) + " frames of " +
+  figures.add({"codes", counted(static_cast<std::uint64_t>(run.frames), "frame") + " of " +
                             std::to_string(run.codebooks) + ", " +
                             fixed_text(run.bits_per_second / 1000, 2) + " kbit/s"});
   figures.add({"SI-SNR", std::isfinite(run.si_snr) ? fixed_text(run.si_snr, 2) + " dB"
@@ -401,4 +400,4 @@ std::string verify_page(const Path& path, const Verification& found, const Codec
   return html_page(path.string() + ": verify", body);
 }
 
-}  // namespace craftbundle::app
+}  // namespace craftbundle
