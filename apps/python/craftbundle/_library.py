@@ -189,9 +189,9 @@ def perform(
     request = json.dumps(given).encode()
     thread = threading.get_ident()
     nested = thread in _busy  # `progress` may make calls of its own
-    _busy.add(thread)
     call: Optional[_Call] = None
     try:
+        _busy.add(thread)
         call = library.craftbundle_start(host, operation.encode(), request)
         if not call:
             raise MemoryError

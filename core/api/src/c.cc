@@ -87,6 +87,10 @@ class Installation {
   std::unique_ptr<Found> found_;
 };
 
+constexpr const char* kOutOfMemory =
+    R"({"event": "end", "error": {"kind": "system", "code": "run.memory", )"
+    R"("message": "out of memory", "hint": "", "contexts": [], "subject": ""}})";
+
 Json full_error_json(const Error& error) {
   Json json = error_json(error);
   json["contexts"] = error.contexts();
@@ -146,7 +150,9 @@ struct craftbundle_call final : craftbundle::Sink {
     } else {
       changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), is_there);
     }
-    if (events_.empty()) return nullptr;
+    if (events_.empty()) {
+      return std::exchange(lost_end_, false) ? craftbundle::kOutOfMemory : nullptr;
+    }
     shown_ = craftbundle::json_line(events_.front());
     events_.pop_front();
     return shown_.c_str();
@@ -157,23 +163,34 @@ struct craftbundle_call final : craftbundle::Sink {
     const char* const word = level == LogLevel::debug  ? "debug"
                              : level == LogLevel::info ? "info"
                                                        : "warning";
-    tell({{"event", "log"}, {"level", word}, {"message", message}});
+    tell([&]() -> craftbundle::Json {
+      return {{"event", "log"}, {"level", word}, {"message", message}};
+    });
   }
 
   void progress(const craftbundle::Progress& progress) noexcept override {
-    tell({{"event", "progress"},
-          {"task", progress.task},
-          {"done", progress.done},
-          {"total", progress.total}});
+    tell([&]() -> craftbundle::Json {
+      return {{"event", "progress"},
+              {"task", progress.task},
+              {"done", progress.done},
+              {"total", progress.total}};
+    });
   }
 
  private:
   void run() noexcept {
     craftbundle::sink_of_call = this;
     try {
-      end(result());
-    } catch (const std::exception&) {
-      end({{}, craftbundle::current_error()});
+      try {
+        end(result());
+      } catch (const std::exception&) {
+        end({{}, craftbundle::current_error()});
+      }
+    } catch (const std::bad_alloc&) {
+      // next() says so.
+      const std::scoped_lock lock(mutex_);
+      ended_ = lost_end_ = true;
+      changed_.notify_all();
     }
   }
 
@@ -196,12 +213,21 @@ struct craftbundle_call final : craftbundle::Sink {
     if (!end.result.is_null()) event["result"] = end.result;
     if (end.error) event["error"] = craftbundle::full_error_json(*end.error);
     const std::scoped_lock lock(mutex_);
-    ended_ = true;
     events_.push_back(std::move(event));
+    ended_ = true;
     changed_.notify_all();
   }
 
-  void tell(craftbundle::Json event) noexcept {
+  // What does not fit into memory is not told.
+  template <typename Event>
+  void tell(Event event) noexcept {
+    try {
+      add(event());
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
+  void add(craftbundle::Json event) {
     const std::scoped_lock lock(mutex_);
     for (auto known = events_.rbegin(); known != events_.rend(); ++known) {
       if ((*known)["event"] != "progress" || event["event"] != "progress") continue;
@@ -221,6 +247,7 @@ struct craftbundle_call final : craftbundle::Sink {
   std::condition_variable changed_;
   std::deque<craftbundle::Json> events_;
   bool ended_ = false;
+  bool lost_end_ = false;  // there was no memory for the last event
   craftbundle::Cancellation* search_ = nullptr;
   std::string shown_;  // only next() uses it
   std::thread thread_;
@@ -269,8 +296,7 @@ const char* craftbundle_next(craftbundle_call* call, int milliseconds) {
   try {
     return call == nullptr ? nullptr : call->next(milliseconds);
   } catch (const std::bad_alloc&) {
-    return R"({"event": "end", "error": {"kind": "system", "code": "run.memory", )"
-           R"("message": "out of memory", "hint": "", "contexts": [], "subject": ""}})";
+    return craftbundle::kOutOfMemory;
   }
 }
 

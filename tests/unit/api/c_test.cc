@@ -57,8 +57,7 @@ class CTest : public ::testing::Test {
   }
 
   TemporaryDirectory directory;
-  HostPointer host{
-      craftbundle_host_new((R"({"plugin-dir": [")" CRAFTBUNDLE_PLUGINS R"("]})"))};
+  HostPointer host{craftbundle_host_new((R"({"plugin-dir": [")" CRAFTBUNDLE_PLUGINS R"("]})"))};
 };
 
 TEST_F(CTest, ServesProgramsInC) {
@@ -173,16 +172,16 @@ TEST_F(CTest, ExtractsTensors) {
   const Json listed = end_of(start("tensors", {{"source", golden("encodec_train.th")}}));
   const Json& tensor = listed["result"]["groups"][0]["tensors"][0];
   const std::string output = (directory / "one.safetensors").string();
-  const Json end = end_of(start("extract", {{"source", golden("encodec_train.th")},
-                                            {"tensors", {tensor["name"]}},
-                                            {"output", output}}));
+  const Json end = end_of(start(
+      "extract",
+      {{"source", golden("encodec_train.th")}, {"tensors", {tensor["name"]}}, {"output", output}}));
   EXPECT_EQ(end["result"]["tensors"], 1) << end;
   const Json again = end_of(start("tensors", {{"source", output}}));
   EXPECT_EQ(again["result"]["groups"][0]["tensors"][0]["shape"], tensor["shape"]);
-  expect_error(start("extract", {{"source", golden("encodec_train.th")},
-                                 {"tensors", {"nothing"}},
-                                 {"output", output}}),
-               "usage", "tensors.unknown", "there is no tensor 'nothing'");
+  expect_error(
+      start("extract",
+            {{"source", golden("encodec_train.th")}, {"tensors", {"nothing"}}, {"output", output}}),
+      "usage", "tensors.unknown", "there is no tensor 'nothing'");
 }
 
 }  // namespace

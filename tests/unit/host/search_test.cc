@@ -36,6 +36,14 @@ TEST(Search, HasTheDocumentedOrder) {
   EXPECT_THAT(found[5], ::testing::MatchesRegex("executable .*/lib/craftbundle/plugins"));
 }
 
+// As of an interpreter that has loaded this library.
+TEST(Search, LeavesOutWhatLiesBesideTheProgram) {
+  const auto found =
+      search_directories({.environment = false, .user = false, .program = false}, Sink::none());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found.front().origin, "installed");
+}
+
 TEST(Search, FallsBackToTheHomeDirectory) {
   const ScopedVariable data("XDG_DATA_HOME", "");
   const ScopedVariable home("HOME", "/home/me");
