@@ -23,6 +23,10 @@ void decode(DType dtype, std::span<const std::byte> bytes, std::span<double> num
 // what is no number becomes 0. REQUIRES: as decode().
 void encode(DType dtype, std::span<const double> numbers, std::span<std::byte> bytes);
 
+// What encode() makes of what decode() reads. REQUIRES: is_convertible(from) and (to), as many
+// elements in `out` as in `bytes`.
+void recode(DType from, std::span<const std::byte> bytes, DType to, std::span<std::byte> out);
+
 // What is odd among elements.
 struct ValueCounts {
   std::uint64_t elements = 0;
