@@ -13,7 +13,8 @@ class Levels final : public craftbundle::Elements {
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   craftbundle::DType dtype() const override { return craftbundle::DType::float64; }
   std::vector<craftbundle::Storage> sources() const override { return {}; }
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out,
+            craftbundle::StorageReader& /*files*/) const override {
     for (double& level : out) {
       const double x = 2.0 * static_cast<double>(first++) / 255 - 1;
       level = std::copysign((std::pow(256.0, std::abs(x)) - 1) / 255, x);

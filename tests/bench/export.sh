@@ -24,7 +24,12 @@ echo "== weights that are computed, beside cp of the result as it is"
 "$here/measure.py" --before 'rm -f copy.bin out.bin; sync' \
   "cp=cp result.bin copy.bin" \
   "export --dtype bfloat16=$craftbundle export checkpoint.th -o out.bin --no-sync --dtype bfloat16" \
+  "export --dtype float16=$craftbundle export checkpoint.th -o out.bin --no-sync --dtype float16"
+echo "== the mean of two, beside cp of what is exported of both"
+"$here/measure.py" --before 'rm -f copy.bin copy2.bin out.bin; sync' \
+  "cp of both=cp result.bin copy.bin && cp result.bin copy2.bin" \
   "export --average=$craftbundle export checkpoint.th -o out.bin --no-sync --average result.bin"
+rm -f copy2.bin
 echo "== verify, beside sha256sum"
 "$here/measure.py" "sha256sum=sha256sum result.bin" "verify=$craftbundle verify result.bin"
 if [ -n "${AUDIOCRAFT_PATH:-}" ]; then

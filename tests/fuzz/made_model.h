@@ -20,7 +20,7 @@ class Ripple final : public Elements {
   explicit Ripple(std::vector<std::int64_t> shape) : shape_(std::move(shape)) {}
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   DType dtype() const override { return DType::float32; }
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out, StorageReader& /*from*/) const override {
     for (double& number : out) number = 0.1 * std::cos(static_cast<double>(first++));
   }
   std::vector<Storage> sources() const override { return {}; }

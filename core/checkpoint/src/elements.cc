@@ -3,19 +3,61 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/tensor/arithmetic.h"
 #include "craftbundle/detail/tensor/convert.h"
 #include "walk.h"
 
 namespace craftbundle {
 namespace {
 
-// Numbers that are decoded at a time: 128 KiB of them stay in the second-level cache.
+// Numbers that are computed at a time: 128 KiB of them stay in the second-level cache.
 constexpr std::size_t kPiece = 16 << 10;
+
+// Memory for `count` items that is not filled with zeros first.
+template <typename T>
+class Scratch {
+ public:
+  explicit Scratch(std::uint64_t count)
+      : items_(std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count))) {}
+
+  std::span<T> first(std::uint64_t count) {
+    return {items_.get(), static_cast<std::size_t>(count)};
+  }
+
+ private:
+  std::unique_ptr<T[]> items_;
+};
+
+// Calls `use(done, count)` for pieces of at most kPiece elements that cover `size`.
+template <typename Use>
+void in_pieces(std::uint64_t size, Use&& use) {
+  for (std::uint64_t done = 0; done < size;) {
+    const std::uint64_t count = std::min<std::uint64_t>(kPiece, size - done);
+    use(done, count);
+    done += count;
+  }
+}
+
+// Calls `use(row, part)` for each part of `numbers`, elements from `first` on, that lies in one row
+// of `length` elements.
+template <typename Use>
+void for_each_row(std::uint64_t first, std::uint64_t length, std::span<double> numbers, Use&& use) {
+  while (!numbers.empty()) {
+    const auto part =
+        numbers.first(std::min<std::uint64_t>(numbers.size(), length - first % length));
+    use(static_cast<std::size_t>(first / length), part);
+    first += part.size();
+    numbers = numbers.subspan(part.size());
+  }
+}
 
 std::vector<Storage> sources_of(const std::vector<ElementsPtr>& parts) {
   std::vector<Storage> all;
@@ -40,64 +82,89 @@ class Stored final : public Elements {
   DType dtype() const override { return tensor_.dtype; }
   std::vector<Storage> sources() const override { return {tensor_.storage}; }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
     if (out.empty()) return;
-    if (!is_contiguous(tensor_.layout)) return gather(first, out);
-    first += static_cast<std::uint64_t>(tensor_.layout.offset);
-    std::vector<std::byte> bytes;
-    while (!out.empty()) {
-      const std::span<double> piece = out.first(std::min(out.size(), kPiece));
-      load(first, piece.size(), bytes);
-      decode(tensor_.dtype, bytes, piece);
-      first += piece.size();
-      out = out.subspan(piece.size());
-    }
+    if (!is_contiguous(tensor_.layout)) return gather(first, out, from);
+    Scratch<std::byte> bytes(std::min(out.size(), kPiece) * size_);
+    in_pieces(out.size(), [&](std::uint64_t done, std::uint64_t count) {
+      decode(tensor_.dtype, load(first + done, count, bytes, from), out.subspan(done, count));
+    });
+  }
+
+  void read_as(DType dtype, std::uint64_t first, std::span<std::byte> out,
+               StorageReader& from) const override {
+    if (!is_contiguous(tensor_.layout)) return Elements::read_as(dtype, first, out, from);
+    const std::size_t size = item_size(dtype);
+    const std::uint64_t all = out.size() / size;
+    Scratch<std::byte> bytes(std::min<std::uint64_t>(all, kPiece) * size_);
+    in_pieces(all, [&](std::uint64_t done, std::uint64_t count) {
+      recode(tensor_.dtype, load(first + done, count, bytes, from), dtype,
+             out.subspan(done * size, count * size));
+    });
   }
 
  private:
-  void load(std::uint64_t first, std::size_t count, std::vector<std::byte>& bytes) const {
-    const std::size_t size = item_size(tensor_.dtype);
-    bytes.resize(count * size);
-    tensor_.storage.owner->read(tensor_.storage, first * size, bytes);
+  // Elements of a contiguous tensor.
+  std::span<const std::byte> load(std::uint64_t first, std::uint64_t count,
+                                  Scratch<std::byte>& bytes, StorageReader& from) const {
+    const auto loaded = bytes.first(count * size_);
+    const auto offset = static_cast<std::uint64_t>(tensor_.layout.offset);
+    from.read(tensor_.storage, (offset + first) * size_, loaded);
+    return loaded;
   }
 
   using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 
   // The part of the storage that the tensor lies in. Pieces of a transposed tensor come from all
   // over it, so it is read once for all of them, and given up with the last.
-  Bytes whole_range(bool is_last) const {
+  Bytes whole_range(bool is_last, StorageReader& from) const {
     const std::lock_guard lock(mutex_);
     Bytes bytes = held_;
     if (!bytes) {
       const ElementRange range = used_range(tensor_.layout).value_or(ElementRange{});
-      auto loaded = std::make_shared<std::vector<std::byte>>();
-      load(range.begin, range.size(), *loaded);
+      auto loaded = std::make_shared<std::vector<std::byte>>(range.size() * size_);
+      from.read(tensor_.storage, range.begin * size_, *loaded);
       bytes = std::move(loaded);
     }
     held_ = is_last ? nullptr : bytes;
     return bytes;
   }
 
-  void gather(std::uint64_t first, std::span<double> out) const {
-    const Bytes bytes = whole_range(first + out.size() == this->size());
+  void gather(std::uint64_t first, std::span<double> out, StorageReader& from) const {
+    const Bytes bytes = whole_range(first + out.size() == this->size(), from);
     Walk walk(tensor_.layout, first);
-    const std::size_t size = item_size(tensor_.dtype);
-    std::vector<std::byte> piece(std::min(out.size(), kPiece) * size);
-    while (!out.empty()) {
-      const std::span<double> numbers = out.first(std::min(out.size(), kPiece));
-      for (std::size_t i = 0; i < numbers.size(); ++i) {
-        std::memcpy(piece.data() + i * size, bytes->data() + walk.place() * size, size);
+    Scratch<std::byte> piece(std::min(out.size(), kPiece) * size_);
+    in_pieces(out.size(), [&](std::uint64_t done, std::uint64_t count) {
+      const auto gathered = piece.first(count * size_);
+      for (std::size_t i = 0; i < count; ++i) {
+        std::memcpy(gathered.data() + i * size_, bytes->data() + walk.place() * size_, size_);
         walk.next();
       }
-      decode(tensor_.dtype, std::span(piece).first(numbers.size() * size), numbers);
-      out = out.subspan(numbers.size());
-    }
+      decode(tensor_.dtype, gathered, out.subspan(done, count));
+    });
   }
 
   Tensor tensor_;
+  std::size_t size_ = item_size(tensor_.dtype);  // of an element
   mutable std::mutex mutex_;
   mutable Bytes held_;
 };
+
+// Calls `use` with all elements of `elements`, piece by piece, in order.
+template <typename Use>
+void for_each_piece(const Elements& elements, StorageReader& from, Use&& use) {
+  Scratch<double> piece(std::min<std::uint64_t>(elements.size(), kPiece));
+  in_pieces(elements.size(), [&](std::uint64_t done, std::uint64_t count) {
+    elements.read(done, piece.first(count), from);
+    use(done, piece.first(count));
+  });
+}
+
+std::vector<double> all_of(const Elements& elements, StorageReader& from) {
+  std::vector<double> numbers(static_cast<std::size_t>(elements.size()));
+  elements.read(0, numbers, from);
+  return numbers;
+}
 
 Error wrong_shape(const std::string& what, const std::vector<std::int64_t>& expected,
                   const Elements& found) {
@@ -129,22 +196,41 @@ class Joined final : public Elements {
   DType dtype() const override { return parts_.front()->dtype(); }
   std::vector<Storage> sources() const override { return sources_of(parts_); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    for (const ElementsPtr& part : parts_) {
-      const std::uint64_t size = part->size();
-      if (first < size) {
-        const auto here = out.first(std::min<std::uint64_t>(out.size(), size - first));
-        part->read(first, here);
-        out = out.subspan(here.size());
-        first = 0;
-      } else {
-        first -= size;
-      }
-      if (out.empty()) return;
-    }
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    for_each_part(first, out.size(),
+                  [&](const Elements& part, std::uint64_t begin, std::uint64_t done,
+                      std::uint64_t count) { part.read(begin, out.subspan(done, count), from); });
+  }
+
+  void read_as(DType dtype, std::uint64_t first, std::span<std::byte> out,
+               StorageReader& from) const override {
+    const std::size_t size = item_size(dtype);
+    for_each_part(
+        first, out.size() / size,
+        [&](const Elements& part, std::uint64_t begin, std::uint64_t done, std::uint64_t count) {
+          part.read_as(dtype, begin, out.subspan(done * size, count * size), from);
+        });
   }
 
  private:
+  // Calls `use` with the parts that the elements [first, first + size) lie in: from which element
+  // of the part on, where they begin among all of them, and how many.
+  template <typename Use>
+  void for_each_part(std::uint64_t first, std::uint64_t size, Use&& use) const {
+    std::uint64_t done = 0;
+    for (const ElementsPtr& part : parts_) {
+      if (done == size) return;
+      if (first >= part->size()) {
+        first -= part->size();
+        continue;
+      }
+      const std::uint64_t count = std::min(size - done, part->size() - first);
+      use(*part, first, done, count);
+      done += count;
+      first = 0;
+    }
+  }
+
   std::vector<ElementsPtr> parts_;
   std::vector<std::int64_t> shape_;
 };
@@ -161,20 +247,18 @@ class Average final : public Elements {
   DType dtype() const override { return parts_.front()->dtype(); }
   std::vector<Storage> sources() const override { return sources_of(parts_); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    std::vector<double> more(std::min(out.size(), kPiece));
-    while (!out.empty()) {
-      const std::span<double> sum = out.first(std::min(out.size(), kPiece));
-      parts_.front()->read(first, sum);
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    Scratch<double> more(std::min(out.size(), kPiece));
+    in_pieces(out.size(), [&](std::uint64_t done, std::uint64_t count) {
+      const std::span<double> sum = out.subspan(done, count);
+      parts_.front()->read(first + done, sum, from);
       for (std::size_t i = 1; i < parts_.size(); ++i) {
-        const std::span<double> next = std::span(more).first(sum.size());
-        parts_[i]->read(first, next);
-        for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += next[k];
+        const std::span<double> next = more.first(count);
+        parts_[i]->read(first + done, next, from);
+        add(sum, next);
       }
-      for (double& number : sum) number /= static_cast<double>(parts_.size());
-      first += sum.size();
-      out = out.subspan(sum.size());
-    }
+      divide(sum, static_cast<double>(parts_.size()));
+    });
   }
 
  private:
@@ -198,37 +282,52 @@ class FoldedWeightNorm final : public Elements {
   DType dtype() const override { return direction_->dtype(); }
   std::vector<Storage> sources() const override { return sources_of({direction_, g_}); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    std::call_once(once_, [this] { find_factors(); });
-    direction_->read(first, out);
-    const std::uint64_t slice = size() / factors_.size();
-    for (double& number : out) number *= factors_[static_cast<std::size_t>(first++ / slice)];
+  // The norm of a slice that lies in `out` comes from there; one that is cut off is read.
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    if (out.empty()) return;
+    direction_->read(first, out, from);
+    const std::uint64_t length = slice();
+    const std::uint64_t end = first + out.size();
+    const std::uint64_t whole_begin = std::min((first + length - 1) / length * length, end);
+    const std::uint64_t whole_end = std::max(end / length * length, whole_begin);
+    std::vector<double> squares((whole_end - whole_begin) / length, 0.0);
+    add_squares(squares, out.subspan(whole_begin - first, whole_end - whole_begin));
+    const auto first_whole = static_cast<std::size_t>(whole_begin / length);
+    for_each_row(first, length, out, [&](std::size_t row, std::span<double> part) {
+      const std::size_t i = row - first_whole;
+      multiply(part, part.size() == length ? factor(row, squares[i], from) : cut_factor(row, from));
+    });
   }
 
  private:
-  void find_factors() const {
-    std::vector<double> factors(static_cast<std::size_t>(g_->size()));
-    g_->read(0, factors);
-    const std::uint64_t slice = size() / factors.size();
-    std::vector<double> piece(static_cast<std::size_t>(std::min<std::uint64_t>(slice, kPiece)));
-    for (std::size_t i = 0; i < factors.size(); ++i) {
-      double squares = 0;
-      for (std::uint64_t done = 0; done < slice;) {
-        const std::span<double> part =
-            std::span(piece).first(std::min<std::uint64_t>(piece.size(), slice - done));
-        direction_->read(i * slice + done, part);
-        for (const double number : part) squares += number * number;
-        done += part.size();
-      }
-      factors[i] /= std::sqrt(squares);
-    }
-    factors_ = std::move(factors);
+  std::uint64_t slice() const { return size() / g_->size(); }
+
+  // REQUIRES: the sum of the squares of the slice.
+  double factor(std::size_t row, double squares, StorageReader& from) const {
+    std::call_once(once_, [&] { norms_ = all_of(*g_, from); });
+    return norms_[row] / std::sqrt(squares);
+  }
+
+  // The pieces of a slice are mostly asked for one after the other.
+  double cut_factor(std::size_t row, StorageReader& from) const {
+    const std::lock_guard lock(mutex_);
+    if (last_cut_ && last_cut_->first == row) return last_cut_->second;
+    double squares = 0;
+    Scratch<double> piece(std::min<std::uint64_t>(slice(), kPiece));
+    in_pieces(slice(), [&](std::uint64_t done, std::uint64_t count) {
+      direction_->read(row * slice() + done, piece.first(count), from);
+      add_squares({&squares, 1}, piece.first(count));
+    });
+    last_cut_ = {row, factor(row, squares, from)};
+    return last_cut_->second;
   }
 
   ElementsPtr g_;
   ElementsPtr direction_;
   mutable std::once_flag once_;
-  mutable std::vector<double> factors_;
+  mutable std::vector<double> norms_;
+  mutable std::mutex mutex_;
+  mutable std::optional<std::pair<std::size_t, double>> last_cut_;
 };
 
 class RowRange final : public Elements {
@@ -248,8 +347,12 @@ class RowRange final : public Elements {
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   DType dtype() const override { return all_->dtype(); }
   std::vector<Storage> sources() const override { return all_->sources(); }
-  void read(std::uint64_t first, std::span<double> out) const override {
-    all_->read(offset_ + first, out);
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    all_->read(offset_ + first, out, from);
+  }
+  void read_as(DType dtype, std::uint64_t first, std::span<std::byte> out,
+               StorageReader& from) const override {
+    all_->read_as(dtype, offset_ + first, out, from);
   }
 
  private:
@@ -257,26 +360,6 @@ class RowRange final : public Elements {
   std::vector<std::int64_t> shape_;
   std::uint64_t offset_ = 0;
 };
-
-// Calls `use` with all elements of `elements`, piece by piece, in order.
-template <typename Use>
-void for_each_piece(const Elements& elements, Use use) {
-  std::vector<double> piece(
-      static_cast<std::size_t>(std::min<std::uint64_t>(elements.size(), kPiece)));
-  for (std::uint64_t done = 0; done < elements.size();) {
-    const std::span<double> part =
-        std::span(piece).first(std::min<std::uint64_t>(piece.size(), elements.size() - done));
-    elements.read(done, part);
-    use(done, std::span<const double>(part));
-    done += part.size();
-  }
-}
-
-std::vector<double> all_of(const Elements& elements) {
-  std::vector<double> numbers(static_cast<std::size_t>(elements.size()));
-  elements.read(0, numbers);
-  return numbers;
-}
 
 class SliceNorms final : public Elements {
  public:
@@ -294,17 +377,19 @@ class SliceNorms final : public Elements {
   DType dtype() const override { return weight_->dtype(); }
   std::vector<Storage> sources() const override { return weight_->sources(); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    std::call_once(once_, [this] { find_norms(); });
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    std::call_once(once_, [&] { find_norms(from); });
     std::copy_n(norms_.begin() + static_cast<std::ptrdiff_t>(first), out.size(), out.begin());
   }
 
  private:
-  void find_norms() const {
+  void find_norms(StorageReader& from) const {
     std::vector<double> norms(static_cast<std::size_t>(size()), 0.0);
     const std::uint64_t slice = weight_->size() / size();
-    for_each_piece(*weight_, [&](std::uint64_t first, std::span<const double> piece) {
-      for (const double number : piece) norms[first++ / slice] += number * number;
+    for_each_piece(*weight_, from, [&](std::uint64_t first, std::span<double> piece) {
+      for_each_row(first, slice, piece, [&](std::size_t row, std::span<double> part) {
+        add_squares({&norms[row], 1}, part);
+      });
     });
     for (double& norm : norms) norm = std::sqrt(norm);
     norms_ = std::move(norms);
@@ -341,18 +426,18 @@ class FoldedSpectralNorm final : public Elements {
   DType dtype() const override { return original_->dtype(); }
   std::vector<Storage> sources() const override { return sources_of({original_, u_, v_}); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    std::call_once(once_, [this] { sigma_ = find_sigma(); });
-    original_->read(first, out);
-    for (double& number : out) number /= sigma_;
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    std::call_once(once_, [&] { sigma_ = find_sigma(from); });
+    original_->read(first, out, from);
+    divide(out, sigma_);
   }
 
  private:
-  double find_sigma() const {
-    const std::vector<double> u = all_of(*u_);
-    const std::vector<double> v = all_of(*v_);
+  double find_sigma(StorageReader& from) const {
+    const std::vector<double> u = all_of(*u_, from);
+    const std::vector<double> v = all_of(*v_, from);
     double sigma = 0;
-    for_each_piece(*original_, [&](std::uint64_t first, std::span<const double> piece) {
+    for_each_piece(*original_, from, [&](std::uint64_t first, std::span<double> piece) {
       for (const double number : piece) {
         const std::uint64_t row = first / inner_ % height_;
         const std::uint64_t column = first / (inner_ * height_) * inner_ + first % inner_;
@@ -386,11 +471,11 @@ class ScaledRows final : public Elements {
   DType dtype() const override { return weight_->dtype(); }
   std::vector<Storage> sources() const override { return sources_of({weight_, scale_}); }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    std::call_once(once_, [this] { factors_ = all_of(*scale_); });
-    weight_->read(first, out);
-    const std::uint64_t row = size() / factors_.size();
-    for (double& number : out) number *= factors_[static_cast<std::size_t>(first++ / row)];
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    std::call_once(once_, [&] { factors_ = all_of(*scale_, from); });
+    weight_->read(first, out, from);
+    for_each_row(first, size() / factors_.size(), out,
+                 [&](std::size_t row, std::span<double> part) { multiply(part, factors_[row]); });
   }
 
  private:
@@ -403,6 +488,21 @@ class ScaledRows final : public Elements {
 }  // namespace
 
 std::uint64_t Elements::size() const { return element_count(shape()).value_or(0); }
+
+void Elements::read(std::uint64_t first, std::span<double> out) const {
+  StorageReader files;
+  read(first, out, files);
+}
+
+void Elements::read_as(DType dtype, std::uint64_t first, std::span<std::byte> out,
+                       StorageReader& from) const {
+  const std::size_t size = item_size(dtype);
+  Scratch<double> numbers(std::min<std::uint64_t>(out.size() / size, kPiece));
+  in_pieces(out.size() / size, [&](std::uint64_t done, std::uint64_t count) {
+    read(first + done, numbers.first(count), from);
+    encode(dtype, numbers.first(count), out.subspan(done * size, count * size));
+  });
+}
 
 ElementsPtr elements_of(const Tensor& tensor) { return std::make_shared<Stored>(tensor); }
 

@@ -98,12 +98,12 @@ std::vector<float> in_panels(const std::vector<float>& matrix, std::size_t rows)
   return panels;
 }
 
-std::vector<float> floats_of(const Elements& elements) {
+std::vector<float> floats_of(const Elements& elements, StorageReader& from) {
   std::vector<float> all(static_cast<std::size_t>(elements.size()));
   std::vector<double> piece(std::min(all.size(), kPiece));
   for (std::size_t done = 0; done < all.size();) {
     const auto part = std::span(piece).first(std::min(piece.size(), all.size() - done));
-    elements.read(done, part);
+    elements.read(done, part, from);
     for (const double number : part) all[done++] = static_cast<float>(number);
   }
   return all;
@@ -134,7 +134,8 @@ class One final : public Elements {
  public:
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   DType dtype() const override { return DType::float32; }
-  void read(std::uint64_t /*first*/, std::span<double> out) const override {
+  void read(std::uint64_t /*first*/, std::span<double> out,
+            StorageReader& /*from*/) const override {
     std::ranges::fill(out, 1.0);
   }
   std::vector<Storage> sources() const override { return {}; }
@@ -166,14 +167,14 @@ class LowRankSum final : public Elements {
     return all;
   }
 
-  void read(std::uint64_t first, std::span<double> out) const override {
-    base_->read(first, out);
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
+    base_->read(first, out, from);
     for (const Part& part : parts_) {
       const std::uint64_t begin = std::max(first, part.begin);
       const std::uint64_t end = std::min(first + out.size(), part.end);
       if (begin >= end) continue;
       const auto numbers = out.subspan(begin - first, end - begin);
-      const std::shared_ptr<const Factors> factors = factors_of(part, end == part.end);
+      const std::shared_ptr<const Factors> factors = factors_of(part, end == part.end, from);
       add(part, *factors, begin - part.begin, numbers);
       if (part.given.magnitude) scale(*factors, begin - part.begin, numbers);
     }
@@ -228,35 +229,36 @@ class LowRankSum final : public Elements {
             (first + rows) * columns_};
   }
 
-  std::shared_ptr<const Factors> factors_of(const Part& part, bool is_last) const {
+  std::shared_ptr<const Factors> factors_of(const Part& part, bool is_last,
+                                            StorageReader& from) const {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<const Factors> factors = part.held;
-    if (!factors) factors = std::make_shared<const Factors>(load(part));
+    if (!factors) factors = std::make_shared<const Factors>(load(part, from));
     part.held = is_last ? nullptr : factors;
     return factors;
   }
 
-  Factors load(const Part& part) const {
+  Factors load(const Part& part, StorageReader& from) const {
     const LowRank& given = part.given;
-    Factors factors{floats_of(*given.left), floats_of(*given.right), {}};
+    Factors factors{floats_of(*given.left, from), floats_of(*given.right, from), {}};
     if (given.transposed) {
       factors.left = transposed(factors.left, factors.left.size() / part.rank);
       factors.right = transposed(factors.right, part.rank);
     }
     factors.right = in_panels(factors.right, part.rank);
-    if (given.magnitude) factors.scale = scales(part, factors);
+    if (given.magnitude) factors.scale = scales(part, factors, from);
     return factors;
   }
 
   // What the rows of the sum are multiplied by.
-  std::vector<float> scales(const Part& part, const Factors& factors) const {
-    std::vector<float> scales = floats_of(*part.given.magnitude);
+  std::vector<float> scales(const Part& part, const Factors& factors, StorageReader& from) const {
+    std::vector<float> scales = floats_of(*part.given.magnitude, from);
     std::vector<double> squares(scales.size(), 0.0);
     std::vector<double> piece(std::min<std::uint64_t>(kPiece, part.end - part.begin));
     for (std::uint64_t done = 0; done < part.end - part.begin;) {
       const auto numbers = std::span(piece).first(
           std::min<std::uint64_t>(piece.size(), part.end - part.begin - done));
-      base_->read(part.begin + done, numbers);
+      base_->read(part.begin + done, numbers, from);
       add(part, factors, done, numbers);
       for (const double number : numbers) squares[done++ / columns_] += number * number;
     }

@@ -14,10 +14,9 @@ class RoundedElements final : public Elements {
   const std::vector<std::int64_t>& shape() const override { return tensor_.elements->shape(); }
   DType dtype() const override { return tensor_.dtype; }
   std::vector<Storage> sources() const override { return tensor_.elements->sources(); }
-  void read(std::uint64_t first, std::span<double> out) const override {
-    tensor_.elements->read(first, out);
+  void read(std::uint64_t first, std::span<double> out, StorageReader& from) const override {
     std::vector<std::byte> rounded(out.size() * item_size(tensor_.dtype));
-    encode(tensor_.dtype, out, rounded);
+    tensor_.elements->read_as(tensor_.dtype, first, rounded, from);
     decode(tensor_.dtype, rounded, out);
   }
 

@@ -108,14 +108,17 @@ class StorageCopy {
   bool sums_written_ = false;
 };
 
-// Throws when rounding made a number infinite.
-void require_range(const ComputedTensor& tensor, std::span<const double> numbers,
-                   std::span<const std::byte> rounded) {
+// Throws when rounding made one of the elements from `first` on infinite.
+void require_range(const ComputedTensor& tensor, std::uint64_t first,
+                   std::span<const std::byte> rounded, StorageReader& from) {
+  if (!is_floating(tensor.dtype)) return;
   ValueCounts counts;
   count_values(tensor.dtype, rounded, counts);
   if (counts.infinite == 0) return;
-  std::vector<double> written(numbers.size());
+  std::vector<double> written(counts.elements);
   decode(tensor.dtype, rounded, written);
+  std::vector<double> numbers(counts.elements);
+  tensor.elements->read(first, numbers, from);
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (!std::isinf(written[i]) || std::isinf(numbers[i])) continue;
     throw Error(
@@ -180,7 +183,9 @@ StorageStream::StorageStream(const std::vector<const Pieces*>& all, Checksums ch
   for (const Pieces* pieces : all) note(*pieces);
   std::vector<const Storage*> beside;
   for (Source& source : sources_) {
-    source.is_read_beside = source.is_read_beside || source.passes > 1;
+    source.is_read_beside =
+        source.is_read_beside || source.passes > 1 ||
+        (source.is_computed_with && (source.passes > 0 || source.storage.swapped));
     // Inflating compares with the CRC-32 of its own accord.
     if (check_ == ContentCheck::crc && source.is_read_beside && source.storage.crc &&
         !source.storage.deflated) {
@@ -206,10 +211,44 @@ void StorageStream::note(const Pieces& pieces) {
       source(gathered->tensor.storage).is_read_beside = true;
     } else {
       for (const Storage& storage : std::get<ComputedTensor>(piece).elements->sources()) {
-        source(storage).is_read_beside = true;
+        source(storage).is_computed_with = true;
       }
     }
   }
+}
+
+// Swapped bytes are no longer those that the sum is of.
+bool StorageStream::is_summed(const Source& source) const {
+  return check_ == ContentCheck::crc && source.is_computed_with && !source.is_read_beside &&
+         source.storage.crc && !source.storage.deflated && !source.storage.swapped;
+}
+
+void StorageStream::sum(Source& source, std::span<const std::byte> next) {
+  source.crc = crc32(source.crc, next);
+  source.summed += next.size();
+  if (source.summed == source.storage.bytes) require_crc(source.storage, source.crc);
+}
+
+// What no computation has read, or not in this order.
+void StorageStream::sum_rest() {
+  std::vector<std::byte> buffer;
+  for (Source& source : sources_) {
+    if (!is_summed(source)) continue;
+    while (source.summed < source.storage.bytes) {
+      buffer.resize(std::min<std::uint64_t>(kSkipSize, source.storage.bytes - source.summed));
+      source.storage.owner->read(source.storage, source.summed, buffer);
+      sum(source, buffer);
+    }
+  }
+}
+
+void StorageStream::Reads::read(const Storage& storage, std::uint64_t offset,
+                                std::span<std::byte> buffer) {
+  StorageReader::read(storage, offset, buffer);
+  Source& source = stream_.source(storage);
+  if (!stream_.is_summed(source)) return;
+  if (offset > source.summed || offset + buffer.size() <= source.summed) return;
+  stream_.sum(source, buffer.subspan(source.summed - offset));
 }
 
 // Whether bytes go from file to file without passing through here: they are written as they are,
@@ -238,7 +277,10 @@ std::uint32_t StorageStream::append(const Pieces& pieces) {
     }
   } catch (const Error& error) {
     // Damaged bytes can be any number: the damage is what there is to say.
-    if (error.code() == "tensor.range") verifier_->finish();
+    if (error.code() == "tensor.range") {
+      sum_rest();
+      verifier_->finish();
+    }
     throw;
   }
   return crc;
@@ -271,26 +313,24 @@ std::uint32_t StorageStream::append_gathered(const Tensor& tensor, std::uint32_t
   return crc;
 }
 
-// What it is computed from is checked beside.
 std::uint32_t StorageStream::append_computed(const ComputedTensor& tensor, std::uint32_t crc) {
   const std::size_t size = item_size(tensor.dtype);
   const std::uint64_t count = tensor.elements->size();
-  std::vector<double> numbers;
   for (std::uint64_t done = 0; done < count;) {
     const std::span<std::byte> room = out_.room(kLargestElement);
-    numbers.resize(std::min<std::uint64_t>(room.size() / size, count - done));
-    tensor.elements->read(done, numbers);
-    const std::span<std::byte> bytes = room.first(numbers.size() * size);
-    encode(tensor.dtype, numbers, bytes);
-    require_range(tensor, numbers, bytes);
+    const std::uint64_t more = std::min<std::uint64_t>(room.size() / size, count - done);
+    const auto bytes = room.first(more * size);
+    tensor.elements->read_as(tensor.dtype, done, bytes, reads_);
+    require_range(tensor, done, bytes, reads_);
     if (checksums_ == Checksums::wanted) crc = crc32(crc, bytes);
     out_.filled(bytes.size());
-    done += numbers.size();
+    done += more;
   }
   return crc;
 }
 
 void StorageStream::finish() {
+  sum_rest();
   verifier_->finish();
   std::set<const TensorFile*> files;
   for (const Source& source : sources_) {

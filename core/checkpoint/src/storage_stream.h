@@ -52,9 +52,9 @@ std::uint64_t size_of(const Pieces& pieces);
 ByteRange reached_bytes(const Tensor& tensor);
 
 // Every source record that has a CRC-32 is checked against it, once and whole, however few of its
-// bytes are used and however often: on the way when it passes through here exactly once, else on a
-// thread beside. With ContentCheck::structure none is checked, and the CRC-32 of a record that is
-// written as it is stays what it was, so that damage still shows.
+// bytes are used and however often: on the way when it passes through here exactly once or only
+// computations read it, else on a thread beside. With ContentCheck::structure none is checked, and
+// the CRC-32 of a record that is written as it is stays what it was, so that damage still shows.
 class StorageStream {
  public:
   // Whether append() says the CRC-32 of what it appended. Without, more can be left to the kernel.
@@ -80,13 +80,30 @@ class StorageStream {
   struct Source {
     Storage storage;
     std::size_t passes = 0;       // through StoredBytes
-    bool is_read_beside = false;  // by the kernel or somebody's read()
+    bool is_read_beside = false;  // by the kernel or Gather
+    bool is_computed_with = false;
+    // Of what computations have read, from the beginning on without a gap.
+    std::uint64_t summed = 0;
+    std::uint32_t crc = 0;
+  };
+
+  // Sums up what computations read.
+  class Reads final : public StorageReader {
+   public:
+    explicit Reads(StorageStream& stream) : stream_(stream) {}
+    void read(const Storage& storage, std::uint64_t offset, std::span<std::byte> buffer) override;
+
+   private:
+    StorageStream& stream_;
   };
   using Key = std::pair<const TensorFile*, std::string>;
 
   static Key key_of(const Storage& storage) { return {storage.owner.get(), storage.key}; }
   Source& source(const Storage& storage);
   void note(const Pieces& pieces);
+  bool is_summed(const Source& source) const;
+  void sum(Source& source, std::span<const std::byte> next);
+  void sum_rest();
   bool is_copied(const StoredBytes& stored, const Pieces& pieces) const;
   std::uint32_t append_stored(const StoredBytes& stored, const Pieces& pieces, std::uint32_t crc);
   std::uint32_t append_gathered(const Tensor& tensor, std::uint32_t crc);
@@ -98,6 +115,7 @@ class StorageStream {
   std::vector<Source> sources_;  // in the order of use
   std::map<Key, std::size_t> numbers_;
   std::optional<Verifier> verifier_;
+  Reads reads_{*this};
 };
 
 }  // namespace craftbundle

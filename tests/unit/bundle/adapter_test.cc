@@ -42,7 +42,7 @@ class Numbers final : public Elements {
       : shape_(std::move(shape)), numbers_(std::move(numbers)), dtype_(dtype) {}
   const Shape& shape() const override { return shape_; }
   DType dtype() const override { return dtype_; }
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out, StorageReader& /*from*/) const override {
     std::copy_n(numbers_.begin() + static_cast<std::ptrdiff_t>(first), out.size(), out.begin());
   }
   std::vector<Storage> sources() const override { return {}; }

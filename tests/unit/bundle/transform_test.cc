@@ -56,7 +56,7 @@ class Numbers final : public Elements {
   explicit Numbers(const Given& given) : given_(given) {}
   const Shape& shape() const override { return given_.shape; }
   DType dtype() const override { return given_.dtype; }
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out, StorageReader& /*from*/) const override {
     std::copy_n(given_.numbers.begin() + static_cast<std::ptrdiff_t>(first), out.size(),
                 out.begin());
   }

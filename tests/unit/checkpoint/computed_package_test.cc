@@ -305,6 +305,63 @@ TEST_F(ComputedSources, AreAllChecked) {
   expect_damage(Value::Dict{{"w", ComputedTensor{DType::float32, weight, "w"}}}, file);
 }
 
+// What computations read is checked as it passes, once.
+TEST_F(ComputedSources, AreReadOnce) {
+  constexpr std::size_t kCount = 300'000;
+  std::vector<std::shared_ptr<const FakeCheckpoint>> sources;
+  std::vector<ElementsPtr> parts;
+  for (int i = 0; i < 3; ++i) {
+    parts.push_back(elements_of(tensor(some_floats(kCount), {300, 1'000})));
+    sources.push_back(source_);
+  }
+  const auto require_one_pass = [&](const ElementsPtr& elements) {
+    std::vector<std::uint64_t> before;
+    for (const auto& source : sources) before.push_back(source->bytes_read());
+    write(Value::Dict{{"w", ComputedTensor{DType::bfloat16, elements, "w"}}});
+    for (std::size_t i = 0; i < elements->sources().size(); ++i) {
+      EXPECT_EQ(sources[i]->bytes_read() - before[i], kCount * sizeof(float)) << i;
+    }
+  };
+  require_one_pass(parts[0]);
+  require_one_pass(average(parts));
+  // Each slice that a piece cuts off is read whole, for its norm.
+  const ElementsPtr folded =
+      fold_weight_norm(elements_of(tensor(some_floats(300), {300, 1})), parts[0]);
+  const std::uint64_t before = sources[0]->bytes_read();
+  write(Value::Dict{{"w", ComputedTensor{DType::float32, folded, "w"}}});
+  EXPECT_LT(sources[0]->bytes_read() - before, kCount * sizeof(float) * 11 / 10);
+}
+
+// Rows that come in another order leave gaps behind.
+TEST_F(ComputedSources, AreCheckedInWhateverOrderTheyAreRead) {
+  for (const bool is_damaged : {false, true}) {
+    Tensor stored = tensor(some_floats(30'000), {30, 1'000});
+    if (is_damaged) stored.storage.crc = *stored.storage.crc ^ 1;
+    const ElementsPtr all = elements_of(stored);
+    const ElementsPtr turned = join({rows(all, 20, 10), rows(all, 0, 10)});
+    const Value root = Value::Dict{{"w", ComputedTensor{DType::float16, turned, "w"}},
+                                   {"v", ComputedTensor{DType::float16, rows(all, 5, 12), "v"}}};
+    if (is_damaged) {
+      expect_damage(root, "source" + std::to_string(files_ - 1));
+    } else {
+      EXPECT_EQ(storages(root).size(), 2u);
+      boost::filesystem::remove(directory_ / "out");
+    }
+  }
+}
+
+// A storage that is written as it is, too.
+TEST_F(ComputedSources, ThatAreCopiedTooAreChecked) {
+  for (const std::size_t count : {100u, 300'000u}) {
+    Tensor damaged = tensor(some_floats(count));
+    damaged.storage.crc = *damaged.storage.crc ^ 1;
+    expect_damage(
+        Value::Dict{{"stored", damaged},
+                    {"half", ComputedTensor{DType::float16, elements_of(damaged), "half"}}},
+        "source" + std::to_string(files_ - 1));
+  }
+}
+
 // Damaged bytes can be any number, which is not what there is to say.
 TEST_F(ComputedSources, AreSaidToBeDamagedBeforeTheirNumbersAreJudged) {
   std::vector<float> numbers = some_floats(400'000);

@@ -252,6 +252,19 @@ TEST_F(AverageElements, RefuseOtherShapes) {
                });
 }
 
+TEST_F(AverageElements, OfThreeAreRoundedOnce) {
+  const std::vector<float> a = some_floats(20'001);
+  const std::vector<float> b(a.rbegin(), a.rend());
+  const std::vector<float> c(a.size(), 0.1f);
+  std::vector<double> expected;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    expected.push_back((static_cast<double>(a[i]) + b[i] + c[i]) / 3);
+  }
+  const ElementsPtr mean =
+      average({elements({20'001}, a), elements({20'001}, b), elements({20'001}, c)});
+  EXPECT_EQ(numbers_of(*mean), expected);
+}
+
 using FoldedElements = ElementsTest;
 
 // torch.nn.utils.weight_norm, dim=0.
@@ -284,6 +297,28 @@ TEST_F(FoldedElements, AreTheWeight) {
   std::vector<double> middle(60);
   conv->read(20, middle);
   EXPECT_EQ(middle, std::vector<double>(all.begin() + 20, all.begin() + 80));
+}
+
+// The squares of each slice are summed up in their order, wherever pieces begin and end.
+TEST_F(FoldedElements, HaveTheSameBitsInPiecesOfAnySize) {
+  constexpr std::size_t kSlice = 1'000;
+  const std::vector<float> g = some_floats(37);
+  std::vector<float> direction = some_floats(37 * kSlice);
+  for (float& number : direction) number /= 3;
+  std::vector<double> expected(direction.begin(), direction.end());
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    const auto slice = std::span(expected).subspan(i * kSlice, kSlice);
+    double squares = 0;
+    for (const double number : slice) squares += number * number;
+    const double factor = g[i] / std::sqrt(squares);
+    for (double& number : slice) number *= factor;
+  }
+  for (const std::size_t piece : {1'000u, 999u, 16'384u, 2'500u, 37'000u}) {
+    SCOPED_TRACE(piece);
+    const ElementsPtr weight =
+        fold_weight_norm(elements({37, 1, 1}, g), elements({37, 10, 100}, direction));
+    EXPECT_EQ(numbers_in_pieces(*weight, piece), expected);
+  }
 }
 
 // ConvTranspose1d keeps [in, out, kernel]: the norm is that of each input channel all the same.
@@ -428,6 +463,32 @@ TEST_F(DerivedElements, RowsAreTakenAndJoined) {
                "one of the joined has the shape [3], expected [3, 2]", [&] {
                  join({weight, elements({3}, {1, 2, 3})});
                });
+}
+
+// The way over numbers and the one that leaves them out.
+TEST_F(DerivedElements, AreRoundedAsTheirNumbersAre) {
+  const ElementsPtr weight = elements({200, 300}, some_floats(60'000));
+  const ElementsPtr transposed =
+      elements_of(make_tensor(storage(DType::float32, some_floats(60'000)), {300, 200}, {1, 300}));
+  const ElementsPtr halves = elements_of(
+      make_tensor(storage(DType::float16, std::vector<std::uint16_t>(500, 0x3555)), {500}, {1}));
+  for (const ElementsPtr& each :
+       {weight, transposed, halves, rows(weight, 7, 180),
+        join({rows(weight, 3, 90), weight, rows(weight, 199, 1)}), average({weight, weight}),
+        scale_rows(weight, elements({200}, some_floats(200)))}) {
+    const std::vector<double> numbers = numbers_of(*each);
+    for (const DType dtype : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+      SCOPED_TRACE(shape_text(each->shape()) + " as " + std::string(name(dtype)));
+      const std::size_t size = item_size(dtype);
+      std::vector<std::byte> expected(numbers.size() * size);
+      encode(dtype, numbers, expected);
+      std::vector<std::byte> found(expected.size());
+      StorageReader files;
+      each->read_as(dtype, 0, std::span(found).first(11 * size), files);
+      each->read_as(dtype, 11, std::span(found).subspan(11 * size), files);
+      EXPECT_TRUE(found == expected);
+    }
+  }
 }
 
 }  // namespace

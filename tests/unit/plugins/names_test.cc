@@ -19,7 +19,7 @@ class Counting final : public Elements {
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   DType dtype() const override { return DType::float32; }
   std::vector<Storage> sources() const override { return {}; }
-  void read(std::uint64_t first, std::span<double> out) const override {
+  void read(std::uint64_t first, std::span<double> out, StorageReader& /*from*/) const override {
     for (double& number : out) number = first_ + static_cast<double>(first++);
   }
 

@@ -29,7 +29,8 @@ class Ones final : public Elements {
   const std::vector<std::int64_t>& shape() const override { return shape_; }
   DType dtype() const override { return DType::float32; }
   std::vector<Storage> sources() const override { return {}; }
-  void read(std::uint64_t /*first*/, std::span<double> out) const override {
+  void read(std::uint64_t /*first*/, std::span<double> out,
+            StorageReader& /*from*/) const override {
     std::ranges::fill(out, 1.0);
   }
 

@@ -27,10 +27,18 @@ class Elements {
   virtual const std::vector<std::int64_t>& shape() const = 0;
   // Type in which all elements are exact, or nearly so.
   virtual DType dtype() const = 0;
-  // Elements [first, first + out.size()). Throws what TensorFile::read throws. REQUIRES: in range.
-  virtual void read(std::uint64_t first, std::span<double> out) const = 0;
+  // Elements [first, first + out.size()), made of what `from` reads. Throws what it throws.
+  // REQUIRES: in range.
+  virtual void read(std::uint64_t first, std::span<double> out, StorageReader& from) const = 0;
+  // The same, rounded as encode() rounds to `dtype`: for types that it can round to without the
+  // way over numbers. REQUIRES: is_convertible(dtype); a multiple of item_size(dtype) bytes.
+  virtual void read_as(DType dtype, std::uint64_t first, std::span<std::byte> out,
+                       StorageReader& from) const;
   // What is read, so that whoever reads all of it can check the bytes.
   virtual std::vector<Storage> sources() const = 0;
+
+  // As read(), from the files.
+  void read(std::uint64_t first, std::span<double> out) const;
 
   std::uint64_t size() const;
 };
@@ -51,8 +59,8 @@ ElementsPtr average(std::vector<ElementsPtr> parts);
 
 // The weight that torch.nn.utils.weight_norm (dim=0) makes of its two parameters: direction * g /
 // norm of each slice direction[i]. `g` is [n, 1, 1...], n the first size of `direction`, which has
-// elements. Throws Error(input, "tensor.shape") otherwise. Norms are read when they are first
-// needed: 8 n bytes.
+// elements. Throws Error(input, "tensor.shape") otherwise. The squares of a slice are summed up in
+// float64, in order. `g` is read when it is first needed: 8 n bytes.
 ElementsPtr fold_weight_norm(ElementsPtr g, ElementsPtr direction);
 
 // The norms that torch.nn.utils.weight_norm (dim=0) keeps as `weight_g`: of each slice weight[i],

@@ -57,6 +57,16 @@ struct Storage {
   }
 };
 
+// Where computations get the bytes of storages from, for whoever wants to see them pass.
+class StorageReader {
+ public:
+  virtual ~StorageReader() = default;
+  // As TensorFile::read().
+  virtual void read(const Storage& storage, std::uint64_t offset, std::span<std::byte> buffer) {
+    storage.owner->read(storage, offset, buffer);
+  }
+};
+
 // A checked tensor: its layout lies inside its storage, which lies inside its file. Bytes stay in
 // the file until they are written.
 struct Tensor {
