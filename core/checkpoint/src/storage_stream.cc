@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::size_t kSkipSize = 256 << 10;
 
+// Bytes that are computed at a time: they stay in the second-level cache until they are summed up.
+constexpr std::size_t kComputeSize = 128 << 10;
+
 // Elements are never split between two buffers, so that they can be swapped in place.
 constexpr std::size_t kLargestElement = 16;
 
@@ -318,7 +321,8 @@ std::uint32_t StorageStream::append_computed(const ComputedTensor& tensor, std::
   const std::uint64_t count = tensor.elements->size();
   for (std::uint64_t done = 0; done < count;) {
     const std::span<std::byte> room = out_.room(kLargestElement);
-    const std::uint64_t more = std::min<std::uint64_t>(room.size() / size, count - done);
+    const std::uint64_t more =
+        std::min<std::uint64_t>(std::min(room.size(), kComputeSize) / size, count - done);
     const auto bytes = room.first(more * size);
     tensor.elements->read_as(tensor.dtype, done, bytes, reads_);
     require_range(tensor, done, bytes, reads_);
