@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace craftbundle {
 namespace {
@@ -12,11 +13,11 @@ constexpr std::uint64_t kCopyStep = 8 << 20;
 }  // namespace
 
 Appender::Appender(OutputFile& file, std::uint64_t total, const WriteOptions& options)
-    : file_(file), total_(total), options_(options), buffer_(kBufferSize) {}
+    : file_(file), total_(total), options_(options), ring_(file.pipe()) {}
 
 std::span<std::byte> Appender::room(std::size_t minimum) {
-  if (buffer_.size() - used_ < minimum) flush();
-  return std::span(buffer_).subspan(used_);
+  if (BufferRing::kBufferSize - used_ < minimum) hand_on();
+  return ring_.room().subspan(used_);
 }
 
 void Appender::append(std::string_view text) {
@@ -30,24 +31,39 @@ void Appender::append(std::string_view text) {
 }
 
 void Appender::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
-  flush();
+  if (copies_in_kernel()) finish();
   while (length > 0) {
-    const std::uint64_t step = std::min(length, kCopyStep);
-    options_.cancellation->check();
-    file_.copy(source, offset, step);
-    report();
+    std::uint64_t step = std::min(length, kCopyStep);
+    if (copies_in_kernel()) {
+      options_.cancellation->check();
+      file_.copy(source, offset, step);
+      appended(step);
+    } else {
+      const std::span<std::byte> space = room();
+      step = std::min<std::uint64_t>(step, space.size());
+      source.read(offset, space.first(static_cast<std::size_t>(step)));
+      filled(static_cast<std::size_t>(step));
+    }
     offset += step;
     length -= step;
   }
 }
 
-void Appender::flush() {
-  options_.cancellation->check();
-  file_.write(std::span(buffer_).first(used_));
-  used_ = 0;
-  report();
+void Appender::finish() {
+  hand_on();
+  ring_.finish();
 }
 
-void Appender::report() const { options_.sink->progress({options_.task, file_.size(), total_}); }
+void Appender::hand_on() {
+  options_.cancellation->check();
+  if (used_ == 0) return;
+  ring_.push(used_);
+  appended(std::exchange(used_, 0));
+}
+
+void Appender::appended(std::uint64_t size) {
+  appended_ += size;
+  options_.sink->progress({options_.task, appended_, total_});
+}
 
 }  // namespace craftbundle

@@ -1,12 +1,11 @@
-// Appends to a file through one small buffer, so that headers and small storages cost no system
-// call each, and lets the kernel copy what is large.
+// Appends to a file through a few buffers, so that headers and small storages cost no system call
+// each and what is read or computed is written meanwhile; lets the kernel copy what is large.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "craftbundle/detail/checkpoint/package.h"
 #include "craftbundle/detail/io/input_file.h"
@@ -19,7 +18,7 @@ class Appender {
   // `total` is the size the file will have, for progress. Everything must outlive the object.
   Appender(OutputFile& file, std::uint64_t total, const WriteOptions& options);
 
-  // At least `minimum` bytes of room to fill. REQUIRES: minimum <= kBufferSize.
+  // At least `minimum` bytes of room to fill. REQUIRES: minimum <= BufferRing::kBufferSize.
   std::span<std::byte> room(std::size_t minimum = 1);
   // The first `size` bytes of the last room() are filled.
   void filled(std::size_t size) { used_ += size; }
@@ -28,20 +27,22 @@ class Appender {
   // Appends a part of another file, without looking at it.
   void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
 
-  // Must be called after the last byte.
-  void flush();
+  // Whether copy() leaves bytes to the kernel. A hash needs to see them.
+  bool copies_in_kernel() const { return !file_.is_hashed(); }
 
-  // Stays in the second-level cache between reading, checking and writing.
-  static constexpr std::size_t kBufferSize = 128 << 10;
+  // Must be called after the last byte.
+  void finish();
 
  private:
-  void report() const;
+  void hand_on();
+  void appended(std::uint64_t size);
 
   OutputFile& file_;
   std::uint64_t total_;
   const WriteOptions& options_;
-  std::vector<std::byte> buffer_;
-  std::size_t used_ = 0;
+  BufferRing ring_;
+  std::size_t used_ = 0;        // of the buffer that is being filled
+  std::uint64_t appended_ = 0;  // bytes before that
 };
 
 }  // namespace craftbundle

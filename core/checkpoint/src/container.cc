@@ -8,35 +8,10 @@
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/io/crc32.h"
+#include "craftbundle/detail/io/read_through.h"
 #include "craftbundle/detail/io/sha256.h"
 
 namespace craftbundle {
-namespace {
-
-void check_stored(const InputFile& file, const ArchiveRecord& record,
-                  const Cancellation& cancellation,
-                  const std::function<void(std::uint64_t)>& progress) {
-  constexpr std::uint64_t kPiece = 1 << 20;
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kPiece, record.size)));
-  std::uint32_t crc = 0;
-  for (std::uint64_t done = 0; done < record.size;) {
-    cancellation.check();
-    const auto length = static_cast<std::size_t>(std::min(kPiece, record.size - done));
-    const std::span<std::byte> piece(buffer.data(), length);
-    file.read(record.data_offset + done, piece);
-    crc = crc32(crc, piece);
-    done += length;
-    if (progress) progress(done);
-  }
-  if (crc == record.crc) return;
-  throw Error(ErrorKind::input, "zip.crc",
-              "record " + quoted(record.name) + ": CRC-32 is " + std::to_string(crc) +
-                  ", the directory says " + std::to_string(record.crc),
-              "the file is damaged; get or make it again");
-}
-
-}  // namespace
-
 std::optional<std::string> contents_digest(const InputFile& file) {
   if (!has_zip_end(file)) return std::nullopt;
   try {
@@ -54,28 +29,52 @@ std::optional<std::string> contents_digest(const InputFile& file) {
   }
 }
 
+RecordSums::RecordSums(const InputFile& file) : file_(file) {
+  archive_ = with_context([&] { return path_text(file.path()); },
+                          [&] { return std::make_shared<const Archive>(file); });
+  const std::vector<ArchiveRecord>& all = archive_->records();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].has_crc()) records_.push_back({i});
+  }
+  std::ranges::sort(records_, {},
+                    [&](const Record& record) { return all[record.number].data_offset; });
+}
+
+BufferRing::Use RecordSums::use() {
+  std::vector<FileRange> ranges;
+  for (const Record& record : records_) {
+    const ArchiveRecord& stored = archive_->records()[record.number];
+    ranges.push_back({stored.data_offset, stored.data_offset + stored.stored_size});
+  }
+  return use_ranges(std::move(ranges), [this](std::size_t index, std::span<const std::byte> bytes) {
+    records_[index].found = crc32(records_[index].found, bytes);
+  });
+}
+
+void RecordSums::check() const {
+  with_context([&] { return path_text(file_.path()); },
+               [&] {
+                 for (const Record& one : records_) {
+                   const ArchiveRecord& record = archive_->records()[one.number];
+                   if (record.deflated) {
+                     archive_->read(record);
+                   } else if (one.found != record.crc) {
+                     throw Error(ErrorKind::input, "zip.crc",
+                                 "record " + quoted(record.name) + ": CRC-32 is " +
+                                     std::to_string(one.found) + ", the directory says " +
+                                     std::to_string(record.crc),
+                                 "the file is damaged; get or make it again");
+                   }
+                 }
+               });
+}
+
 std::uint64_t check_records(const InputFile& file, const Cancellation& cancellation,
                             const std::function<void(std::uint64_t)>& progress) {
-  return with_context([&] { return path_text(file.path()); },
-                      [&] {
-                        const Archive archive(file);
-                        std::uint64_t compared = 0;
-                        std::uint64_t before = 0;
-                        for (const ArchiveRecord& record : archive.records()) {
-                          if (!record.has_crc()) continue;
-                          if (record.deflated) {
-                            cancellation.check();
-                            archive.read(record);
-                          } else {
-                            check_stored(file, record, cancellation, [&](std::uint64_t done) {
-                              if (progress) progress(before + done);
-                            });
-                          }
-                          before += record.size;
-                          ++compared;
-                        }
-                        return compared;
-                      });
+  RecordSums sums(file);
+  read_through(file, {sums.use()}, cancellation, progress);
+  sums.check();
+  return sums.count();
 }
 
 }  // namespace craftbundle

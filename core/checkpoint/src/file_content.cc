@@ -109,7 +109,7 @@ class Copy final : public FileContent {
   WriteSummary write(OutputFile& file, const WriteOptions& options) const override {
     Appender out(file, file_->size(), options);
     out.copy(*file_, 0, file_->size());
-    out.flush();
+    out.finish();
     file_->check_unchanged();
     WriteSummary summary;
     summary.bytes = file.size();

@@ -77,7 +77,7 @@ void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   stream.finish();
   writer.text(kVersion);
   writer.finish();
-  out.flush();
+  out.finish();
 }
 
 }  // namespace craftbundle

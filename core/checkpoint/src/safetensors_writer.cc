@@ -190,7 +190,7 @@ WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
     stream.append(pieces);
   }
   stream.finish();
-  out.flush();
+  out.finish();
   WriteSummary summary;
   summary.bytes = file.size();
   summary.tensors = tensors.size();

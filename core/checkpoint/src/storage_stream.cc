@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t kSkipSize = 256 << 10;
 
-// Bytes that are computed at a time: they stay in the second-level cache until they are summed up.
-constexpr std::size_t kComputeSize = 128 << 10;
+// Bytes that are read or computed at a time: they stay in the second-level cache until they are
+// summed up.
+constexpr std::size_t kPieceSize = 128 << 10;
 
 // Elements are never split between two buffers, so that they can be swapped in place.
 constexpr std::size_t kLargestElement = 16;
@@ -82,7 +83,7 @@ class StorageCopy {
       position_ = end;
       return;
     }
-    std::vector<std::byte> buffer(std::min<std::uint64_t>(kSkipSize, end - position_));
+    PageBuffer buffer(std::min<std::uint64_t>(kSkipSize, end - position_));
     while (position_ < end) {
       read(std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), end - position_)));
     }
@@ -91,7 +92,7 @@ class StorageCopy {
   void take_to(std::uint64_t end) {
     while (position_ < end) {
       const auto room = out_.room(kLargestElement);
-      std::uint64_t size = std::min<std::uint64_t>(room.size(), end - position_);
+      std::uint64_t size = std::min({room.size(), kPieceSize, end - position_});
       if (source_.swapped && position_ + size < end) size -= size % kLargestElement;
       const auto bytes = room.first(size);
       read(bytes);
@@ -257,7 +258,7 @@ void StorageStream::Reads::read(const Storage& storage, std::uint64_t offset,
 // Whether bytes go from file to file without passing through here: they are written as they are,
 // and their CRC-32 is known when it is wanted.
 bool StorageStream::is_copied(const StoredBytes& stored, const Pieces& pieces) const {
-  if (stored.source.swapped || stored.source.deflated) return false;
+  if (!out_.copies_in_kernel() || stored.source.swapped || stored.source.deflated) return false;
   if (checksums_ == Checksums::wanted &&
       (pieces.size() > 1 || !is_whole(stored) || !stored.source.crc)) {
     return false;
@@ -300,11 +301,11 @@ std::uint32_t StorageStream::append_stored(const StoredBytes& stored, const Piec
   }
   const bool is_checked =
       check_ == ContentCheck::crc && stored.source.crc && !source(stored.source).is_read_beside;
-  const std::uint32_t written =
-      StorageCopy(stored, is_checked, out_).run(crc, checksums_ == Checksums::wanted);
   const bool is_verbatim = pieces.size() == 1 && is_whole(stored) && !stored.source.swapped;
-  if (check_ == ContentCheck::structure && is_verbatim) return stored.source.crc.value_or(written);
-  return written;
+  const bool keeps_sum = check_ == ContentCheck::structure && is_verbatim && stored.source.crc;
+  const bool sums = checksums_ == Checksums::wanted && !keeps_sum;
+  const std::uint32_t written = StorageCopy(stored, is_checked, out_).run(crc, sums);
+  return keeps_sum ? *stored.source.crc : written;
 }
 
 std::uint32_t StorageStream::append_gathered(const Tensor& tensor, std::uint32_t crc) {
@@ -322,7 +323,7 @@ std::uint32_t StorageStream::append_computed(const ComputedTensor& tensor, std::
   for (std::uint64_t done = 0; done < count;) {
     const std::span<std::byte> room = out_.room(kLargestElement);
     const std::uint64_t more =
-        std::min<std::uint64_t>(std::min(room.size(), kComputeSize) / size, count - done);
+        std::min<std::uint64_t>(std::min(room.size(), kPieceSize) / size, count - done);
     const auto bytes = room.first(more * size);
     tensor.elements->read_as(tensor.dtype, done, bytes, reads_);
     require_range(tensor, done, bytes, reads_);

@@ -95,6 +95,10 @@ bool InputFile::is_same_file(const Path& other) const {
   return status && status->device == device_ && status->inode == inode_;
 }
 
+bool InputFile::is_same_file(const InputFile& other) const {
+  return other.device_ == device_ && other.inode_ == inode_;
+}
+
 void InputFile::will_need(std::uint64_t offset, std::uint64_t length) const {
   ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
 }

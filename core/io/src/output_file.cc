@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "craftbundle/detail/base/error.h"
-#include "hasher.h"
+#include "craftbundle/detail/io/sha256.h"
 #include "naming.h"
 
 namespace craftbundle {
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-// For copies that pass through this process: large enough to be hashed beside the write.
+// For copies that pass through this process.
 constexpr std::uint64_t kCopyBuffer = 1 << 20;
 
 // Write-back begins early, so that the final fsync has little left to wait for.
@@ -119,7 +119,8 @@ void OutputFile::create_hidden() {
 }
 
 void OutputFile::make_private() {
-  // An owner may change modes wherever there are any; elsewhere it is the mount that says who reads.
+  // An owner may change modes wherever there are any; elsewhere it is the mount that says who
+  // reads.
   const bool done = ::fchmod(fd_, S_IRUSR | S_IWUSR) == 0;
   if (!done && errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) {
     throw system_error(errno, path_text(directory_) + ": making a file private");
@@ -127,7 +128,11 @@ void OutputFile::make_private() {
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
-  const Hasher::Pass pass(hasher_.get(), bytes);
+  if (sum_) sum_->update(bytes);
+  append(bytes);
+}
+
+void OutputFile::append(std::span<const std::byte> bytes) {
   write_all(fd_, bytes, directory_);
   size_ += bytes.size();
   start_write_back();
@@ -135,11 +140,17 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 
 void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
+BufferRing OutputFile::pipe() {
+  std::vector<BufferRing::Use> uses = {[this](std::span<const std::byte> bytes) { append(bytes); }};
+  if (sum_) uses.emplace_back([this](std::span<const std::byte> bytes) { sum_->update(bytes); });
+  return BufferRing(std::move(uses));
+}
+
 void OutputFile::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
-  const std::uint64_t copied = hasher_ ? 0 : copy_in_kernel(source, offset, length);
+  const std::uint64_t copied = sum_ ? 0 : copy_in_kernel(source, offset, length);
   offset += copied;
   length -= copied;
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(kCopyBuffer, length));
+  PageBuffer buffer(std::min<std::uint64_t>(kCopyBuffer, length));
   while (length > 0) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), length));
     source.read(offset, piece);
@@ -188,14 +199,14 @@ void OutputFile::reserve(std::uint64_t bytes) {
   }
 }
 
-void OutputFile::hash_contents() { hasher_ = std::make_unique<Hasher>(); }
+void OutputFile::hash_contents() { sum_ = std::make_unique<Sha256>(); }
 
 std::string OutputFile::sha256() const {
-  if (!hasher_) {
+  if (!sum_) {
     throw Error(ErrorKind::internal, "hash.none",
                 "the SHA-256 of a file was asked for that is not hashed");
   }
-  return hasher_->digest();
+  return sum_->digest();
 }
 
 void OutputFile::flush_contents() {
@@ -225,7 +236,7 @@ void OutputFile::move_to_hidden() {
   if (::fstat(unnamed.get(), &status) != 0) throw system_error(errno, path_text(directory_));
   create_hidden();
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0) make_private();
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(kCopyBuffer, size_));
+  PageBuffer buffer(std::min<std::uint64_t>(kCopyBuffer, size_));
   for (std::uint64_t done = 0; done < size_;) {
     const ssize_t count =
         ::pread(unnamed.get(), buffer.data(), buffer.size(), static_cast<off_t>(done));

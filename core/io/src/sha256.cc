@@ -4,15 +4,12 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include <algorithm>
 #include <array>
-#include <memory>
-#include <span>
-#include <vector>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/read_through.h"
 
 namespace craftbundle {
 namespace {
@@ -23,30 +20,30 @@ void require(bool done) {
   throw Error(ErrorKind::internal, "io.sha256", "SHA-256 could not be computed");
 }
 
-class Digest {
- public:
-  Digest() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    require(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
-  }
-  void update(std::span<const std::byte> bytes) {
-    require(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
-  }
-  std::string finish() {
-    std::array<std::uint8_t, 32> digest{};
-    require(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) == 1);
-    return hex(digest);
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
-
 }  // namespace
 
+void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  require(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+}
+
+void Sha256::update(std::span<const std::byte> bytes) {
+  require(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256::digest() const {
+  Sha256 copy;
+  std::array<std::uint8_t, 32> digest{};
+  require(EVP_MD_CTX_copy_ex(copy.context_.get(), context_.get()) == 1 &&
+          EVP_DigestFinal_ex(copy.context_.get(), digest.data(), nullptr) == 1);
+  return hex(digest);
+}
+
 std::string sha256_of_text(std::string_view text) {
-  Digest digest;
-  digest.update(std::as_bytes(std::span(text)));
-  return digest.finish();
+  Sha256 sum;
+  sum.update(std::as_bytes(std::span(text)));
+  return sum.digest();
 }
 
 std::string hmac_sha256(std::string_view key, std::string_view text) {
@@ -59,20 +56,10 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
 
 std::string sha256_of_file(const InputFile& file, const Cancellation& cancellation,
                            const std::function<void(std::uint64_t)>& progress) {
-  constexpr std::uint64_t kPiece = 1 << 20;
-  Digest digest;
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kPiece, file.size())));
-  for (std::uint64_t done = 0; done < file.size();) {
-    cancellation.check();
-    const auto length = static_cast<std::size_t>(std::min(kPiece, file.size() - done));
-    const std::span<std::byte> piece(buffer.data(), length);
-    file.read(done, piece);
-    digest.update(piece);
-    done += length;
-    if (progress) progress(done);
-  }
-  file.check_unchanged();
-  return digest.finish();
+  Sha256 sum;
+  read_through(file, {[&sum](std::span<const std::byte> bytes) { sum.update(bytes); }},
+               cancellation, progress);
+  return sum.digest();
 }
 
 }  // namespace craftbundle

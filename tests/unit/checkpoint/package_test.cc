@@ -8,6 +8,7 @@
 #include <csignal>
 #include <functional>
 
+#include "craftbundle/detail/io/sha256.h"
 #include "fake_checkpoint.h"
 #include "package_plan.h"
 #include "support/error_matchers.h"
@@ -288,6 +289,34 @@ TEST_F(PackageTest, CancellationEndsTheWriting) {
   OutputFile file(directory_.path(), Durability::no_sync);
   expect_error(ErrorKind::interrupted, "run.interrupted", Eq("interrupted"), [&] {
     write_package(root, file, {.task = "", .sink = &sink, .cancellation = &cancellation});
+  });
+  EXPECT_EQ(sink.done.size(), 1U);
+}
+
+// A hash sees every byte, so none is left to the kernel, and sources are checked on the way.
+TEST_F(PackageTest, AHashedFileHasTheSameBytesAndChecks) {
+  const Storage source = storage("0", DType::uint8, 0, kSourceSize);
+  write(make_tensor(source));
+  OutputFile file(directory_.path(), Durability::no_sync);
+  file.hash_contents();
+  write_package(make_tensor(source), file, {});
+  EXPECT_EQ(file.sha256(), sha256_of_text(read_file(directory_ / "out")));
+
+  Storage damaged = source;
+  damaged.crc = *damaged.crc ^ 1;
+  OutputFile other(directory_.path(), Durability::no_sync);
+  other.hash_contents();
+  expect_error(ErrorKind::input, "zip.crc", HasSubstr("record 'data/0'"),
+               [&] { write_package(make_tensor(damaged), other, {}); });
+
+  Cancellation cancellation;
+  RecordingSink sink;
+  sink.on_progress = [&] { cancellation.cancel(); };
+  OutputFile third(directory_.path(), Durability::no_sync);
+  third.hash_contents();
+  expect_error(ErrorKind::interrupted, "run.interrupted", Eq("interrupted"), [&] {
+    write_package(make_tensor(source), third,
+                  {.task = "", .sink = &sink, .cancellation = &cancellation});
   });
   EXPECT_EQ(sink.done.size(), 1U);
 }

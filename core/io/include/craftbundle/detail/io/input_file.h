@@ -43,6 +43,7 @@ class InputFile {
 
   // Whether `other` names this very file (device and inode), also through links.
   bool is_same_file(const Path& other) const;
+  bool is_same_file(const InputFile& other) const;
 
   // Tells the kernel that [offset, offset + length) will be read soon. Best effort.
   void will_need(std::uint64_t offset, std::uint64_t length) const;

@@ -9,10 +9,13 @@
 #include <string_view>
 
 #include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/io/buffer_ring.h"
 #include "craftbundle/detail/io/input_file.h"
 #include "craftbundle/detail/io/path.h"
 
 namespace CRAFTBUNDLE_API craftbundle {
+
+class Sha256;
 
 // Whether published files are flushed to the disk (fsync of file and directory) before they count.
 enum class Durability { sync, no_sync };
@@ -47,6 +50,11 @@ class OutputFile {
   // that (and no hash is asked for). Throws as write() and as InputFile::read().
   void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
 
+  // What is pushed into the ring is appended beside the owner's work, and hashed beside that. Its
+  // functions throw as write(). REQUIRES: until it is finished or gone, nothing else is done with
+  // the file.
+  BufferRing pipe();
+
   // Bytes written so far.
   std::uint64_t size() const { return size_; }
 
@@ -57,8 +65,9 @@ class OutputFile {
   // Only this user may read and write it, whatever the umask.
   void make_private();
 
-  // Makes every following write() part of the SHA-256. REQUIRES: size() == 0.
+  // Makes everything that is appended part of the SHA-256. REQUIRES: size() == 0.
   void hash_contents();
+  bool is_hashed() const { return sum_ != nullptr; }
   // SHA-256 of what was written so far, in hexadecimal. REQUIRES: hash_contents() was called.
   std::string sha256() const;
 
@@ -72,10 +81,10 @@ class OutputFile {
 
  private:
   friend class OutputDirectory;
-  class Hasher;
   void create_unnamed();
   void create_hidden();
   std::uint64_t copy_in_kernel(const InputFile& source, std::uint64_t offset, std::uint64_t length);
+  void append(std::span<const std::byte> bytes);
   void start_write_back();
   void flush_contents();
   void move_to_hidden();
@@ -89,7 +98,7 @@ class OutputFile {
   int fd_ = -1;
   std::uint64_t size_ = 0;
   std::uint64_t write_back_started_ = 0;  // bytes whose way to the disk was begun
-  std::unique_ptr<Hasher> hasher_;
+  std::unique_ptr<Sha256> sum_;
 };
 
 // Flushes the entries of a directory to the disk. Throws system.

@@ -1,0 +1,82 @@
+// Bytes that one thread produces and others use, each at its own pace.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "craftbundle/detail/base/export.h"
+#include "craftbundle/detail/io/page_buffer.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
+
+// A few buffers in a circle. The owner fills one while those before it are used; each use has a
+// thread of its own and sees every piece, in order. So the whole takes as long as the slowest of
+// filling and uses, and no longer. Small pieces are used by the owner, and so are all where no
+// thread can be started.
+//
+// Thread: one owner.
+class BufferRing {
+ public:
+  // May throw, which ends the ring: the owner's next call throws the same.
+  using Use = std::function<void(std::span<const std::byte>)>;
+
+  // What the uses refer to must outlive the object.
+  explicit BufferRing(std::vector<Use> uses);
+  BufferRing(const BufferRing&) = delete;
+  BufferRing& operator=(const BufferRing&) = delete;
+  // Gives up what nobody has begun to use.
+  ~BufferRing();
+
+  // Room of kBufferSize bytes to fill; waits for those who use what it held. The same until
+  // push(). Throws what a use has thrown.
+  std::span<std::byte> room();
+  // Hands on the first `size` bytes of the last room(). Throws as room().
+  void push(std::size_t size);
+  // Waits until all that was pushed is used. Throws as room().
+  void finish();
+
+  // So large that handing one on takes little beside using it, also when the processors are busy.
+  static constexpr std::size_t kBufferSize = 1 << 20;
+
+ private:
+  struct Buffer {
+    PageBuffer bytes;
+    std::size_t size = 0;
+  };
+  struct Worker {
+    Use use;
+    std::uint64_t begun = 0;  // pieces
+    std::uint64_t done = 0;
+    std::exception_ptr failure = {};
+    bool can_start = true;
+    std::thread thread = {};
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  void run(Worker& worker);
+  bool start(Worker& worker);
+  void use_next(Worker& worker, Lock& lock);
+  bool is_used(std::uint64_t pieces) const;
+  void wait_for(std::uint64_t pieces, Lock& lock);
+
+  // Enough that a use which is behind for once holds nobody up.
+  std::array<Buffer, 4> buffers_;
+  std::mutex mutex_;
+  std::condition_variable more_pushed_;
+  std::condition_variable enough_used_;
+  std::uint64_t pushed_ = 0;  // pieces
+  std::uint64_t wanted_ = 0;  // pieces that the owner waits for
+  bool stopping_ = false;
+  std::deque<Worker> workers_;
+};
+
+}  // namespace craftbundle
