@@ -1111,6 +1111,33 @@ TEST_F(Verify, WarnsOfAFileWithoutSums) {
                 "be seen\n"));
 }
 
+// Bytes that the command reads, whatever from.
+std::uint64_t bytes_read_by(const std::string& command, const Path& directory) {
+  const ProgramResult result =
+      testing::run_program({"sh", "-c", command + " > /dev/null && cat /proc/$$/io"}, directory);
+  const std::string what = "rchar: ";
+  const std::size_t place = result.output.find(what);
+  return place == std::string::npos ? 0 : std::stoull(result.output.substr(place + what.size()));
+}
+
+TEST_F(VerifyOwn, ReadsEachByteOnce) {
+  const std::string program = std::string(CRAFTBUNDLE_PROGRAM_DIRECTORY) + "/craftbundle ";
+  change(model() / kCodec,
+         [](Value::Dict& root) { root.emplace_back("more", zeros(DType::float32, {6 << 20})); });
+  ASSERT_EQ(run({"bundle", "--lm", (model() / kLm).string(), "--compression",
+                 (model() / kCodec).string(), "-o", "made"})
+                .exit_code,
+            0);
+  const std::uint64_t structure = bytes_read_by(program + "inspect made", directory_.path());
+  if (structure == 0) GTEST_SKIP() << "this kernel does not count what processes read";
+  const std::uint64_t all = bytes_read_by(program + "verify made", directory_.path());
+  const std::uint64_t size =
+      fs::file_size(directory_ / "made" / kLm) + fs::file_size(directory_ / "made" / kCodec);
+  ASSERT_GT(size, std::uint64_t{24} << 20);
+  EXPECT_GE(all - structure, size);
+  EXPECT_LT(all - structure, size + size / 10);
+}
+
 // One file of every family there is.
 class VerifyFile : public Verify, public ::testing::WithParamInterface<std::string> {};
 

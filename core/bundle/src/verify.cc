@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
+#include <deque>
+#include <limits>
+#include <map>
 #include <set>
 #include <string_view>
 #include <unordered_set>
 
+#include "counted_tensor.h"
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/fault.h"
 #include "craftbundle/detail/base/heartbeat.h"
@@ -16,6 +20,7 @@
 #include "craftbundle/detail/bundle/transform.h"
 #include "craftbundle/detail/checkpoint/container.h"
 #include "craftbundle/detail/checkpoint/loading.h"
+#include "craftbundle/detail/io/read_through.h"
 #include "craftbundle/detail/io/sha256.h"
 
 namespace craftbundle {
@@ -31,6 +36,14 @@ constexpr const char* kMixedUp =
 constexpr const char* kExportIt = "'craftbundle export' makes a file of it that loads";
 constexpr const char* kGiveSource = "give the file that it was made from";
 
+// Checks of the structure come before those of the contents, for all files; people see what was
+// found file by file, in the order of the checks.
+struct PlacedFinding {
+  std::size_t item = 0;
+  std::size_t check = 0;
+  Finding finding;
+};
+
 // What is looked at in one go: the files of a bundle, or a single file.
 struct Subject {
   const Host& host;
@@ -38,10 +51,13 @@ struct Subject {
   Path path;
   std::optional<BundleListing> listing = {};  // of a bundle
   Verification result = {};
+  std::vector<PlacedFinding> findings = {};
 };
 
 // A file, or the bundle as a whole, and what checks have made of it so far.
 struct Item {
+  Item(std::string name, Path file) : where(std::move(name)), path(std::move(file)) {}
+
   std::string where;  // its name, printable; empty: the bundle as a whole
   Path path;
   const ManifestFile* stated = nullptr;         // what the manifest says of the file
@@ -49,10 +65,18 @@ struct Item {
   bool is_component = true;
   bool is_there = false;
   std::optional<InputFile> input = {};
+  std::size_t number = 0;    // in the order of the findings
   bool size_agrees = false;  // with the manifest
-  bool has_sums = false;     // damage of what it holds would show
   std::optional<RoleSource> source = {};
   VerifiedComponent component = {};
+
+  // What was found out while the file was read once.
+  std::string sha256 = {};
+  std::optional<RecordSums> sums = {};      // of a zip file
+  std::optional<Error> unsound = {};        // why there are none
+  std::optional<Error> unread = {};         // why not all of the file could be read
+  std::vector<CountedTensor> tensors = {};  // of the component, whatever file they lie in
+  std::map<const TensorFile*, const Item*> read_with = {};  // those that were read as items
 
   const Checkpoint* checkpoint() const {
     const bool is_file = source->source.kind() == AcceptedSource::Kind::checkpoint;
@@ -64,16 +88,15 @@ struct Item {
 struct Run {
   Subject& subject;
   Item& item;
+  std::size_t check;
   std::string hint;  // for failures, unless they have one of their own
 
   void add(Outcome outcome, const std::string& where, std::string_view code, std::string text,
            std::string advice) {
-    // A file that is cut off is found so by each check.
-    for (const Finding& known : subject.result.findings) {
-      if (known.outcome == outcome && known.where == where && known.text == text) return;
-    }
-    subject.result.findings.push_back(
-        {outcome, where, std::string(code), std::move(text), std::move(advice)});
+    subject.findings.push_back(
+        {item.number,
+         check,
+         {outcome, where, std::string(code), std::move(text), std::move(advice)}});
   }
   void holds(std::string text) { add(Outcome::holds, item.where, {}, std::move(text), {}); }
   void warns(std::string text, std::string_view code = {}) {
@@ -85,12 +108,6 @@ struct Run {
   }
 
   const Cancellation& cancellation() const { return *subject.options.cancellation; }
-  // Tells how much of the item was read.
-  auto progress() const {
-    return [this](std::uint64_t done) {
-      subject.options.sink->progress({item.where, done, item.input->size()});
-    };
-  }
 };
 
 // --- The bundle as a whole ---------------------------------------------------------------------
@@ -187,26 +204,24 @@ void check_size(Run& run) {
 void check_sha256(Run& run) {
   const Item& item = run.item;
   if (!item.size_agrees) return;
-  const std::string found = sha256_of_file(*item.input, run.cancellation(), run.progress());
-  if (found == item.stated->sha256) {
+  if (item.unread) throw *item.unread;
+  if (item.sha256 == item.stated->sha256) {
     return run.holds("size and SHA-256 are those of the manifest");
   }
-  run.fails("manifest.sha256",
-            "has the SHA-256 " + found + ", the manifest says " + printable(item.stated->sha256));
+  run.fails("manifest.sha256", "has the SHA-256 " + item.sha256 + ", the manifest says " +
+                                   printable(item.stated->sha256));
 }
 
 void check_sums(Run& run) {
-  // What is no zip file is refused by what it is, or is of a PyTorch before 1.6.
-  constexpr std::string_view kZip = "PK";
-  const InputFile& input = *run.item.input;
-  // Unless the file is damaged, which is a finding of its own.
-  run.item.has_sums = true;
-  std::uint64_t records = 0;
-  if (input.size() >= kZip.size() && input.read_text(0, kZip.size()) == kZip) {
-    records = check_records(input, run.cancellation(), run.progress());
+  const Item& item = run.item;
+  if (item.unsound) throw *item.unsound;
+  if (item.sums && item.sums->count() > 0) {
+    if (item.unread) throw *item.unread;
+    item.sums->check();
+    run.holds("the CRC-32 of " + std::to_string(item.sums->count()) + " records holds");
+  } else if (item.source && item.checkpoint() != nullptr) {
+    run.warns("has no CRC-32 by which damage of the tensors could be seen");
   }
-  run.item.has_sums = records > 0;
-  if (records > 0) run.holds("the CRC-32 of " + std::to_string(records) + " records holds");
 }
 
 void check_source(Run& run) {
@@ -226,9 +241,6 @@ void check_source(Run& run) {
 void check_names(Run& run) {
   const Checkpoint* checkpoint = run.item.checkpoint();
   if (checkpoint == nullptr) return;
-  if (!run.item.has_sums && run.subject.options.depth == Depth::contents) {
-    run.warns("has no CRC-32 by which damage of the tensors could be seen");
-  }
   bool harmless = true;
   for (const GlobalReference& reference : checkpoint->globals()) {
     if (reference.verdict == GlobalReference::Verdict::known) continue;
@@ -397,26 +409,39 @@ std::uint64_t bytes_of(const std::vector<NamedTensor>& tensors) {
   return bytes;
 }
 
+// Those of a part that was not read with its file are read here.
+ValueCounts counts_of(const CountedTensor& tensor, const Run& run) {
+  ValueCounts all;
+  for (const CountedPart& part : tensor.parts) {
+    const auto file = run.item.read_with.find(part.tensor().storage.owner.get());
+    const bool is_read =
+        part.range() && file != run.item.read_with.end() && file->second != nullptr;
+    if (is_read && file->second->unread) throw *file->second->unread;
+    const ValueCounts counts =
+        is_read ? part.counts() : count_values(part.tensor(), run.cancellation());
+    all.elements += counts.elements;
+    all.not_a_number += counts.not_a_number;
+    all.infinite += counts.infinite;
+    all.zero += counts.zero;
+  }
+  return all;
+}
+
 void check_values(Run& run) {
   constexpr std::uint64_t kMostNamed = 16;  // of the tensors with odd elements
   std::uint64_t sound = 0;
   std::uint64_t odd = 0;
   std::vector<std::string> unknown;
-  const std::vector<NamedTensor> tensors = tensors_of(run.item.component.prepared->component);
-  Heartbeat beat(*run.subject.options.sink, "elements of " + run.item.where, bytes_of(tensors));
-  std::uint64_t done = 0;
-  for (const NamedTensor& named : tensors) {
-    beat.at(done);
-    const auto* tensor = std::get_if<Tensor>(&named.tensor);
-    if (tensor == nullptr) continue;
-    done += bytes_of(*tensor);
-    if (!is_convertible(tensor->dtype)) {
-      unknown.push_back(named.name);
+  const Heartbeat beat(*run.subject.options.sink, "elements of " + run.item.where,
+                       run.item.component.size);
+  for (const CountedTensor& tensor : run.item.tensors) {
+    if (!is_convertible(tensor.dtype)) {
+      unknown.push_back(tensor.name);
       continue;
     }
-    const ValueCounts counts = count_values(*tensor, run.cancellation());
+    const ValueCounts counts = counts_of(tensor, run);
     const std::string elements =
-        std::to_string(counts.elements) + " elements of " + quoted(named.name, 200);
+        std::to_string(counts.elements) + " elements of " + quoted(tensor.name, 200);
     const auto some = [&](std::uint64_t part) {
       return std::to_string(part) + " of " + elements + (part == 1 ? " is " : " are ");
     };
@@ -429,7 +454,7 @@ void check_values(Run& run) {
       continue;
     }
     ++sound;
-    if (is_floating(tensor->dtype) && counts.elements > 1 && counts.zero == counts.elements) {
+    if (is_floating(tensor.dtype) && counts.elements > 1 && counts.zero == counts.elements) {
       run.warns("all " + elements + " are zero", "values.zero");
     }
   }
@@ -533,7 +558,7 @@ bool can_look(const Check& check, const Item& item) {
 // What can be wrong with the contents becomes a finding; what is wrong with the disk or the
 // installation does not.
 void run_check(const Check& check, Subject& subject, Item& item) {
-  Run run{subject, item, check.hint};
+  Run run{subject, item, static_cast<std::size_t>(&check - kChecks), check.hint};
   try {
     check.run(run);
   } catch (const Error& error) {
@@ -553,12 +578,48 @@ void run_check(const Check& check, Subject& subject, Item& item) {
   }
 }
 
-// Makes the checks whose needs are among [first, last] and met.
-void run_checks(Needs first, Needs last, Subject& subject, Item& item) {
+// Makes the checks of this depth whose needs are among [first, last] and met.
+void run_checks(Needs first, Needs last, Depth depth, Subject& subject, Item& item) {
   for (const Check& check : kChecks) {
     if (check.needs < first || check.needs > last || !can_look(check, item)) continue;
-    if (check.depth <= subject.options.depth) run_check(check, subject, item);
+    if (check.depth == depth) run_check(check, subject, item);
   }
+}
+
+// Why `action` refuses what it looks at. Other errors pass.
+template <typename Action>
+std::optional<Error> refusal_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    return error;
+  }
+  return std::nullopt;
+}
+
+// Reads a file once, for all that is asked of its contents. `parts` are those of tensors in it.
+void read_contents(Subject& subject, Item& item, std::vector<CountedPart*> parts) {
+  // What is no zip file is refused by what it is, or is of a PyTorch before 1.6.
+  constexpr std::string_view kZip = "PK";
+  const InputFile& input = *item.input;
+  std::vector<BufferRing::Use> uses;
+  Sha256 sum;
+  if (item.size_agrees) {
+    uses.emplace_back([&sum](std::span<const std::byte> bytes) { sum.update(bytes); });
+  }
+  item.unsound = refusal_of([&] {
+    if (input.size() < kZip.size() || input.read_text(0, kZip.size()) != kZip) return;
+    uses.push_back(item.sums.emplace(input).use());
+  });
+  if (!parts.empty()) uses.push_back(count_parts(std::move(parts)));
+  if (uses.empty()) return;
+  item.unread = refusal_of([&] {
+    read_through(input, std::move(uses), *subject.options.cancellation, [&](std::uint64_t done) {
+      subject.options.sink->progress({item.where, done, input.size()});
+    });
+  });
+  item.sha256 = sum.digest();
 }
 
 // The file that the one called `name` is compared with.
@@ -593,7 +654,7 @@ void compare_weights(Subject& subject, Item& item) {
                        bytes_of(tensors_of(found)));
   TensorComparison comparison =
       compare_tensors(found, original.component, *subject.options.cancellation);
-  Run run{subject, item, {}};
+  Run run{subject, item, std::size(kChecks), {}};
   if (!comparison.strangers.empty()) {
     run.fails("verify.against", path_text(path) + " has no tensor to compare with for " +
                                     list_text(comparison.strangers));
@@ -609,10 +670,58 @@ void compare_weights(Subject& subject, Item& item) {
   std::ranges::move(comparison.differences, std::back_inserter(subject.result.differences));
 }
 
-void look_at(Item& item, Subject& subject) {
-  run_checks(Needs::file, Needs::component, subject, item);
-  if (item.component.prepared && subject.options.against) compare_weights(subject, item);
-  if (item.is_component) subject.result.components.push_back(std::move(item.component));
+void read_contents(Subject& subject, std::deque<Item>& items) {
+  std::map<const Item*, std::vector<CountedPart*>> parts;  // that lie in the item
+  for (Item& item : items) {
+    if (!item.component.prepared) continue;
+    item.tensors = counted(tensors_of(item.component.prepared->component));
+    for (CountedTensor& tensor : item.tensors) {
+      for (CountedPart& part : tensor.parts) {
+        const TensorFile* const owner = part.tensor().storage.owner.get();
+        const auto [file, is_new] = item.read_with.try_emplace(owner);
+        if (is_new) {
+          for (const Item& one : items) {
+            if (one.input && one.input->is_same_file(owner->file())) file->second = &one;
+          }
+        }
+        if (file->second != nullptr && part.range() && is_convertible(tensor.dtype)) {
+          parts[file->second].push_back(&part);
+        }
+      }
+    }
+  }
+  for (Item& item : items) {
+    if (item.input) read_contents(subject, item, std::move(parts[&item]));
+  }
+}
+
+void look_at(std::deque<Item>& items, Subject& subject) {
+  std::size_t number = 0;
+  for (Item& item : items) {
+    item.number = ++number;
+    run_checks(Needs::file, Needs::component, Depth::structure, subject, item);
+  }
+  if (subject.options.depth == Depth::contents) {
+    read_contents(subject, items);
+    for (Item& item : items) {
+      run_checks(Needs::file, Needs::component, Depth::contents, subject, item);
+    }
+  }
+  for (Item& item : items) {
+    if (item.component.prepared && subject.options.against) compare_weights(subject, item);
+    if (item.is_component) subject.result.components.push_back(std::move(item.component));
+  }
+}
+
+// A file that is cut off is found so by each check.
+void add_new(const Finding& finding, std::vector<Finding>& findings) {
+  for (const Finding& known : findings) {
+    if (known.outcome == finding.outcome && known.where == finding.where &&
+        known.text == finding.text) {
+      return;
+    }
+  }
+  findings.push_back(finding);
 }
 
 // What is there as exporters see it, and whether it belongs together.
@@ -638,42 +747,48 @@ Verification finish(Subject& subject) {
     result.described.files = result.stated->files;
   }
   Item whole{{}, subject.path};
-  run_checks(Needs::bundle, Needs::bundle, subject, whole);
+  whole.number = std::numeric_limits<std::size_t>::max();
+  run_checks(Needs::bundle, Needs::bundle, Depth::structure, subject, whole);
+  std::ranges::stable_sort(subject.findings, {}, [](const PlacedFinding& placed) {
+    return std::pair(placed.item, placed.check);
+  });
+  for (const PlacedFinding& placed : subject.findings) add_new(placed.finding, result.findings);
   return std::move(result);
 }
 
 Verification verify_bundle(Subject subject) {
   const Path& directory = subject.path;
   Item manifest{std::string(kManifestFile), directory / std::string(kManifestFile)};
-  run_checks(Needs::directory, Needs::directory, subject, manifest);
+  run_checks(Needs::directory, Needs::directory, Depth::structure, subject, manifest);
   subject.listing = list_bundle(directory, subject.result.stated, subject.host);
   subject.result.layout = subject.listing->layout.name;
   std::set<std::string> seen;  // names of files
+  std::deque<Item> items;
   for (const BundleListing::Entry& entry : subject.listing->entries) {
-    Item item{printable(entry.file), directory / entry.file};
+    Item& item = items.emplace_back(printable(entry.file), directory / entry.file);
     if (entry.stated) item.stated = file_of(*subject.result.stated, entry.role);
     item.entry = &entry;
     item.component.role = entry.role;
     item.component.file = item.where;
     seen.insert(entry.file);
-    look_at(item, subject);
   }
   if (subject.result.stated) {
     for (const ManifestFile& file : subject.result.stated->files) {
       if (!seen.insert(file.name).second) continue;
-      Item item{printable(file.name), directory / file.name};
+      Item& item = items.emplace_back(printable(file.name), directory / file.name);
       item.stated = &file;
       item.is_component = false;
-      look_at(item, subject);
     }
   }
+  look_at(items, subject);
   return finish(subject);
 }
 
 Verification verify_file(Subject subject) {
-  Item item{printable(subject.path.filename().string()), subject.path};
+  std::deque<Item> items;
+  Item& item = items.emplace_back(printable(subject.path.filename().string()), subject.path);
   item.component.file = item.where;
-  look_at(item, subject);
+  look_at(items, subject);
   return finish(subject);
 }
 

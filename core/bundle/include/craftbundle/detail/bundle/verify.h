@@ -60,7 +60,7 @@ struct Verification {
   std::string layout = std::string(kDefaultLayout);
   VerifyOptions::Depth depth = VerifyOptions::Depth::contents;
   std::uint64_t bytes = 0;        // of the files
-  std::vector<Finding> findings;  // in the order in which they were made
+  std::vector<Finding> findings;  // file by file, in the order of the checks
   std::vector<VerifiedComponent> components;
   std::vector<TensorDifference> differences;
   std::vector<std::string> fetched;  // names that loaders fetch from the network; none: offline
@@ -79,7 +79,9 @@ struct Verification {
 };
 
 // Holds a bundle directory or exported file at `path` against everything in verify_checks(), and
-// with `against` compares it with the original weights.
+// with `against` compares it with the original weights. Of a file whose contents are looked at each
+// byte is read once, for all that is asked of it; again only what is compressed, transposed or in
+// foreign byte order.
 //
 // What is wrong with the contents is a finding, not an error. Throws Error(input, "bundle.none"),
 // Error(usage, "verify.against"), Error(system), Error(plugin), Error(interrupted), and what
@@ -90,7 +92,7 @@ struct VerifyCheck {
   std::string_view name;
   std::string_view description;  // one sentence
 };
-// In the order in which they are made.
+// In the order of their findings.
 std::vector<VerifyCheck> verify_checks();
 
 }  // namespace craftbundle
