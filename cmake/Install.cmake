@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 set(CRAFTBUNDLE_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/craftbundle")
 
 install(TARGETS craftbundle craftbundle_audiocraft_api craftbundle_audiocraft_rules EXPORT craftbundle-targets
-        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ${CRAFTBUNDLE_NAMELINK} ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS craftbundle_scan EXPORT craftbundle-targets
         RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/craftbundle")
 # A set of its own: only who asks for the component `torch` needs LibTorch.
@@ -49,3 +49,6 @@ write_basic_package_version_file(craftbundle-config-version.cmake COMPATIBILITY 
 install(FILES "${PROJECT_BINARY_DIR}/craftbundle-config.cmake" "${PROJECT_BINARY_DIR}/craftbundle-config-version.cmake"
               cmake/CraftbundlePlugin.cmake
         DESTINATION "${CRAFTBUNDLE_CMAKE_DIR}")
+if(CRAFTBUNDLE_SELF_CONTAINED)
+  craftbundle_install_dependencies()
+endif()
