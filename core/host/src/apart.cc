@@ -20,6 +20,7 @@ thread_local const StageScope* scope = nullptr;
 std::vector<Path> own_plugin_directories() {
   std::vector<Path> directories = {installed_plugin_directory(),
                                    program_directory() / "../lib/craftbundle/plugins"};
+  if (const auto wheel = wheel_plugin_directory()) directories.push_back(*wheel);
   for (Path& directory : directories) {
     boost::system::error_code failure;
     const Path real = boost::filesystem::canonical(directory, failure);

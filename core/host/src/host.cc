@@ -16,6 +16,7 @@
 #include "offers.h"
 #include "plugin_info.h"
 #include "remote_codec.h"
+#include "requirements.h"
 #include "sidecar_file.h"
 
 namespace craftbundle {
@@ -244,6 +245,7 @@ bool Host::scan(const Path& library, const std::string& origin) {
   const ScanOptions options{options_.scanner, options_.scan_limit, options_.cancellation};
   try {
     const Path real = check_library_file(library);
+    check_requirements(real);
     add({real, origin, describe(real, options)});
     return true;
   } catch (const Error& error) {

@@ -26,6 +26,14 @@ Path program_directory() { return directory_of("/proc/self/exe"); }
 
 Path installed_plugin_directory() { return own_directory() / CRAFTBUNDLE_PLUGINS_FROM_LIBRARY; }
 
+std::optional<Path> wheel_plugin_directory() {
+#ifdef CRAFTBUNDLE_WHEEL_PLUGINS_FROM_LIBRARY
+  return own_directory() / CRAFTBUNDLE_WHEEL_PLUGINS_FROM_LIBRARY;
+#else
+  return std::nullopt;
+#endif
+}
+
 Path scanner_program() {
   const Path installed = own_directory() / CRAFTBUNDLE_SCANNER_FROM_LIBRARY;
   boost::system::error_code ignored;
