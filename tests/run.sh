@@ -4,10 +4,10 @@
 # --full installs Slurm and a browser too, for the tests that need one, and first runs the tests of core under
 # AddressSanitizer+UBSan and ThreadSanitizer.
 # CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; unset, it is the one of tests/peers/make.sh. Without network that
-# makes none, and the tests that need peers skip.
+# makes none, and the tests that need peers skip; so do those of the wheels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages=(cmake/packages-build.txt cmake/packages-test.txt)
+packages=(cmake/packages-build.txt cmake/packages-test.txt cmake/packages-wheel.txt)
 sanitizers=()
 if [ "${1:-}" = --full ]; then
   packages+=(cmake/packages-slurm.txt cmake/packages-browser.txt)
@@ -32,6 +32,9 @@ tests/peers/make.sh build/peers || peers=$?
 if [ "$peers" -eq 0 ]; then
   export CRAFTBUNDLE_PEER_PYTHON=${CRAFTBUNDLE_PEER_PYTHON:-$PWD/build/peers/venv/bin/python}
 fi
+# The wheels (tests/python) are compiled as the rest is: what is the same is compiled once.
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR=$PWD/build/ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 echo "== everything"
 /usr/bin/cmake --preset ci --log-level=WARNING
 /usr/bin/cmake --build --preset ci
