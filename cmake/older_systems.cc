@@ -1,5 +1,5 @@
-// Part of self-contained builds (SelfContained.cmake), whose tag says manylinux_2_34: two functions that were given newer
-// versions of their symbols since, one of glibc and one of libstdc++.
+// Part of self-contained builds (SelfContained.cmake), whose tag says manylinux_2_34: two functions
+// that were given newer versions of their symbols since, one of glibc and one of libstdc++.
 #include <pthread.h>
 #include <sys/random.h>
 

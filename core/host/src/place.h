@@ -18,7 +18,8 @@ Path program_directory();
 // <prefix>/lib/craftbundle/plugins, seen from this library.
 Path installed_plugin_directory();
 
-// What the wheel craftbundle-codecs installs beside the wheel that this library is part of; nullopt: it is part of none.
+// What the wheel craftbundle-codecs installs beside the wheel that this library is part of;
+// nullopt: it is part of none.
 std::optional<Path> wheel_plugin_directory();
 
 // craftbundle-scan.

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t kMaxBytes = 1 << 16;
 
-// Version of the package in a directory of Python's, as its tools record it; nullopt: it is not there.
+// Version of the package in a directory of Python's, as its tools record it; nullopt: it is not
+// there.
 std::optional<std::string> installed_version(const Path& packages, const std::string& name) {
   constexpr std::string_view kSuffix = ".dist-info";
   boost::system::error_code failure;

@@ -73,7 +73,7 @@ std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink
       directories.add(program_directory() / ".." / "lib" / kOwnFolder, "executable");
     }
     directories.add(installed_plugin_directory(), "installed");
-    if (const auto wheel = wheel_plugin_directory()) directories.add(*wheel, "wheel");
+    if (const auto wheel = wheel_plugin_directory()) directories.add(*wheel, "installed");
   }
   return std::move(directories.list);
 }

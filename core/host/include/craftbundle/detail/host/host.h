@@ -34,7 +34,7 @@ struct PluginSearch {
   std::vector<Path> directories = {};  // given by the caller (--plugin-dir)
   bool environment = true;             // CRAFTBUNDLE_PLUGIN_PATH, ':' separated, absolute only
   bool user = true;                    // $XDG_DATA_HOME/craftbundle/plugins, ~/.local/share/...
-  bool installed = true;  // beside the executable, <prefix>/lib/craftbundle/plugins, other wheels
+  bool installed = true;  // beside the executable, then <prefix>/lib/craftbundle/plugins
   bool program = true;    // false: what lies beside the executable is not ours
 };
 
@@ -45,7 +45,7 @@ struct PluginSearch {
 struct SearchDirectory {
   Path path;
   std::string
-      origin;  // "--plugin-dir", "CRAFTBUNDLE_PLUGIN_PATH", "user", "executable", "installed", "wheel"
+      origin;  // "--plugin-dir", "CRAFTBUNDLE_PLUGIN_PATH", "user", "executable", "installed"
 };
 std::vector<SearchDirectory> search_directories(const PluginSearch& search, Sink& sink);
 
