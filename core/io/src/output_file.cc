@@ -1,6 +1,8 @@
 #include "craftbundle/detail/io/output_file.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,9 @@ namespace fs = boost::filesystem;
 
 // For copies that pass through this process.
 constexpr std::uint64_t kCopyBuffer = 1 << 20;
+
+// Less than this is not worth reserving beside what is shared: the edges of what is copied.
+constexpr std::uint64_t kWorthReserving = 1 << 20;
 
 // Write-back begins early, so that the final fsync has little left to wait for.
 constexpr std::uint64_t kWriteBackStep = 16ULL << 20;
@@ -55,6 +60,30 @@ void write_all(int fd, std::span<const std::byte> bytes, const Path& directory) 
     }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
+}
+
+bool is_full(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
+
+// The whole blocks in a range of a file.
+struct Blocks {
+  std::uint64_t begin = 0;
+  std::uint64_t length = 0;
+};
+
+Blocks blocks_in(std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t begin = (offset + kBlockSize - 1) / kBlockSize * kBlockSize;
+  const std::uint64_t end = (offset + length) / kBlockSize * kBlockSize;
+  return {begin, end > begin ? end - begin : 0};
+}
+
+bool share_blocks(int from, std::uint64_t offset, int to, std::uint64_t place,
+                  std::uint64_t length) {
+  file_clone_range range{};
+  range.src_fd = from;
+  range.src_offset = offset;
+  range.src_length = length;
+  range.dest_offset = place;
+  return ::ioctl(to, FICLONERANGE, &range) == 0;
 }
 
 // Whether an unnamed file was given no name because there is no way to.
@@ -147,7 +176,24 @@ BufferRing OutputFile::pipe() {
 }
 
 void OutputFile::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
-  const std::uint64_t copied = sum_ ? 0 : copy_in_kernel(source, offset, length);
+  if (extents_ == Extents::shared && offset % kBlockSize == size_ % kBlockSize) {
+    const Blocks blocks = blocks_in(offset, length);
+    if (blocks.length > 0) {
+      append_copy(source, offset, blocks.begin - offset);
+      length -= blocks.begin - offset;
+      offset = blocks.begin;
+      if (share(source, offset, blocks.length)) {
+        offset += blocks.length;
+        length -= blocks.length;
+      }
+    }
+  }
+  append_copy(source, offset, length);
+}
+
+void OutputFile::append_copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
+  const bool in_kernel = extents_ == Extents::shared && !sum_ && length >= kBlockSize;
+  const std::uint64_t copied = in_kernel ? copy_in_kernel(source, offset, length) : 0;
   offset += copied;
   length -= copied;
   PageBuffer buffer(std::min<std::uint64_t>(kCopyBuffer, length));
@@ -169,7 +215,7 @@ std::uint64_t OutputFile::copy_in_kernel(const InputFile& source, std::uint64_t 
     auto from = static_cast<off_t>(offset + copied);
     const ssize_t count = ::copy_file_range(source.fd_, &from, fd_, nullptr, length - copied, 0);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+    if (count < 0 && is_full(errno)) {
       throw system_error(errno, path_text(directory_) + ": writing a file");
     }
     if (count <= 0) break;
@@ -180,6 +226,52 @@ std::uint64_t OutputFile::copy_in_kernel(const InputFile& source, std::uint64_t 
   return copied;
 }
 
+// Returns whether the blocks were appended. Whatever the reason why not (other file systems, other
+// blocks, files that are swapped to or not copied on write), copying is what remains.
+bool OutputFile::share(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
+  const auto tried = shares_with_.find(source.device_);
+  if (tried != shares_with_.end() && !tried->second) return false;
+  const bool shared = share_blocks(source.fd_, offset, fd_, size_, length);
+  if (!shared && is_full(errno)) {
+    throw system_error(errno, path_text(directory_) + ": writing a file");
+  }
+  shares_with_[source.device_] = shared;
+  if (!shared) return false;
+  size_ += length;
+  shared_bytes_ += length;
+  write_back_started_ = size_;
+  if (::lseek(fd_, static_cast<off_t>(size_), SEEK_SET) < 0) {
+    throw system_error(errno, path_text(directory_) + ": writing a file");
+  }
+  hash(source, offset, length);
+  return true;
+}
+
+void OutputFile::hash(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
+  if (!sum_) return;
+  PageBuffer buffer(std::min<std::uint64_t>(kCopyBuffer, length));
+  while (length > 0) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), length));
+    source.read(offset, piece);
+    sum_->update(piece);
+    offset += piece.size();
+    length -= piece.size();
+  }
+}
+
+// Finds out by sharing a block for a moment.
+bool OutputFile::can_share(const InputFile& source) {
+  if (extents_ == Extents::own) return false;
+  const auto [tried, is_new] = shares_with_.try_emplace(source.device_, false);
+  if (is_new && source.size() >= kBlockSize) {
+    tried->second = share_blocks(source.fd_, 0, fd_, 0, kBlockSize);
+    if (tried->second && ::ftruncate(fd_, 0) != 0) {
+      throw system_error(errno, path_text(directory_) + ": writing a file");
+    }
+  }
+  return tried->second;
+}
+
 void OutputFile::start_write_back() {
   if (durability_ != Durability::sync || size_ - write_back_started_ < kWriteBackStep) return;
   // Best effort: fsync in publish() is what counts, and reports errors.
@@ -188,14 +280,29 @@ void OutputFile::start_write_back() {
   write_back_started_ = size_;
 }
 
-void OutputFile::reserve(std::uint64_t bytes) {
+void OutputFile::reserve(std::uint64_t bytes, std::span<const Copied> copied) {
+  std::uint64_t done = 0;
+  bool shares = false;
+  for (const Copied& part : copied) {
+    const Blocks blocks = blocks_in(part.offset, part.length);
+    const bool is_alike = part.offset % kBlockSize == part.source_offset % kBlockSize;
+    if (!is_alike || blocks.length == 0 || !can_share(*part.source)) continue;
+    shares = true;
+    if (blocks.begin - done >= kWorthReserving) reserve_range(done, blocks.begin);
+    done = blocks.begin + blocks.length;
+  }
+  if (!shares || bytes - done >= kWorthReserving) reserve_range(done, bytes);
+}
+
+void OutputFile::reserve_range(std::uint64_t begin, std::uint64_t end) {
   int result = 0;
   do {
     // FALLOC_FL_KEEP_SIZE: a file that is dropped half way never looks complete.
-    result = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
+    result = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                         static_cast<off_t>(end - begin));
   } while (result != 0 && errno == EINTR);
-  if (result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-    throw system_error(errno, path_text(directory_) + ": reserving " + human_bytes(bytes));
+  if (result != 0 && is_full(errno)) {
+    throw system_error(errno, path_text(directory_) + ": reserving " + human_bytes(end - begin));
   }
 }
 

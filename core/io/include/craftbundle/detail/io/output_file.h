@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,15 @@ class Sha256;
 
 // Whether published files are flushed to the disk (fsync of file and directory) before they count.
 enum class Durability { sync, no_sync };
+
+// Whether bytes copied from a file may stay in its blocks on the disk, which both files then have
+// until one of them is changed there: file systems with reflinks (XFS, Btrfs and others) do that in
+// no time and space.
+enum class Extents { shared, own };
+
+// Only blocks that lie alike in both files can be shared: at offsets that are equal modulo this.
+// File systems with larger blocks copy.
+inline constexpr std::uint64_t kBlockSize = 4096;
 
 // Writes a new file in the directory of its target. Until publish() the file has no name at all
 // (O_TMPFILE), so that even SIGKILL leaves nothing behind; file systems without unnamed files get a
@@ -46,8 +56,10 @@ class OutputFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
-  // Appends [offset, offset + length) of `source`, from file to file in the kernel where it can do
-  // that (and no hash is asked for). Throws as write() and as InputFile::read().
+  // Appends [offset, offset + length) of `source`. The whole blocks in it are shared where they lie
+  // alike (kBlockSize) and the file system can do that; the rest is copied from file to file in the
+  // kernel where that is possible (and no hash is asked for). Throws as write() and as
+  // InputFile::read().
   void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
 
   // What is pushed into the ring is appended beside the owner's work, and hashed beside that. Its
@@ -55,12 +67,26 @@ class OutputFile {
   // the file.
   BufferRing pipe();
 
-  // Bytes written so far.
-  std::uint64_t size() const { return size_; }
+  // With Extents::own, every following copy() passes through this process, as the kernel shares of
+  // its own accord.
+  void set_extents(Extents extents) { extents_ = extents; }
 
-  // Reserves `bytes` of disk space, so that a full disk is found out before the work
-  // ("io.enospc"). File systems that cannot reserve are accepted silently.
-  void reserve(std::uint64_t bytes);
+  // Bytes so far, and how many of them are shared.
+  std::uint64_t size() const { return size_; }
+  std::uint64_t shared_bytes() const { return shared_bytes_; }
+
+  // What copy() will be called with, and at which size().
+  struct Copied {
+    const InputFile* source = nullptr;
+    std::uint64_t source_offset = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+  };
+
+  // Reserves disk space for `bytes`, less what of `copied` (ascending) will be shared, so that a
+  // full disk is found out before the work ("io.enospc"). File systems that cannot reserve are
+  // accepted silently. REQUIRES: size() == 0.
+  void reserve(std::uint64_t bytes, std::span<const Copied> copied = {});
 
   // Only this user may read and write it, whatever the umask.
   void make_private();
@@ -83,8 +109,13 @@ class OutputFile {
   friend class OutputDirectory;
   void create_unnamed();
   void create_hidden();
+  void append_copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
   std::uint64_t copy_in_kernel(const InputFile& source, std::uint64_t offset, std::uint64_t length);
   void append(std::span<const std::byte> bytes);
+  bool can_share(const InputFile& source);
+  bool share(const InputFile& source, std::uint64_t offset, std::uint64_t length);
+  void hash(const InputFile& source, std::uint64_t offset, std::uint64_t length);
+  void reserve_range(std::uint64_t begin, std::uint64_t end);
   void start_write_back();
   void flush_contents();
   void move_to_hidden();
@@ -95,9 +126,12 @@ class OutputFile {
   Path directory_;
   Path temporary_;  // to be removed: the file's name, or later that of the one it replaced
   Durability durability_;
+  Extents extents_ = Extents::shared;
   int fd_ = -1;
   std::uint64_t size_ = 0;
-  std::uint64_t write_back_started_ = 0;  // bytes whose way to the disk was begun
+  std::uint64_t shared_bytes_ = 0;
+  std::map<std::uint64_t, bool> shares_with_;  // by device, once it was tried
+  std::uint64_t write_back_started_ = 0;       // bytes whose way to the disk was begun
   std::unique_ptr<Sha256> sum_;
 };
 
