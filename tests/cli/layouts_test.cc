@@ -179,7 +179,7 @@ TEST_F(Layouts, SeveralLieInOneDirectory) {
   expect_same("a/state_dict.bin", "m/state_dict.bin");
   const json manifest = json::parse(read_file(directory_ / "m/bundle.json"));
   EXPECT_EQ(manifest.at("layout"), "audiocraft+safetensors");
-  EXPECT_EQ(manifest.at("layout_revision"), 2);
+  EXPECT_EQ(manifest.at("layout_revision"), 4);
   EXPECT_EQ(manifest.at("files").size(), 8u);
   EXPECT_THAT(output_of({"verify", "m"}),
               AllOf(HasSubstr("state_dict.bin"), HasSubstr("lm.safetensors"),

@@ -7,8 +7,10 @@
 namespace craftbundle {
 namespace {
 
-// How much the kernel copies between two looks at the cancellation.
+// How much the kernel copies between two looks at the cancellation. Whole blocks, so that each but
+// the first and the last step can be shared as a whole.
 constexpr std::uint64_t kCopyStep = 8 << 20;
+static_assert(kCopyStep % kBlockSize == 0);
 
 }  // namespace
 
@@ -31,10 +33,13 @@ void Appender::append(std::string_view text) {
 }
 
 void Appender::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
-  if (copies_in_kernel()) finish();
+  // What has to be hashed and cannot be shared is read here, while what was read is written.
+  const bool lies_alike = offset % kBlockSize == (appended_ + used_) % kBlockSize;
+  const bool in_kernel = leaves_to_kernel(source) && (lies_alike || !file_.is_hashed());
+  if (in_kernel) finish();
   while (length > 0) {
-    std::uint64_t step = std::min(length, kCopyStep);
-    if (copies_in_kernel()) {
+    std::uint64_t step = std::min(length, kCopyStep - offset % kBlockSize);
+    if (in_kernel) {
       options_.cancellation->check();
       file_.copy(source, offset, step);
       appended(step);

@@ -24,11 +24,11 @@ class Appender {
   void filled(std::size_t size) { used_ += size; }
   void append(std::string_view text);
 
-  // Appends a part of another file, without looking at it.
+  // Appends a part of another file, without looking at it, as OutputFile::copy() does.
   void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
 
-  // Whether copy() leaves bytes to the kernel. A hash needs to see them.
-  bool copies_in_kernel() const { return !file_.is_hashed(); }
+  // As OutputFile has it: what copy() reads here can be looked at on the way.
+  bool leaves_to_kernel(const InputFile& source) const { return file_.leaves_to_kernel(source); }
 
   // Must be called after the last byte.
   void finish();

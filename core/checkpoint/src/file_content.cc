@@ -48,8 +48,10 @@ class TorchPackage final : public FileContent {
     stream_.write(file, options);
     WriteSummary summary = summarize(stream_.plan());
     summary.bytes = file.size();
+    summary.shared_bytes = file.shared_bytes();
     return summary;
   }
+  std::vector<OutputFile::Copied> copied() const override { return stream_.copied(); }
   std::vector<const InputFile*> sources() const override {
     std::vector<const InputFile*> files;
     for (const PlannedStorage& storage : stream_.plan().storages()) {
@@ -71,6 +73,9 @@ class SafetensorsContent final : public FileContent {
   std::optional<std::uint64_t> size() const override { return size_; }
   WriteSummary write(OutputFile& file, const WriteOptions& options) const override {
     return write_safetensors(tensors_, metadata_, file, options);
+  }
+  std::vector<OutputFile::Copied> copied() const override {
+    return safetensors_copied(tensors_, metadata_);
   }
   std::vector<const InputFile*> sources() const override {
     std::vector<const InputFile*> files;
@@ -113,7 +118,11 @@ class Copy final : public FileContent {
     file_->check_unchanged();
     WriteSummary summary;
     summary.bytes = file.size();
+    summary.shared_bytes = file.shared_bytes();
     return summary;
+  }
+  std::vector<OutputFile::Copied> copied() const override {
+    return {{file_.get(), 0, 0, file_->size()}};
   }
   std::vector<const InputFile*> sources() const override { return {file_.get()}; }
 

@@ -10,6 +10,7 @@ constexpr std::string_view kPickleRecord = "archive/data.pkl";
 constexpr std::string_view kByteOrderRecord = "archive/byteorder";
 constexpr std::string_view kByteOrder = "little";
 constexpr std::string_view kStoragePrefix = "archive/data/";
+constexpr std::size_t kRecordsInFront = 2;  // of the storages
 constexpr std::string_view kVersionRecord = "archive/version";
 constexpr std::string_view kVersion = "3\n";
 
@@ -56,16 +57,31 @@ PackageStream::PackageStream(const Value& root)
   layout_.add(std::string(kPickleRecord), pickle_.size());
   layout_.add(std::string(kByteOrderRecord), kByteOrder.size());
   for (std::size_t i = 0; i < plan_.storages().size(); ++i) {
-    layout_.add(std::string(kStoragePrefix) + std::to_string(i), plan_.storages()[i].bytes);
+    const PlannedStorage& storage = plan_.storages()[i];
+    const std::vector<OutputFile::Copied> parts =
+        copied_parts(storage.pieces, Checksums::wanted, 0);
+    layout_.add(std::string(kStoragePrefix) + std::to_string(i), storage.bytes,
+                parts.empty() ? std::nullopt : std::optional(parts.front().source_offset));
   }
   layout_.add(std::string(kVersionRecord), kVersion.size());
+}
+
+std::vector<OutputFile::Copied> PackageStream::copied() const {
+  std::vector<OutputFile::Copied> all;
+  for (std::size_t i = 0; i < plan_.storages().size(); ++i) {
+    const ZipRecord& record = layout_.records()[kRecordsInFront + i];
+    const std::vector<OutputFile::Copied> parts =
+        copied_parts(plan_.storages()[i].pieces, Checksums::wanted, record.data_offset);
+    all.insert(all.end(), parts.begin(), parts.end());
+  }
+  return all;
 }
 
 void PackageStream::write(OutputFile& file, const WriteOptions& options) const {
   std::vector<const Pieces*> all;
   for (const PlannedStorage& storage : plan_.storages()) all.push_back(&storage.pieces);
   Appender out(file, file_size(), options);
-  StorageStream stream(all, StorageStream::Checksums::wanted, options.check, out);
+  StorageStream stream(all, Checksums::wanted, options.check, out);
   RecordWriter writer(layout_, out);
   writer.text(pickle_);
   writer.text(kByteOrder);

@@ -19,6 +19,9 @@ class PackageStream {
   const PackagePlan& plan() const { return plan_; }
   std::uint64_t file_size() const { return layout_.file_size(); }
 
+  // What write() copies from its sources.
+  std::vector<OutputFile::Copied> copied() const;
+
   // Appends the whole file to `file`, checking the CRC-32 of every storage it reads.
   void write(OutputFile& file, const WriteOptions& options) const;
 

@@ -109,12 +109,24 @@ class FilePlan {
     }
     header_ = header_text(header);
     header_.resize((header_.size() + kHeaderUnit - 1) / kHeaderUnit * kHeaderUnit, ' ');
+    header_.resize(header_.size() + padding_to_share(), ' ');
     check_header_size(header_.size());
   }
 
   std::uint64_t file_size() const { return kHeaderUnit + header_.size() + data_bytes_; }
   std::uint64_t data_bytes() const { return data_bytes_; }
   const std::vector<Pieces>& pieces() const { return pieces_; }
+
+  std::vector<OutputFile::Copied> copied() const {
+    std::vector<OutputFile::Copied> all;
+    std::uint64_t place = kHeaderUnit + header_.size();
+    for (const Pieces& pieces : pieces_) {
+      const std::vector<OutputFile::Copied> parts = copied_parts(pieces, Checksums::none, place);
+      all.insert(all.end(), parts.begin(), parts.end());
+      place += size_of(pieces);
+    }
+    return all;
+  }
 
   // With its length in front.
   std::string header() const {
@@ -126,6 +138,20 @@ class FilePlan {
   }
 
  private:
+  // Spaces with which the most bytes lie alike in blocks in their file and in this one; none when
+  // these are less than half.
+  std::uint64_t padding_to_share() const {
+    std::map<std::uint64_t, std::uint64_t> bytes;  // by padding
+    for (const OutputFile::Copied& part : copied()) {
+      bytes[(part.source_offset - part.offset) % kBlockSize] += part.length;
+    }
+    const auto best =
+        std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; });
+    const bool pays =
+        best != bytes.end() && best->first % kHeaderUnit == 0 && best->second >= data_bytes_ / 2;
+    return pays ? best->first : 0;
+  }
+
   static std::vector<const NamedTensor*> in_order(const std::vector<NamedTensor>& tensors) {
     std::vector<const NamedTensor*> order;
     for (const NamedTensor& tensor : tensors) {
@@ -176,6 +202,11 @@ std::uint64_t safetensors_size(const std::vector<NamedTensor>& tensors,
   return FilePlan(tensors, metadata).file_size();
 }
 
+std::vector<OutputFile::Copied> safetensors_copied(const std::vector<NamedTensor>& tensors,
+                                                   const SafetensorsMetadata& metadata) {
+  return FilePlan(tensors, metadata).copied();
+}
+
 WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
                                const SafetensorsMetadata& metadata, OutputFile& file,
                                const WriteOptions& options) {
@@ -183,7 +214,7 @@ WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
   std::vector<const Pieces*> all;
   for (const Pieces& pieces : plan.pieces()) all.push_back(&pieces);
   Appender out(file, plan.file_size(), options);
-  StorageStream stream(all, StorageStream::Checksums::none, options.check, out);
+  StorageStream stream(all, Checksums::none, options.check, out);
   out.append(plan.header());
   for (const Pieces& pieces : plan.pieces()) {
     if (stream.failed()) break;
@@ -196,6 +227,7 @@ WriteSummary write_safetensors(const std::vector<NamedTensor>& tensors,
   summary.tensors = tensors.size();
   summary.storages = tensors.size();
   summary.data_bytes = plan.data_bytes();
+  summary.shared_bytes = file.shared_bytes();
   return summary;
 }
 

@@ -44,6 +44,18 @@ std::uint64_t size_of(const ComputedTensor& computed) {
 
 bool is_whole(const StoredBytes& stored) { return size_of(stored) == stored.source.bytes; }
 
+// Whether bytes go from file to file without passing through here: they are written as they are,
+// and their CRC-32 is known when it is wanted.
+bool is_copied(const StoredBytes& stored, const Pieces& pieces, Checksums checksums) {
+  if (stored.source.swapped || stored.source.deflated) return false;
+  if (checksums == Checksums::wanted &&
+      (pieces.size() > 1 || !is_whole(stored) || !stored.source.crc)) {
+    return false;
+  }
+  return std::ranges::any_of(stored.used,
+                             [](const ByteRange& range) { return range.size() >= kWorthCopying; });
+}
+
 // Copies the used parts of one storage, in little-endian order.
 class StorageCopy {
  public:
@@ -181,6 +193,24 @@ std::uint64_t size_of(const Pieces& pieces) {
   return size;
 }
 
+std::vector<OutputFile::Copied> copied_parts(const Pieces& pieces, Checksums checksums,
+                                             std::uint64_t place) {
+  std::vector<OutputFile::Copied> parts;
+  for (const Piece& piece : pieces) {
+    const auto* stored = std::get_if<StoredBytes>(&piece);
+    if (stored != nullptr && is_copied(*stored, pieces, checksums)) {
+      std::uint64_t offset = place;
+      for (const ByteRange& range : stored->used) {
+        parts.push_back({&stored->source.owner->file(), stored->source.file_offset + range.begin,
+                         offset, range.size()});
+        offset += range.size();
+      }
+    }
+    place += std::visit([](const auto& held) { return size_of(held); }, piece);
+  }
+  return parts;
+}
+
 StorageStream::StorageStream(const std::vector<const Pieces*>& all, Checksums checksums,
                              ContentCheck check, Appender& out)
     : checksums_(checksums), check_(check), out_(out) {
@@ -210,7 +240,7 @@ void StorageStream::note(const Pieces& pieces) {
     if (const auto* stored = std::get_if<StoredBytes>(&piece)) {
       Source& used = source(stored->source);
       if (!stored->used.empty()) ++used.passes;
-      if (is_copied(*stored, pieces)) used.is_read_beside = true;
+      if (is_left_to_kernel(*stored, pieces)) used.is_read_beside = true;
     } else if (const auto* gathered = std::get_if<GatheredTensor>(&piece)) {
       source(gathered->tensor.storage).is_read_beside = true;
     } else {
@@ -255,16 +285,9 @@ void StorageStream::Reads::read(const Storage& storage, std::uint64_t offset,
   stream_.sum(source, buffer.subspan(source.summed - offset));
 }
 
-// Whether bytes go from file to file without passing through here: they are written as they are,
-// and their CRC-32 is known when it is wanted.
-bool StorageStream::is_copied(const StoredBytes& stored, const Pieces& pieces) const {
-  if (!out_.copies_in_kernel() || stored.source.swapped || stored.source.deflated) return false;
-  if (checksums_ == Checksums::wanted &&
-      (pieces.size() > 1 || !is_whole(stored) || !stored.source.crc)) {
-    return false;
-  }
-  return std::ranges::any_of(stored.used,
-                             [](const ByteRange& range) { return range.size() >= kWorthCopying; });
+bool StorageStream::is_left_to_kernel(const StoredBytes& stored, const Pieces& pieces) const {
+  return out_.leaves_to_kernel(stored.source.owner->file()) &&
+         is_copied(stored, pieces, checksums_);
 }
 
 std::uint32_t StorageStream::append(const Pieces& pieces) {
@@ -293,7 +316,7 @@ std::uint32_t StorageStream::append(const Pieces& pieces) {
 std::uint32_t StorageStream::append_stored(const StoredBytes& stored, const Pieces& pieces,
                                            std::uint32_t crc) {
   if (stored.used.empty()) return crc;
-  if (is_copied(stored, pieces)) {
+  if (is_left_to_kernel(stored, pieces)) {
     for (const ByteRange& range : stored.used) {
       out_.copy(stored.source.owner->file(), stored.source.file_offset + range.begin, range.size());
     }

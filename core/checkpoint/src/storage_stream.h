@@ -48,6 +48,15 @@ Pieces pieces_of(const JoinedTensor& tensor);
 
 std::uint64_t size_of(const Pieces& pieces);
 
+// Whether append() also says the CRC-32 of what it appended. Without, more can be left to the
+// kernel.
+enum class Checksums { none, wanted };
+
+// What of `pieces` goes from file to file as it is, when their first byte is written at `place`:
+// what is large, has no other form in its file, and a CRC-32 that is known where it is wanted.
+std::vector<OutputFile::Copied> copied_parts(const Pieces& pieces, Checksums checksums,
+                                             std::uint64_t place);
+
 // Bytes of its storage that `tensor` reaches. Throws as pieces_of().
 ByteRange reached_bytes(const Tensor& tensor);
 
@@ -57,9 +66,6 @@ ByteRange reached_bytes(const Tensor& tensor);
 // the CRC-32 of a record that is written as it is stays what it was, so that damage still shows.
 class StorageStream {
  public:
-  // Whether append() says the CRC-32 of what it appended. Without, more can be left to the kernel.
-  enum class Checksums { none, wanted };
-
   // `all` is what append() will be called with. Begins to check what is checked beside. Everything
   // must outlive the object.
   StorageStream(const std::vector<const Pieces*>& all, Checksums checksums, ContentCheck check,
@@ -104,7 +110,7 @@ class StorageStream {
   bool is_summed(const Source& source) const;
   void sum(Source& source, std::span<const std::byte> next);
   void sum_rest();
-  bool is_copied(const StoredBytes& stored, const Pieces& pieces) const;
+  bool is_left_to_kernel(const StoredBytes& stored, const Pieces& pieces) const;
   std::uint32_t append_stored(const StoredBytes& stored, const Pieces& pieces, std::uint32_t crc);
   std::uint32_t append_gathered(const Tensor& tensor, std::uint32_t crc);
   std::uint32_t append_computed(const ComputedTensor& tensor, std::uint32_t crc);

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "craftbundle/detail/io/output_file.h"
+
 namespace craftbundle {
 namespace {
 
@@ -119,7 +121,8 @@ std::string ZipRecord::descriptor(std::uint32_t crc) const {
 
 std::uint64_t ZipRecord::end_offset() const { return data_offset + size + descriptor(0).size(); }
 
-void ZipLayout::add(std::string name, std::uint64_t size) {
+void ZipLayout::add(std::string name, std::uint64_t size,
+                    std::optional<std::uint64_t> source_offset) {
   ZipRecord record;
   record.name = std::move(name);
   record.size = size;
@@ -127,8 +130,10 @@ void ZipLayout::add(std::string name, std::uint64_t size) {
   const std::uint64_t before_padding = record.header_offset + kLocalHeaderSize +
                                        record.name.size() + local_extra(record).size() +
                                        kExtraHeaderSize;
-  record.data_offset =
-      (before_padding + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+  const bool is_alike = source_offset && *source_offset % kRecordAlignment == 0;
+  const std::uint64_t alignment = is_alike ? kBlockSize : kRecordAlignment;
+  const std::uint64_t wanted = is_alike ? *source_offset : 0;
+  record.data_offset = before_padding + (wanted - before_padding) % alignment;
   records_.push_back(std::move(record));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,7 +11,11 @@
 
 namespace craftbundle {
 
-// PyTorch maps storages straight from the file, and wants them aligned.
+// PyTorch maps storages straight from the file, and wants them aligned: "All files in the archive
+// are aligned to 64 byte boundaries such that it is possible to mmap the entire file and get an
+// aligned pointer to tensor data" (caffe2/serialize/inline_container.h). Its writer pads with an
+// extra field "FB" of the local header (getPadding() in inline_container.cc); its reader goes by
+// the length of the extra fields (getRecordOffset()), whatever they hold.
 inline constexpr std::uint64_t kRecordAlignment = 64;
 
 // A stored (never deflated) record.
@@ -32,8 +37,10 @@ struct ZipRecord {
 
 class ZipLayout {
  public:
-  // Appends a record of `size` bytes.
-  void add(std::string name, std::uint64_t size);
+  // Appends a record of `size` bytes. Those that lie at `source_offset` of a file lie alike in
+  // blocks here (kBlockSize), unless that is no multiple of kRecordAlignment.
+  void add(std::string name, std::uint64_t size,
+           std::optional<std::uint64_t> source_offset = std::nullopt);
 
   const std::vector<ZipRecord>& records() const { return records_; }
 

@@ -209,6 +209,10 @@ class GuardedContent final : public FileContent {
     return call(content_, culprit_, "sources()",
                 [](const FileContent& content) { return content.sources(); });
   }
+  std::vector<OutputFile::Copied> copied() const override {
+    return call(content_, culprit_, "copied()",
+                [](const FileContent& content) { return content.copied(); });
+  }
 
  private:
   Guarded<FileContent> content_;

@@ -191,6 +191,12 @@ void OutputFile::copy(const InputFile& source, std::uint64_t offset, std::uint64
   append_copy(source, offset, length);
 }
 
+bool OutputFile::leaves_to_kernel(const InputFile& source) const {
+  if (extents_ == Extents::own || !sum_) return extents_ == Extents::shared;
+  const auto tried = shares_with_.find(source.device_);
+  return tried != shares_with_.end() && tried->second;
+}
+
 void OutputFile::append_copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {
   const bool in_kernel = extents_ == Extents::shared && !sum_ && length >= kBlockSize;
   const std::uint64_t copied = in_kernel ? copy_in_kernel(source, offset, length) : 0;

@@ -107,6 +107,7 @@ Value package_of(const Component& component) {
 LayoutInfo AudiocraftLayout::info() const {
   LayoutInfo info;
   info.name = "audiocraft";
+  info.revision = 2;
   info.summary = "What AudioCraft loads: a package for torch.load for each component";
   info.parts = {
       {"lm", "state_dict.bin"}, {"compression", "compression_state_dict.bin"}, {"*", "*.bin"}};

@@ -184,6 +184,7 @@ RoleSource reference_of(const Path& file, std::string role) {
 LayoutInfo SafetensorsLayout::info() const {
   LayoutInfo info;
   info.name = "safetensors";
+  info.revision = 2;
   info.summary =
       "Tensors as safetensors, configurations as YAML and JSON: for readers without PyTorch";
   info.parts = {{std::string(kLanguageModelRole), "lm.safetensors"},

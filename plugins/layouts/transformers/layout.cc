@@ -52,6 +52,7 @@ std::uint64_t read_size(const std::string& text) {
 LayoutInfo TransformersLayout::info() const {
   LayoutInfo info;
   info.name = "transformers";
+  info.revision = 2;
   info.summary =
       "What Hugging Face's transformers loads: MusicGen, AudioGen, EnCodec and DAC in one folder";
   info.options = {{kShardOption,

@@ -88,6 +88,32 @@ TEST_F(PackageTest, StorageLargerThanAllBuffers) {
   EXPECT_TRUE(record_data(records, "archive/data/0") == content());
 }
 
+TEST_F(PackageTest, LargeStoragesLieAlikeInBlocks) {
+  Storage unchecked = storage("no crc", DType::uint8, 64, 1 << 20);
+  unchecked.crc.reset();
+  Storage swapped = storage("swapped", DType::float32, 64, 1 << 20);
+  swapped.swapped = true;
+  const Storage part = storage("part", DType::uint8, 64, 1 << 20);
+  const auto records = written(Value::List{
+      make_tensor(storage("alike", DType::uint8, 4096 + 64, 1 << 20)),
+      make_tensor(storage("small", DType::uint8, 4096 + 128, 4096)),
+      make_tensor(storage("alike too", DType::uint8, (4 << 20) - 64, 1 << 20)),
+      make_tensor(storage("not aligned", DType::uint8, 4096 + 100, 1 << 20)),
+      make_tensor(unchecked), make_tensor(swapped), make_tensor(part, {1 << 19}, {1}, 1 << 18)});
+  const auto place = [&](int number) {
+    const std::string name = "archive/data/" + std::to_string(number);
+    return std::ranges::find(records, name, &ReadRecord::name)->data_offset;
+  };
+  for (int i = 0; i < 7; ++i) EXPECT_EQ(place(i) % 64, 0u) << i;
+  EXPECT_EQ(place(0) % 4096, 64u);
+  EXPECT_EQ(place(2) % 4096, 4032u);
+  EXPECT_TRUE(record_data(records, "archive/data/2") == content().substr((4 << 20) - 64, 1 << 20));
+  // Each as near as it can be to the one before: header, descriptor and at most 63 bytes.
+  for (const int i : {1, 3, 4, 5, 6}) {
+    EXPECT_LT(place(i) - place(i - 1) - (1 << 20), 16 + 30 + 14 + 4 + 64u) << i;
+  }
+}
+
 TEST_F(PackageTest, ManySmallStorages) {
   Value::List tensors;
   for (std::uint64_t i = 0; i < 3000; ++i) {

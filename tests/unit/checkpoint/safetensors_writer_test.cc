@@ -92,6 +92,23 @@ TEST_F(SafetensorsWriterTest, WritesTheseBytes) {
                 header, content().substr(16, 4) + content().substr(8, 8) + content().substr(0, 3)));
 }
 
+TEST_F(SafetensorsWriterTest, IsPaddedToLieAlikeInBlocksWhereMostOfItCan) {
+  const auto place = [&](std::uint64_t second) {
+    const std::vector<NamedTensor> tensors = {
+        {"a", make_tensor(storage("0", DType::uint8, 1000, 1 << 20))},
+        {"b", make_tensor(storage("1", DType::uint8, second, 1 << 20))},
+        {"c", make_tensor(storage("2", DType::uint8, 3, 1 << 19))},
+    };
+    EXPECT_EQ(written(tensors), content().substr(1000, 1 << 20) +
+                                    content().substr(second, 1 << 20) +
+                                    content().substr(3, 1 << 19));
+    return boost::filesystem::file_size(directory_ / "out") - (5 << 19);
+  };
+  EXPECT_EQ(place(1000 + (1 << 20)) % 4096, 1000u);
+  // Less than half of it is not worth it.
+  EXPECT_LT(place(2000), 1000u);
+}
+
 TEST_F(SafetensorsWriterTest, WritesNothing) {
   write({});
   EXPECT_EQ(read_file(directory_ / "out"), safetensors_bytes("{}      "));

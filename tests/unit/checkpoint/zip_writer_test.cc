@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "craftbundle/detail/io/output_file.h"
 #include "support/temporary_directory.h"
 #include "zip_reader.h"
 
@@ -123,6 +124,38 @@ TEST(ZipLayout, BigRecordBeyond4GiBHasAllThree) {
   EXPECT_EQ(number_at(header, 39, 8), 5 * kGiB);
   EXPECT_EQ(number_at(header, 55, 8), layout.records()[1].header_offset);
   EXPECT_EQ(layout.records()[1].header_offset + header.size(), layout.records()[1].data_offset);
+}
+
+TEST(ZipLayout, RecordsOfAFileLieAlikeInBlocks) {
+  ZipLayout layout;
+  for (const std::uint64_t offset : std::vector<std::uint64_t>{0, 64, 4032, 4096, 5 * kGiB + 128}) {
+    layout.add("a/one", 100'000, offset);
+    const ZipRecord& record = layout.records().back();
+    EXPECT_EQ(record.data_offset % kBlockSize, offset % kBlockSize);
+    EXPECT_EQ(record.header_offset + record.local_header().size(), record.data_offset);
+    // The first place that will do.
+    EXPECT_LT(record.data_offset - record.header_offset, 30 + 5 + 4 + kBlockSize);
+  }
+  layout.add("a/big", 5 * kGiB, 192);
+  layout.add("a/zip64", 100'000, 4032);
+  const ZipRecord& last = layout.records().back();
+  EXPECT_EQ(last.data_offset % kBlockSize, 4032u);
+  EXPECT_EQ(last.header_offset + last.local_header().size(), last.data_offset);
+}
+
+TEST(ZipLayout, AlignmentForPyTorchComesFirst) {
+  ZipLayout layout;
+  layout.add("a/one", 100'000, 4096 + 8);
+  layout.add("a/two", 100'000);
+  layout.add("a/one", 100'000, 63);
+  ZipLayout plain;
+  plain.add("a/one", 100'000);
+  plain.add("a/two", 100'000);
+  plain.add("a/one", 100'000);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(layout.records()[i].data_offset, plain.records()[i].data_offset);
+    EXPECT_EQ(layout.records()[i].data_offset % kRecordAlignment, 0u);
+  }
 }
 
 TEST(ZipLayout, MoreThan65535RecordsAreCountedInTheZip64EndRecord) {

@@ -26,6 +26,8 @@ class FileContent {
   virtual WriteSummary write(OutputFile& file, const WriteOptions& options) const = 0;
   // The files whose bytes it is made from; they live as long as the content.
   virtual std::vector<const InputFile*> sources() const = 0;
+  // What write() copies from them as it is, and where to; what is not known need not be there.
+  virtual std::vector<OutputFile::Copied> copied() const { return {}; }
 };
 using FileContentPtr = std::shared_ptr<const FileContent>;
 

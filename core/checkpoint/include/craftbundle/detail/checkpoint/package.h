@@ -88,6 +88,7 @@ struct WriteSummary {
   std::uint64_t storages = 0;
   std::uint64_t data_bytes = 0;       // of all storages written
   std::uint64_t compacted_bytes = 0;  // of source storages that no tensor uses, left out
+  std::uint64_t shared_bytes = 0;     // that lie in the same blocks on the disk as in the sources
 };
 
 // Size of the file that write_package would write, in bytes.
@@ -103,7 +104,8 @@ std::uint64_t package_size(const Value& root);
 // * A storage that tensors use only in part is written compacted: the used element ranges back to
 //   back, offsets adjusted, strides kept. Tensors that share a storage share one in the result.
 // * The same value gives the same bytes: no times, no names of files, storages numbered by first
-// use.
+//   use. Large storages that are written as they lie in their file lie alike in blocks there and
+//   here (kBlockSize), whether the file system can share these or not.
 // * Foreign byte order is swapped; the result is little-endian.
 // * Computed tensors are computed piece by piece and written contiguous. What they are made from is
 //   checked as well.

@@ -80,11 +80,19 @@ SafetensorsModel open_safetensors_index(const Path& index);
 std::uint64_t safetensors_size(const std::vector<NamedTensor>& tensors,
                                const SafetensorsMetadata& metadata);
 
+// What write_safetensors would copy from their files as it is.
+std::vector<OutputFile::Copied> safetensors_copied(const std::vector<NamedTensor>& tensors,
+                                                   const SafetensorsMetadata& metadata);
+
 // Appends `tensors` to `file` as a safetensors file. REQUIRES: file.size() == 0.
 //
 // * The bytes are those of the reference implementation: compact header, padded with spaces to a
 //   multiple of 8 bytes; types of large alignment first, tensors of one type by name. `metadata` is
 //   sorted, and left out when empty. The same tensors give the same bytes, in whatever order.
+// * Where at least half of the bytes can lie alike in blocks (kBlockSize) in their file and in this
+//   one, which takes up to 4 KiB of further spaces, they do, so that file systems can share them:
+//   of tensors that come from another safetensors file in the same order, or whose sizes are
+//   multiples of a block.
 // * The format knows neither strides nor sharing: tensors that are not contiguous are written so,
 //   and tensors that share a storage (tied weights) are written each for itself.
 // * Foreign byte order is swapped; the result is little-endian.

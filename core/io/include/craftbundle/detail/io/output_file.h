@@ -62,6 +62,10 @@ class OutputFile {
   // InputFile::read().
   void copy(const InputFile& source, std::uint64_t offset, std::uint64_t length);
 
+  // Whether copy() leaves bytes of `source` to the kernel: unless they have to be hashed or
+  // Extents::own was asked for, and for a hash where reserve() found that blocks can be shared.
+  bool leaves_to_kernel(const InputFile& source) const;
+
   // What is pushed into the ring is appended beside the owner's work, and hashed beside that. Its
   // functions throw as write(). REQUIRES: until it is finished or gone, nothing else is done with
   // the file.
