@@ -109,6 +109,7 @@ void TargetArguments::declare(CLI::App& command, const std::string& what) {
   if (!may_be_standard_output) target->check(no_standard_output("a bundle is a directory"));
   command.add_flag("--force", force, "Replace what is at the target once the new one is complete");
   command.add_flag("--no-sync", no_sync, "Do not wait until the disk has everything");
+  command.add_flag("--no-clone", no_clone, kNoCloneHelp);
   check.declare(command,
                 "What of the sources is checked on the way: every CRC-32, or only the structure, "
                 "so that nothing is read for checking alone; is recorded");
@@ -120,7 +121,8 @@ PublishOptions TargetArguments::publish(Session& session) const {
           .durability = no_sync ? Durability::no_sync : Durability::sync,
           .sink = &session.console(),
           .cancellation = &session.cancellation(),
-          .check = check.check()};
+          .check = check.check(),
+          .extents = no_clone ? Extents::own : Extents::shared};
 }
 
 }  // namespace craftbundle::app

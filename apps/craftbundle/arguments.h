@@ -37,6 +37,10 @@ struct LayoutArguments {
   LayoutChoice choice() const;
 };
 
+// Of --no-clone.
+inline constexpr const char* kNoCloneHelp =
+    "Write every byte, also where the file system can share those of the source (reflinks)";
+
 // --check
 struct CheckArguments {
   std::string given = "crc";
@@ -52,6 +56,7 @@ struct TargetArguments {
   std::string output;
   bool force = false;
   bool no_sync = false;
+  bool no_clone = false;
   bool json = false;
   bool may_be_standard_output = false;  // "-"; settled before declare()
 

@@ -48,6 +48,13 @@ std::string list(std::string_view title, const std::vector<std::string>& lines) 
   return text;
 }
 
+std::string shared_text(const std::vector<WrittenFile>& files) {
+  const std::uint64_t shared = shared_bytes(files);
+  if (shared == 0) return {};
+  return list("shared on the disk",
+              {human_bytes(shared) + " of " + human_bytes(bytes_of(files)) + ", with the sources"});
+}
+
 // Every clause of the components, each with its role in front.
 std::vector<std::string> clauses(const std::vector<ManifestComponent>& components,
                                  std::vector<std::string> ManifestComponent::*member) {
@@ -142,6 +149,7 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
   const ManifestComponent& component = report.component;
   const std::string target = path_text(report.target);
   const WrittenFile& first = report.files.front();
+  const std::string shared = shared_text(report.files);
   const std::string checked = list("checked", clauses({component}, &ManifestComponent::checks));
   std::vector<std::string> all = clauses({component}, &ManifestComponent::warnings);
   for (const WrittenFile& file : report.files) {
@@ -153,19 +161,19 @@ std::string export_text(const ExportReport& report, const std::string& layout) {
     Table table({"file", "size", "layout", "exporter", "source"});
     table.add({target, human_bytes(first.written.bytes), layout, component.exporter,
                printable(component.source)});
-    return table.text() + checked + warnings + "next\n  " + loading_code(first.use, report.target) +
-           "\n";
+    return table.text() + shared + checked + warnings + "next\n  " +
+           loading_code(first.use, report.target) + "\n";
   }
   Table table = file_table();
   if (report.files.size() == 1) {
     table.add(file_row(target, first, {component}));
-    return table.text() + checked + warnings + "next\n  " +
+    return table.text() + shared + checked + warnings + "next\n  " +
            next_command(component, report.target.string()) + "\n";
   }
   for (const WrittenFile& file : report.files) table.add(file_row(file.name, file, {component}));
   const std::string use = use_text({}, report.files, report.target);
   return target + ": " + component.role + " in layout " + layout + ", " +
-         human_bytes(bytes_of(report.files)) + "\n" + table.text() + checked + warnings +
+         human_bytes(bytes_of(report.files)) + "\n" + table.text() + shared + checked + warnings +
          (use.empty() ? "next\n  craftbundle verify " + shell_word(report.target.string()) + "\n"
                       : use);
 }
@@ -181,6 +189,7 @@ std::string bundle_text(const BundleReport& report) {
   std::string text = path_text(report.directory) + ": bundle of " +
                      std::to_string(components.size()) + " components, " +
                      human_bytes(bytes_of(report.files)) + "\n" + table.text();
+  text += shared_text(report.files);
   text += list("checked", clauses(components, &ManifestComponent::checks));
   text += "fit\n" + fit_text(report.manifest.fit);
   std::vector<std::string> warnings = clauses(components, &ManifestComponent::warnings);

@@ -51,6 +51,7 @@ struct Arguments {
   bool keep_going = false;
   bool dry_run = false;
   bool no_sync = false;
+  bool no_clone = false;
   CheckArguments check;
   bool json = false;
   bool schema = false;
@@ -319,6 +320,7 @@ int emit(const Arguments& arguments, Session& session) {
     run.command.insert(run.command.end(), {"--state-dir", arguments.state_directory});
   }
   if (arguments.no_sync) run.command.push_back("--no-sync");
+  if (arguments.no_clone) run.command.push_back("--no-clone");
   if (arguments.plan.force) run.command.push_back("--force");
   if (arguments.check.check() == ContentCheck::structure) {
     run.command.insert(run.command.end(), {"--check", "structure"});
@@ -470,6 +472,7 @@ RunReport execute(ScriptRun& loaded, const Plan& plan, const Arguments& argument
   options.force = arguments.plan.force;
   options.rerun = arguments.plan.rerun;
   options.durability = arguments.no_sync ? Durability::no_sync : Durability::sync;
+  options.extents = arguments.no_clone ? Extents::own : Extents::shared;
   std::vector<std::string> names;
   std::size_t to_do = 0;
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
@@ -574,6 +577,7 @@ void add_run(CLI::App& app, Command& command) {
   sub->add_option("--report", arguments->report, "Directory for report.html and report.json")
       ->type_name("DIR");
   sub->add_flag("--no-sync", arguments->no_sync, "Do not wait until the disk has everything");
+  sub->add_flag("--no-clone", arguments->no_clone, kNoCloneHelp);
   sub->add_flag("--json", arguments->json, "Print the report or plan as JSON");
   sub->add_flag("--schema", arguments->schema, "Print the JSON schema of run scripts");
   sub->footer(kFooter);

@@ -80,6 +80,10 @@ Json plugin_json(const FoundPlugin& plugin) {
   return json;
 }
 
+void add_shared(const std::vector<WrittenFile>& files, Json& json) {
+  if (const std::uint64_t shared = shared_bytes(files); shared > 0) json["shared_bytes"] = shared;
+}
+
 }  // namespace
 
 Json export_json(const ExportReport& report, const std::string& layout) {
@@ -100,13 +104,16 @@ Json export_json(const ExportReport& report, const std::string& layout) {
   }
   json["layout"] = layout;
   if (report.check == ContentCheck::structure) json["check"] = "structure";
+  add_shared(report.files, json);
   return json;
 }
 
 Json bundle_json(const BundleReport& report) {
-  return {{"directory", report.directory.string()},
-          {"manifest", manifest_json(report.manifest)},
-          {"warnings", report.warnings}};
+  Json json = {{"directory", report.directory.string()},
+               {"manifest", manifest_json(report.manifest)},
+               {"warnings", report.warnings}};
+  add_shared(report.files, json);
+  return json;
 }
 
 Json verification_json(const Path& path, const Verification& found) {

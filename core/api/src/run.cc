@@ -50,6 +50,7 @@ RunReport run(const Host& host, const RunJob& job) {
   options.force = job.force;
   options.rerun = job.rerun;
   options.durability = job.durability;
+  options.extents = job.extents;
   SinkObserver observer(script.workflow(), *job.sink);
   return script.run(plan, options, observer);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
@@ -69,6 +70,10 @@ WriteSummary write(const BundleFile& planned, OutputFile& file, std::string task
       file, {std::move(task), options.sink, options.cancellation, options.check});
 }
 
+void reserve(const BundleFile& planned, OutputFile& file) {
+  if (const auto size = planned.content->size()) file.reserve(*size, planned.content->copied());
+}
+
 // Writes `planned`, which appears at `target` complete.
 WriteSummary publish_file(const BundleFile& planned, const PreparedComponent& component,
                           const Path& target, const PublishOptions& options) {
@@ -81,7 +86,8 @@ WriteSummary publish_file(const BundleFile& planned, const PreparedComponent& co
   check_file_target(place, sources_of({planned}, {component}), options.force, planned.name);
   ParentDirectories parents(place, options.durability);
   OutputFile file(place.parent, options.durability);
-  if (const auto size = planned.content->size()) file.reserve(*size);
+  file.set_extents(options.extents);
+  reserve(planned, file);
   const WriteSummary written = write(planned, file, place.name, options);
   options.cancellation->check();
   file.publish(place.path(), options.force);
@@ -138,7 +144,8 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
   for (const BundleFile& file : planned) {
     files.push_back(&out.create(file.name));
     files.back()->hash_contents();
-    if (const auto size = file.content->size()) files.back()->reserve(*size);
+    files.back()->set_extents(options.extents);
+    reserve(file, *files.back());
   }
   std::vector<WrittenFile> written;
   for (std::size_t i = 0; i < planned.size(); ++i) {
@@ -189,6 +196,12 @@ std::vector<std::string> unknown_names(const Manifest& manifest) {
 }
 
 }  // namespace
+
+std::uint64_t shared_bytes(const std::vector<WrittenFile>& files) {
+  return std::accumulate(
+      files.begin(), files.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const WrittenFile& file) { return sum + file.written.shared_bytes; });
+}
 
 std::optional<Error> find_misfit(const Manifest& manifest) {
   std::vector<std::string> differing;

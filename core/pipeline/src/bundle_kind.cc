@@ -7,6 +7,7 @@
 #include "craftbundle/detail/base/text.h"
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/embed.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "craftbundle/detail/pipeline/workflow.h"
 #include "kinds.h"
 #include "stage_fields.h"
@@ -86,6 +87,7 @@ class BundleStage final : public Stage {
     BundleOptions options;
     options.force = run.replace;
     options.durability = run.durability;
+    options.extents = run.extents;
     options.sink = &run.sink;
     options.cancellation = &run.cancellation;
     options.allow_mismatch = allow_mismatch_;
@@ -124,6 +126,7 @@ class BundleStage final : public Stage {
         result.checks.push_back("fits: " + to_string(check));
       }
     }
+    note_shared(shared_bytes(report.files), result);
     result.manifest = report.manifest;
     return result;
   }

@@ -12,10 +12,12 @@ namespace {
 
 namespace fs = boost::filesystem;
 
-void copy_file(const ListedFile& listed, OutputFile& file, const StageRun& run) {
+// Returns how many bytes are shared.
+std::uint64_t copy_file(const ListedFile& listed, OutputFile& file, const StageRun& run) {
   constexpr std::uint64_t kPiece = 64 << 20;
   const InputFile source(listed.path);
-  file.reserve(source.size());
+  const std::vector<OutputFile::Copied> whole = {{&source, 0, 0, source.size()}};
+  file.reserve(source.size(), whole);
   for (std::uint64_t done = 0; done < source.size();) {
     run.cancellation.check();
     const std::uint64_t length = std::min(kPiece, source.size() - done);
@@ -24,6 +26,7 @@ void copy_file(const ListedFile& listed, OutputFile& file, const StageRun& run) 
     run.sink.progress({listed.name, done, source.size()});
   }
   source.check_unchanged();
+  return file.shared_bytes();
 }
 
 class CopyStage final : public Stage {
@@ -43,26 +46,33 @@ class CopyStage final : public Stage {
   StageResult run(StageRun& run) const override {
     const std::vector<ListedFile> files = list_files(input_.path, {to_});
     boost::system::error_code failure;
+    std::uint64_t shared = 0;
     if (fs::is_directory(input_.path, failure)) {
-      copy_tree(files, run);
+      shared = copy_tree(files, run);
     } else {
-      publish_file(to_, run, [&](OutputFile& file) { copy_file(files.front(), file, run); });
+      publish_file(to_, run,
+                   [&](OutputFile& file) { shared = copy_file(files.front(), file, run); });
     }
     StageResult result;
     for (const ListedFile& file : files) result.bytes += file.size;
     result.summary = {{"files", std::to_string(files.size())}};
+    note_shared(shared, result);
     return result;
   }
 
  private:
-  void copy_tree(const std::vector<ListedFile>& files, const StageRun& run) const {
+  std::uint64_t copy_tree(const std::vector<ListedFile>& files, const StageRun& run) const {
     OutputDirectory copies(place_of(to_), run.durability, run.sink, contents_of);
+    std::uint64_t shared = 0;
     for (const ListedFile& listed : files) {
       const std::string name = listed.path.lexically_relative(input_.path).string();
-      copy_file(listed, copies.create(name, OutputDirectory::Names::any), run);
+      OutputFile& copy = copies.create(name, OutputDirectory::Names::any);
+      copy.set_extents(run.extents);
+      shared += copy_file(listed, copy, run);
       copies.complete();
     }
     publish_directory(copies, run);
+    return shared;
   }
 
   StageInput input_;

@@ -7,6 +7,7 @@
 #include "craftbundle/detail/bundle/bundle.h"
 #include "craftbundle/detail/bundle/open.h"
 #include "craftbundle/detail/bundle/transform.h"
+#include "craftbundle/detail/pipeline/place.h"
 #include "kinds.h"
 #include "stage_fields.h"
 
@@ -49,20 +50,25 @@ class ExportStage final : public Stage {
     const PreparedComponent component = prepare(source_, run.host);
     run.read(read_for(source_, component));
     StageResult result;
+    std::uint64_t shared = 0;
     if (to_) {
       PublishOptions options;
       options.force = run.replace;
       options.durability = run.durability;
+      options.extents = run.extents;
       options.sink = &run.sink;
       options.cancellation = &run.cancellation;
       options.check = check_;
-      for (const WrittenFile& file :
-           write_component(component, layout_, run.host, *to_, options).files) {
+      const std::vector<WrittenFile> files =
+          write_component(component, layout_, run.host, *to_, options).files;
+      for (const WrittenFile& file : files) {
         result.bytes += file.written.bytes;
         result.warnings.insert(result.warnings.end(), file.warnings.begin(), file.warnings.end());
       }
+      shared = shared_bytes(files);
     }
     result.summary = component.component.summary;
+    note_shared(shared, result);
     result.checks = component.component.checks;
     const std::vector<std::string> about = describe_component(component).warnings;
     result.warnings.insert(result.warnings.begin(), about.begin(), about.end());

@@ -3,6 +3,7 @@
 #include <boost/filesystem.hpp>
 
 #include "craftbundle/detail/base/error.h"
+#include "craftbundle/detail/base/text.h"
 
 namespace craftbundle {
 
@@ -16,6 +17,7 @@ std::uint64_t publish_file(const Path& path, const StageRun& run,
                            const std::function<void(OutputFile&)>& write) {
   create_parents(path);
   OutputFile file(path.parent_path(), run.durability);
+  file.set_extents(run.extents);
   write(file);
   run.cancellation.check();
   file.publish(path, run.replace);
@@ -36,6 +38,10 @@ void publish_directory(OutputDirectory& directory, const StageRun& run) {
 
 std::uint64_t publish_text(std::string_view text, const Path& path, const StageRun& run) {
   return publish_file(path, run, [&](OutputFile& file) { file.write(text); });
+}
+
+void note_shared(std::uint64_t bytes, StageResult& result) {
+  if (bytes > 0) result.summary.push_back({"shared on the disk", human_bytes(bytes)});
 }
 
 namespace {

@@ -579,7 +579,7 @@ class Work final : public StageWork {
         context_.journal.write(record);
       };
       StageRun run{stage.name, context_.host, sink, cancellation, options_.durability,
-                   replace,    places_,       log,  remember};
+                   replace,    places_,       log,  remember,     options_.extents};
       const StageScope scope(&cancellation, {});
       record.result = stage.stage->run(run);
     } catch (const Error& error) {

@@ -50,6 +50,7 @@ class Context final : public ReadingContext<StageContext> {
     } else {
       file = &file_.emplace(to_->parent_path(), run_.durability);
     }
+    file->set_extents(run_.extents);
     return *file;
   }
 

@@ -123,6 +123,7 @@ struct RunJob {
   // Of large files without CRC-32s: structure tells them apart by size, times and inode.
   ContentCheck check = ContentCheck::crc;
   Durability durability = Durability::sync;
+  Extents extents = Extents::shared;
   Sink* sink = &Sink::none();  // log lines begin with the stage
   const Cancellation* cancellation = &Cancellation::never();
 };

@@ -17,6 +17,7 @@ struct PublishOptions {
   Sink* sink = &Sink::none();
   const Cancellation* cancellation = &Cancellation::never();
   ContentCheck check = ContentCheck::crc;
+  Extents extents = Extents::shared;
 };
 
 // A file that was written.
@@ -27,6 +28,9 @@ struct WrittenFile {
   std::string use = {};                    // BundleFile::use
   std::vector<std::string> warnings = {};  // BundleFile::warnings
 };
+
+// That lie in the same blocks on the disk as in the sources.
+std::uint64_t shared_bytes(const std::vector<WrittenFile>& files);
 
 struct ExportReport {
   Path target;                     // the file, or the directory of a layout with several files

@@ -25,6 +25,9 @@ std::uint64_t publish_text(std::string_view text, const Path& path, const StageR
 // when the run may.
 void publish_directory(OutputDirectory& directory, const StageRun& run);
 
+// Adds to the summary how many bytes a stage has not written but shares with files that were there.
+void note_shared(std::uint64_t bytes, StageResult& result);
+
 // Removes what a killed run left beside an output that it had finished: nobody else will write
 // there. Best effort: what is in use, or cannot be removed, stays.
 void remove_left_overs(const Path& output);

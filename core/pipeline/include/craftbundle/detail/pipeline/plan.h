@@ -62,6 +62,7 @@ struct RunOptions {
   bool force = false;
   bool rerun = false;
   Durability durability = Durability::sync;
+  Extents extents = Extents::shared;
 };
 
 // What is known of a stage before it runs, for its report.

@@ -99,6 +99,7 @@ struct StageRun {
   Path log;  // file for what programs print; its directory exists
   // Is told, before any output appears, everything that was read beside the inputs.
   std::function<void(std::vector<StageRead>)> read = [](const std::vector<StageRead>&) {};
+  Extents extents = Extents::shared;
 };
 
 // How a component is made: what an export stage says, for the bundles that use it.
