@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -36,7 +37,7 @@ static const struct call calls[] = {
     CALL(openat),   CALL(write),     CALL(pwrite64),  CALL(writev),    CALL(copy_file_range),
     CALL(sendfile), CALL(ftruncate), CALL(truncate),  CALL(fallocate), CALL(linkat),
     CALL(renameat), CALL(renameat2), CALL(unlinkat),  CALL(mkdirat),   CALL(symlinkat),
-    CALL(fchmod),   CALL(fchmodat),  CALL(utimensat),
+    CALL(fchmod),   CALL(fchmodat),  CALL(utimensat), CALL(ioctl),
 #ifdef SYS_open
     CALL(open),     CALL(link),      CALL(rename),    CALL(unlink),    CALL(mkdir),
     CALL(rmdir),    CALL(symlink),   CALL(chmod),
@@ -77,6 +78,7 @@ static const char* changing(pid_t pid) {
   }
   if (call == NULL) return NULL;
   const int is_openat = call->number == SYS_openat;
+  if (call->number == SYS_ioctl && info.seccomp.args[1] != FICLONERANGE) return NULL;
   if (is_openat || strcmp(call->name, "open") == 0) {
     const unsigned long flags = info.seccomp.args[is_openat ? 2 : 1];
     const int creates = (flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_TMPFILE) == O_TMPFILE;

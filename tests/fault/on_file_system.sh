@@ -3,6 +3,7 @@
 #   on_file_system.sh ext4|tmpfs|xfs|btrfs|bindfs|no_links|vfat|exfat COMMAND...
 # bindfs has no O_TMPFILE; vfat and exfat (the latter through FUSE) have no hard links either, and
 # no_links, which CRAFTBUNDLE_NO_LINKS names, is as mounts of cloud storage are.
+# CRAFTBUNDLE_DISK_SIZE is the size of ext4, xfs and btrfs (512M).
 # Ends with 77 and says why when it cannot be mounted. Mounts and servers of file systems belong to
 # namespaces that end with this script, however that ends.
 set -euo pipefail
@@ -18,6 +19,7 @@ need() {
 
 kind=$1
 shift
+size=${CRAFTBUNDLE_DISK_SIZE:-512M}
 if [ -z "${CRAFTBUNDLE_OWN_NAMESPACE:-}" ]; then
   root=()
   [ "$(id -u)" -eq 0 ] || root=(--map-root-user)
@@ -58,7 +60,7 @@ wait_for_server() {
 case $kind in
   ext4)
     need mkfs.ext4 e2fsprogs
-    make_image 512M mkfs.ext4 -q
+    make_image "$size" mkfs.ext4 -q
     mount_image
     ;;
   tmpfs)
@@ -66,12 +68,12 @@ case $kind in
     ;;
   xfs)
     need mkfs.xfs xfsprogs
-    make_image 512M mkfs.xfs -q
+    make_image "$size" mkfs.xfs -q
     mount_image
     ;;
   btrfs)
     need mkfs.btrfs btrfs-progs
-    make_image 512M mkfs.btrfs -q
+    make_image "$size" mkfs.btrfs -q
     mount_image
     ;;
   vfat)
