@@ -35,13 +35,10 @@ def load_export_module():
     return module
 
 
-def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("export_lm", "export_encodec"):
-        sys.exit(__doc__)
-    export = load_export_module()
+def load_pickles_as_before():
+    """AudioCraft calls torch.load(path, 'cpu'), which executes the pickle; since PyTorch 2.6 that has to be asked for."""
     import torch
 
-    # AudioCraft calls torch.load(path, 'cpu'), which executes the pickle; since PyTorch 2.6 that has to be asked for.
     load = torch.load
 
     def load_everything(*args, **kwargs):
@@ -49,6 +46,13 @@ def main():
         return load(*args, **kwargs)
 
     torch.load = load_everything
+
+
+def main():
+    if len(sys.argv) != 4 or sys.argv[1] not in ("export_lm", "export_encodec"):
+        sys.exit(__doc__)
+    export = load_export_module()
+    load_pickles_as_before()
     getattr(export, sys.argv[1])(sys.argv[2], sys.argv[3])
 
 
