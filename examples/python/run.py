@@ -1,0 +1,14 @@
+"""Runs the stages of a run script that have to be, two at a time, and says what became of each.
+What is up to date is skipped, and what an interrupted run has finished is not done again.
+
+  python run.py SCRIPT [STATE_DIRECTORY]
+"""
+
+import sys
+
+import craftbundle
+
+report = craftbundle.run(sys.argv[1], state_dir=(sys.argv[2:] or [None])[0], jobs=2)
+for stage in report.stages:
+    print(f"{stage.name}: {stage.state}")
+print(f"{report.bytes} bytes written")
