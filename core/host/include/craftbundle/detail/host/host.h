@@ -333,9 +333,8 @@ struct SourceOptions {
 };
 
 // What the user typed -> Source. Takes, in this order:
-//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps; also
-//   a
-//                      file of it, //sig/NAME/checkpoint_20.th
+//   //sig/NAME         checkpoint of a Dora signature, in --xps, else AUDIOCRAFT_DORA_DIR/xps;
+//                      also a file of it, //sig/NAME/checkpoint_20.th
 //   //reference/PATH   in AUDIOCRAFT_REFERENCE_DIR
 //   //pretrained/NAME  a pretrained name
 //   PATH               a file, a directory that holds checkpoint.th, one that holds the files that

@@ -50,9 +50,8 @@ std::string_view to_string(OptionSpec::Type type);
 // Everything the host must know of an offer before it runs any of it; also the sidecar's content.
 // The description of a kind of offer derives from it and adds
 //   kKind       the word for the kind: "exporter"
-//   visit()     its own fields: text, number, enumeration with to_string(), struct with a visit()
-//   of
-//               its own, or a list of these; lists of plugins show the first one
+//   visit()     its own fields: text, number, enumeration with to_string(), struct with a
+//               visit() of its own, or a list of these; lists of plugins show the first one
 struct OfferInfo {
   std::string name;     // "^[a-z][a-z0-9_-]*$", unique among the offers of its kind in a process
   std::string summary;  // one sentence
