@@ -38,7 +38,7 @@ craftbundle_install_docs("" "${headers}" README.md CHANGELOG.md)
 craftbundle_install_docs("/docs" "${headers}" docs/*.md)
 craftbundle_install_docs("/examples" "${headers}" examples/*.md)
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" PATTERN "*.md" EXCLUDE)
+install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" PATTERN "*.md" EXCLUDE PATTERN site EXCLUDE)
 install(DIRECTORY examples/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" USE_SOURCE_PERMISSIONS PATTERN "*.md" EXCLUDE)
 
 install(EXPORT craftbundle-targets NAMESPACE craftbundle:: DESTINATION "${CRAFTBUNDLE_CMAKE_DIR}")

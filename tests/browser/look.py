@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Opens the pages that the program writes in a browser: three widths, light and dark.
+"""Opens pages in a browser: three widths, light and dark.
 
-  look.py PROGRAM DATA [--axe axe.min.js]
+  look.py program PROGRAM DATA [--axe axe.min.js]    those that the program writes; DATA: tests/golden/data
+  look.py site DIRECTORY PAGE... [--axe axe.min.js]  some of a built site
 
-DATA: tests/golden/data. On each page nothing may reach beyond the window, all text has the contrast of WCAG AA, links lead
+On each page nothing may reach beyond the window, all text has the contrast of WCAG AA, links lead
 somewhere, pictures and audio can be decoded, and axe-core, where it is, finds nothing. Exit status 77: there is no browser.
 """
 import argparse
@@ -22,6 +23,7 @@ WIDTHS = [360, 768, 1280]
 AUDIT = r"""
 (async () => {
   const problems = [];
+  const root = document.querySelector(ROOT);
   const width = document.documentElement.clientWidth;
   if (matchMedia('(prefers-color-scheme: dark)').matches !== DARK) problems.push('the browser shows the other scheme');
   if (document.documentElement.scrollWidth > width) {
@@ -32,7 +34,13 @@ AUDIT = r"""
   const luminance = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
       .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
       .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const scrolls = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      if (['auto', 'scroll'].includes(getComputedStyle(at).overflowX)) return true;
+    }
+    return false;
+  };
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   let texts = 0;
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
@@ -43,7 +51,7 @@ AUDIT = r"""
     if (box.width === 0) continue;
     ++texts;
     const what = JSON.stringify(node.data.trim().slice(0, 40));
-    if ((box.right > width + 1 || box.left < -1) && !element.closest('.scroll')) {
+    if ((box.right > width + 1 || box.left < -1) && !scrolls(element)) {
       problems.push(what + ' is off screen, at ' + Math.round(box.right));
     }
     let ground = [255, 255, 255];
@@ -56,7 +64,7 @@ AUDIT = r"""
     if (contrast < 4.5) problems.push(what + ' has a contrast of ' + contrast.toFixed(2));
   }
   if (texts < 20) problems.push('there are only ' + texts + ' texts');
-  for (const link of document.querySelectorAll('a[href^="#"]')) {
+  for (const link of root.querySelectorAll('a[href^="#"]')) {
     if (!document.getElementById(link.getAttribute('href').slice(1))) problems.push(link.getAttribute('href') + ' leads nowhere');
   }
   for (const image of document.images) {
@@ -71,7 +79,7 @@ AUDIT = r"""
     if (audio.error || !(audio.duration > 0)) problems.push('audio cannot be played');
   }
   if (window.axe) {
-    const result = await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']});
+    const result = await axe.run(root, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']});
     for (const found of result.violations) {
       problems.push('axe: ' + found.id + ': ' + found.help + ': ' + found.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(' | '));
     }
@@ -81,21 +89,21 @@ AUDIT = r"""
 """
 
 
-def wrapper(page, axe, dark):
+def wrapper(page, root, axe, dark):
     """A page of frames of each width that collects what the audits say."""
     frames = []
     for width in WIDTHS:
-        audit = AUDIT.replace("DARK", json.dumps(dark)).replace("WIDTH", str(width))
+        audit = AUDIT.replace("ROOT", json.dumps(root)).replace("DARK", json.dumps(dark)).replace("WIDTH", str(width))
         text = page.replace("</body>", f"<script>{axe}</script><script>{audit}</script></body>")
         frames.append(f'<iframe style="width:{width}px;height:900px" srcdoc="{html.escape(text)}"></iframe>')
     return ("<!DOCTYPE html><meta charset=utf-8><pre id=found></pre><script>addEventListener('message', (event) => {"
             "document.getElementById('found').textContent += JSON.stringify(event.data) + '\\n';});</script>" + "".join(frames))
 
 
-def look(browser, page, axe, dark, work):
+def look(browser, page, root, axe, dark, work):
     name = os.path.join(work, "look.html")
     with open(name, "w", encoding="utf-8") as file:
-        file.write(wrapper(page, axe, dark))
+        file.write(wrapper(page, root, axe, dark))
     run = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
          f"--user-data-dir={work}/profile", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
@@ -140,15 +148,32 @@ stages:
             yield name, file.read()
 
 
+def site_pages(directory, names):
+    """Name and text of each page, whose links start where it lies."""
+    for name in names:
+        place = os.path.join(os.path.abspath(directory), name)
+        with open(place, encoding="utf-8") as file:
+            yield name, file.read().replace("<head>", f'<head><base href="file://{place}">', 1)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("program")
-    parser.add_argument("data")
-    parser.add_argument("--axe", default="")
+    commands = parser.add_subparsers(dest="of", required=True)
+    of_program = commands.add_parser("program")
+    of_program.add_argument("program")
+    of_program.add_argument("data")
+    of_site = commands.add_parser("site")
+    of_site.add_argument("directory")
+    of_site.add_argument("pages", nargs="+")
+    for command in (of_program, of_site):
+        command.add_argument("--axe", default="")
     arguments = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print("SKIPPED: there is none of " + ", ".join(BROWSERS))
+        return 77
+    if arguments.of == "site" and not os.path.exists(arguments.directory):
+        print("SKIPPED: the site is not built")
         return 77
     axe = ""
     if arguments.axe and os.path.exists(arguments.axe):
@@ -157,9 +182,13 @@ def main():
     print("axe-core: " + ("yes" if axe else "not there; contrast, widths, links and media are looked at all the same"))
     failed = False
     with tempfile.TemporaryDirectory() as work:
-        for name, page in pages(arguments.program, os.path.abspath(arguments.data), work):
+        if arguments.of == "site":  # what is around its articles is the theme's
+            root, looked_at = "article", site_pages(arguments.directory, arguments.pages)
+        else:
+            root, looked_at = "body", pages(arguments.program, os.path.abspath(arguments.data), work)
+        for name, page in looked_at:
             for dark in (False, True):
-                for width, problems in look(browser, page, axe, dark, work).items():
+                for width, problems in look(browser, page, root, axe, dark, work).items():
                     print(name, "dark" if dark else "light", width, "ok" if not problems else "")
                     for problem in problems[:8]:
                         print("   ", problem)
