@@ -7,6 +7,8 @@ target_compile_options(craftbundle_settings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(craftbundle_settings INTERFACE -Wduplicated-cond -Wlogical-op)
 endif()
+# What the dynamic linker has filled in cannot be written again.
+target_link_options(craftbundle_settings INTERFACE LINKER:-z,relro)
 if(CRAFTBUNDLE_WERROR)
   target_compile_options(craftbundle_settings INTERFACE -Werror)
 endif()

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Passes all tests: installs the Debian packages, builds with warnings as errors, runs ctest.
 #   tests/run.sh [--full] [CTEST_ARGUMENT...]
-# --full installs Slurm, a browser and what makes the site of the documentation too, for the tests that need them, and first runs the
-# tests of core under AddressSanitizer+UBSan and ThreadSanitizer.
+# --full installs Slurm, a browser, and what makes packages and the site of the documentation too, for the tests that need them,
+# and first runs the tests of core under AddressSanitizer+UBSan and ThreadSanitizer.
 # CRAFTBUNDLE_PEER_PYTHON names a Python with a current PyTorch; unset, it is the one of tests/peers/make.sh. Without network that
 # makes none, and the tests that need peers skip; so do those of the wheels.
 set -euo pipefail
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 packages=(cmake/packages-build.txt cmake/packages-test.txt cmake/packages-wheel.txt)
 sanitizers=()
 if [ "${1:-}" = --full ]; then
-  packages+=(cmake/packages-slurm.txt cmake/packages-browser.txt cmake/packages-docs.txt)
+  packages+=(cmake/packages-slurm.txt cmake/packages-browser.txt cmake/packages-docs.txt cmake/packages-release.txt)
   sanitizers=(asan tsan)
   shift
 fi

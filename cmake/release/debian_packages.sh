@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes the Debian packages of a build with LibTorch whose prefix is /usr (as the presets `ci` and `release` have it).
+#   cmake/release/debian_packages.sh BUILD OUTPUT [VERSION]
+# Their date is SOURCE_DATE_EPOCH, which has to be set.
+set -euo pipefail
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:?}
+here=$(realpath "$(dirname "$0")")
+build=$(realpath "$1")
+mkdir -p "$2"
+output=$(realpath "$2")
+version=${3:-$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")}
+
+work=$(mktemp -d "$build/debian.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/craftbundle"
+cp -r "$here/debian" "$work/craftbundle/debian"
+cat >"$work/craftbundle/debian/changelog" <<END
+craftbundle ($version-1~deb12) bookworm; urgency=medium
+
+  * Version $version: changelog.gz says what has changed.
+
+ -- $(sed -n 's/^Maintainer: //p' "$here/debian/control")  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
+END
+cd "$work/craftbundle"
+CRAFTBUNDLE_BUILD=$build DEB_BUILD_OPTIONS=noautodbgsym debian/rules binary
+mv "$work"/*.deb "$output"
