@@ -5,7 +5,7 @@
 
 Commands are run by a shell. Before each one --before is run, uncounted (to delete the outputs). Per command: median and
 range of wall seconds, median CPU seconds, largest peak memory of a process (MiB), and the ratio of wall times to the
-first command, pair by pair (median). One warm-up round is not counted.
+first command, pair by pair (median, and the middle half). One warm-up round is not counted.
 """
 import argparse
 import os
@@ -45,10 +45,11 @@ def main():
     print(f"{'':{width}}  wall s (range)          cpu s  peak MiB  wall / {commands[0][0]}")
     for name, figures in results.items():
         wall = [figure[0] for figure in figures]
-        ratio = statistics.median(mine / theirs for mine, theirs in zip(wall, base))
+        ratios = [mine / theirs for mine, theirs in zip(wall, base)]
+        low, _, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else ratios * 3
         print(f"{name:{width}}  {statistics.median(wall):6.3f} ({min(wall):.3f}-{max(wall):.3f})  "
               f"{statistics.median(figure[1] for figure in figures):6.2f}  {max(figure[2] for figure in figures):8.1f}  "
-              f"{ratio:.2f}")
+              f"{statistics.median(ratios):.2f} ({low:.2f}-{high:.2f})")
 
 
 if __name__ == "__main__":
