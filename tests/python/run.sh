@@ -75,7 +75,7 @@ for python in "${pythons[@]}"; do
   if [ ! -e "$venv/made" ]; then
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    install "$venv/bin/python" pytest numpy tqdm mypy
+    install "$venv/bin/python" pytest numpy tqdm mypy nbclient nbformat ipykernel omegaconf ml_dtypes
     touch "$venv/made"
   fi
   # What a machine without network does.

@@ -52,8 +52,16 @@ def _layout(
     return {"layout": layout, "layout-option": _options(layout_option), "shard-size": shard_size}
 
 
-def _target(output: PathLike, force: bool, no_sync: bool, check: str) -> Dict[str, Any]:
-    return {"output": text(output), "force": force, "no-sync": no_sync, "check": check}
+def _target(
+    output: PathLike, force: bool, no_sync: bool, no_clone: bool, check: str
+) -> Dict[str, Any]:
+    return {
+        "output": text(output),
+        "force": force,
+        "no-sync": no_sync,
+        "no-clone": no_clone,
+        "check": check,
+    }
 
 
 def inspect(source: PathLike, *, xps: Optional[PathLike] = None) -> Union[Inspection, BundleReport]:
@@ -96,6 +104,7 @@ def export(
     shard_size: Optional[str] = None,
     force: bool = False,
     no_sync: bool = False,
+    no_clone: bool = False,
     check: str = "crc",
     progress: ProgressOption = None,
 ) -> ExportReport:
@@ -121,6 +130,7 @@ def export(
         shard_size: largest file of weights: ``5GB``, ``500MB``.
         force: replace what is there, once the new one is complete.
         no_sync: do not wait until the disk has everything.
+        no_clone: write every byte, also where blocks of the disk could be shared with the source.
         check: ``crc``, or ``structure`` to read nothing for checking alone.
         progress: see the module.
 
@@ -143,7 +153,7 @@ def export(
         "config-from": _path(config_from),
         "as-is": as_is,
         **_layout(layout, layout_option, shard_size),
-        **_target(output, force, no_sync, check),
+        **_target(output, force, no_sync, no_clone, check),
     }
     with told(progress) as callback:
         return ExportReport._of(call("export", request, callback))
@@ -174,6 +184,7 @@ def bundle(
     embed: bool = False,
     force: bool = False,
     no_sync: bool = False,
+    no_clone: bool = False,
     check: str = "crc",
     progress: ProgressOption = None,
 ) -> BundleReport:
@@ -182,10 +193,10 @@ def bundle(
     Args:
         output: directory to create; missing parents are created.
         lm, compression, text_encoder: sources of the components, as for ``inspect()``.
-        lm_option and so on: options of the exporter of that component.
-        lm_exporter and so on: exporter to use for it.
-        component: sources of further components by their roles, with ``component_option`` and
-            ``component_exporter`` by role.
+        lm_option, compression_option, text_encoder_option: options of the component's exporter.
+        lm_exporter, compression_exporter, text_encoder_exporter: exporter to use for it.
+        component: sources of further components by their roles.
+        component_option, component_exporter: options and exporters of these, by role.
         allow_mismatch: write components that do not fit; the manifest says so.
         embed: put what loaders would fetch into the bundle, from the cache of the hub.
 
@@ -224,7 +235,7 @@ def bundle(
         "allow-mismatch": allow_mismatch,
         "embed": embed,
         **_layout(layout, layout_option, shard_size),
-        **_target(output, force, no_sync, check),
+        **_target(output, force, no_sync, no_clone, check),
     }
     with told(progress) as callback:
         return BundleReport._of(call("bundle", request, callback))
@@ -241,6 +252,7 @@ def convert(
     embed: bool = False,
     force: bool = False,
     no_sync: bool = False,
+    no_clone: bool = False,
     check: str = "crc",
     progress: ProgressOption = None,
 ) -> BundleReport:
@@ -256,7 +268,7 @@ def convert(
         "allow-mismatch": allow_mismatch,
         "embed": embed,
         **_layout(layout, layout_option, shard_size),
-        **_target(output, force, no_sync, check),
+        **_target(output, force, no_sync, no_clone, check),
     }
     with told(progress) as callback:
         return BundleReport._of(call("convert", request, callback))
@@ -308,6 +320,7 @@ def run(
     keep_going: bool = False,
     jobs: int = 0,
     no_sync: bool = False,
+    no_clone: bool = False,
     check: str = "crc",
     progress: ProgressOption = None,
 ) -> RunReport:
@@ -323,7 +336,7 @@ def run(
         force: replace outputs that this script has not made.
         keep_going: after a failure run what does not need the failed stage.
         jobs: stages at the same time; 0: one a core.
-        no_sync, check, progress: as for ``export()``.
+        no_sync, no_clone, check, progress: as for ``export()``.
 
     Raises:
         Error: usage ``run.script`` with everything that is wrong with the script, before anything
@@ -341,6 +354,7 @@ def run(
         "keep-going": keep_going,
         "jobs": jobs,
         "no-sync": no_sync,
+        "no-clone": no_clone,
         "check": check,
         "page": True,
     }

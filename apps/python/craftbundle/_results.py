@@ -100,6 +100,7 @@ class ExportReport:
     Attributes:
         path: the file, or the directory of a layout that has several files for a component.
         size: bytes of all files.
+        shared_bytes: how many of these lie in the same blocks on the disk as in the sources.
         tensors: how many tensors are in them.
         layout: the layout that was written.
         component: what was written.
@@ -107,6 +108,7 @@ class ExportReport:
 
     path: Path
     size: int
+    shared_bytes: int
     tensors: int
     layout: str
     component: Component
@@ -117,6 +119,7 @@ class ExportReport:
         return cls(
             Path(json["file"]),
             json["size"],
+            json.get("shared_bytes", 0),
             json["tensors"],
             json["layout"],
             Component._of(json),
@@ -145,6 +148,8 @@ class BundleReport:
         directory: where it is.
         layout: its layout; empty for one that was not written by Craftbundle.
         files: names of its files, and their sizes in bytes.
+        shared_bytes: how many bytes of one that was written lie in the same blocks on the disk as
+            in the sources.
         components: what is in it.
         fit: the facts that components require of each other, and what became of each: ``agrees``,
             ``differs`` or ``unstated``.
@@ -155,6 +160,7 @@ class BundleReport:
     directory: Path
     layout: str
     files: Mapping[str, int]
+    shared_bytes: int
     components: Tuple[Component, ...]
     fit: Tuple[Tuple[str, str], ...]
     warnings: Tuple[str, ...]
@@ -169,6 +175,7 @@ class BundleReport:
             Path(json["directory"]),
             manifest["layout"] if manifest else "",
             {file.get("name", file.get("file")): file["size"] for file in found["files"]},
+            json.get("shared_bytes", 0),
             tuple(Component._of(component) for component in found["components"]),
             tuple((check["name"], check["outcome"]) for check in found["fit"]),
             tuple(json.get("warnings", ())),

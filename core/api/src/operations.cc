@@ -29,12 +29,17 @@ Durability take_durability(Options& options) {
   return options.flag("no-sync") ? Durability::no_sync : Durability::sync;
 }
 
+Extents take_extents(Options& options) {
+  return options.flag("no-clone") ? Extents::own : Extents::shared;
+}
+
 PublishOptions take_target(Options& options, const OperationContext& context) {
   return {.force = options.flag("force"),
           .durability = take_durability(options),
           .sink = &context.sink,
           .cancellation = &context.cancellation,
-          .check = take_check(options)};
+          .check = take_check(options),
+          .extents = take_extents(options)};
 }
 
 LayoutChoice take_layout(Options& options) {
@@ -149,6 +154,7 @@ OperationEnd extract_operation(Options& options, const OperationContext& context
   const std::vector<NamedTensor> tensors =
       chosen_tensors(groups_of(given, lookup, role, context.host), names);
   OutputFile file(output.has_parent_path() ? output.parent_path() : Path("."), publish.durability);
+  file.set_extents(publish.extents);
   const WriteSummary written = write_safetensors(tensors, {}, file,
                                                  {.task = output.filename().string(),
                                                   .sink = publish.sink,
@@ -250,6 +256,7 @@ OperationEnd run_operation(Options& options, const OperationContext& context) {
   if (job.jobs == 0) job.jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   job.check = take_check(options);
   job.durability = take_durability(options);
+  job.extents = take_extents(options);
   job.sink = &context.sink;
   job.cancellation = &context.cancellation;
   const bool page = options.flag("page");

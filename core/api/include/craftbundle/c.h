@@ -51,18 +51,18 @@ CRAFTBUNDLE_C_API void craftbundle_host_free(craftbundle_host* host);
  *   "inspect"  source             xps
  *   "tensors"  source             xps, component, pattern
  *   "config"   source             xps, component
- *   "extract"  source, output     xps, component, tensors, force, no-sync, check
+ *   "extract"  source, output     xps, component, tensors, <target>
  *   "export"   source, output     component, exporter, option, <weights>, <layout>, <target>
  *   "bundle"   components, output allow-mismatch, embed, xps, state, dtype, <layout>, <target>
  *   "convert"  bundle, output     allow-mismatch, embed, <layout>, <target>
  *   "verify"   source             against, check, as-is, page
  *   "run"      script             set, state-dir, only, until, rerun, force, keep-going, jobs,
- *                                 no-sync, check, page
+ *                                 no-sync, no-clone, check, page
  *   "plugins"                     name
  *
  *   <weights>  xps, state, dtype, dtype-of, average, merge, fold-weight-norm, config-from, as-is
  *   <layout>   layout, layout-option, shard-size
- *   <target>   force, no-sync, check
+ *   <target>   force, no-sync, no-clone, check
  *   components: a list of objects with source and role, and exporter, option
  *
  * Relative paths start in the current directory. "extract" writes tensors, by their names all or
