@@ -36,7 +36,7 @@ if [ "$peers" -eq 0 ]; then
 fi
 # The wheels (tests/python) are compiled as the rest is: what is the same is compiled once.
 export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR=$PWD/build/ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
-export CCACHE_SLOPPINESS=pch_defines,time_macros
+export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1
 echo "== everything"
 /usr/bin/cmake --preset ci --log-level=WARNING
 /usr/bin/cmake --build --preset ci

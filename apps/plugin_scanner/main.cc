@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/filesystem/operations.hpp>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <string>
@@ -43,7 +44,10 @@ craftbundle::ScanOptions scan_options() {
 }
 
 int describe(const Path& library, const Path& output) {
-  const std::string text = to_sidecar(scan_library(library, scan_options()));
+  craftbundle::ScanOptions options = scan_options();
+  // A build keeps the machine busy, and the plugin may need a library as large as LibTorch.
+  options.time_limit = std::chrono::minutes(1);
+  const std::string text = to_sidecar(scan_library(library, options));
   craftbundle::OutputFile file(output.parent_path(), craftbundle::Durability::no_sync);
   file.write(text);
   file.publish(output, /*replace=*/true);
