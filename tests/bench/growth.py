@@ -11,6 +11,7 @@ between the last two sizes (1.0: linear). --svg draws them, both axes logarithmi
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -35,6 +36,15 @@ def measure(command, environment=None):
         figures = (usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
         best = min(best, figures) if best else figures
     return best
+
+
+def apart(make, *arguments):
+    """Calls `make` in another process: peak memory of a command counts what its parent had when it was started."""
+    process = multiprocessing.get_context("fork").Process(target=make, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        sys.exit(f"growth: {make.__name__}{arguments} failed")
 
 
 def text(value):
@@ -90,7 +100,7 @@ def script(path, count):
 
 def sparse(path, copies):
     """A checkpoint with `copies` further copies of the weights, about 1.7 GB each."""
-    subprocess.run([HERE / "make_checkpoint.py", path, "--sparse", "--optimizer-copies", str(copies)], check=True,
+    subprocess.run(["/usr/bin/python3", HERE / "make_checkpoint.py", path, "--sparse", "--optimizer-copies", str(copies)], check=True,
                    stderr=subprocess.DEVNULL)
 
 
@@ -102,7 +112,7 @@ def growths(program, work, plugin, quick):
     def files(make, sizes, command, suffix=".th"):
         for size in sizes:
             path = work / f"{make.__name__}_{size}{suffix}"
-            make(path, size)
+            apart(make, path, size)
             yield size, command(path), None
 
     yield "inspect", "tensors", files(tensors, upto(10, 100, 1_000, 10_000, 100_000, 200_000), lambda path: [program, "inspect", path])

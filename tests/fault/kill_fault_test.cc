@@ -3,11 +3,14 @@
 // leaves what one leaves that was never killed.
 //
 //   CRAFTBUNDLE_MOST_KILLS=N  at most so many of them, spread over the command
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <boost/filesystem.hpp>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 
@@ -48,6 +51,16 @@ Killed kill_at(int call, const std::vector<std::string>& command, const Path& di
   return killed;
 }
 
+// Whether the file system of temporary directories can exchange two names.
+bool exchanges_names() {
+  const TemporaryDirectory here;
+  const Path one = here / "one";
+  const Path two = here / "two";
+  boost::filesystem::create_directory(one);
+  boost::filesystem::create_directory(two);
+  return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, two.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 class KillAtCall : public ::testing::TestWithParam<Job> {};
 
 TEST_P(KillAtCall, LeavesOldOrNewAndNothingAfterTheNextRun) {
@@ -56,6 +69,7 @@ TEST_P(KillAtCall, LeavesOldOrNewAndNothingAfterTheNextRun) {
     GTEST_SKIP() << "needs to be allowed to trace";
   }
   const Scene scene(GetParam());
+  const bool exchanges = exchanges_names();
   int all = 0;
   {
     const TemporaryDirectory directory;
@@ -80,7 +94,9 @@ TEST_P(KillAtCall, LeavesOldOrNewAndNothingAfterTheNextRun) {
       EXPECT_LT(killed.calls, call);
     }
     const Tree found = Scene::visible(directory.path());
-    scene.expect_whole(found, killed.result.errors);
+    // Without an exchange of names the old directory is aside for a moment (docs/reliability.md).
+    const bool may_be_missing = killed.last == "rename" && !exchanges;
+    scene.expect_whole(found, killed.result.errors, may_be_missing);
     scene.expect_done(directory.path());
     EXPECT_TRUE(scene.expect_whole(Scene::visible(directory.path()), {}).all_new);
     EXPECT_EQ(names(testing::tree(directory.path())), names(scene.end()))

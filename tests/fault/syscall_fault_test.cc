@@ -77,7 +77,8 @@ void fail(const Scene& scene, const Job& job, const std::string& call, const std
     EXPECT_TRUE(outputs.all_new) << result.errors;
   } else {
     EXPECT_EQ(result.exit_code, 1) << result.errors;
-    EXPECT_FALSE(result.errors.empty());
+    // Calls are counted thread by thread, so that the one which tells of the failure may fail too.
+    EXPECT_TRUE(!result.errors.empty() || call == "write");
     // What was published stays when only the report cannot be written, and stages that were done
     // before one that failed stay done.
     const bool may_be_new = call == "write" || job.outputs.size() > 1;

@@ -9,7 +9,9 @@ import sys
 
 def pages_of(arguments):
     for argument in map(pathlib.Path, arguments):
-        yield from sorted(argument.rglob("*.md")) if argument.is_dir() else [argument]
+        found = sorted(argument.rglob("*.md")) if argument.is_dir() else [argument]
+        # Pages that only the site of the documentation has lie elsewhere in it; docs/site/links.py checks them there.
+        yield from (page for page in found if not page.is_relative_to(argument / "site"))
 
 
 @functools.lru_cache(maxsize=None)

@@ -8,7 +8,7 @@ data and never run, neither PyTorch nor AudioCraft is needed, memory does not gr
 checkpoint, what goes into a file is checked against its configuration first, and the file appears
 whole or not at all.
 
-Each error is a :class:`craftbundle.Error`, and of the type that the originals raise there, so that
+Each error is a ``craftbundle.Error``, and of the type that the originals raise there, so that
 an ``except`` around them goes on working.
 """
 
@@ -122,7 +122,7 @@ def export_pretrained_compression_model(
     Of the path of an exported file, its contents. Of a name (``facebook/encodec_32khz``,
     ``dac_44khz``) a reference without tensors, which loaders resolve; nothing is fetched. Other
     than the original, this takes no path that does not exist for a name. `out_file` and what is
-    raised are as for :func:`export_encodec`.
+    raised are as for ``export_encodec``.
     """
     source = os.fspath(pretrained_encodec)
     with _raising_as_audiocraft():
@@ -136,7 +136,7 @@ def export_lm(checkpoint_path: Union[Path, str], out_file: Union[Path, str]) -> 
     """Writes the best state of a training checkpoint of MusicGen, AudioGen, MAGNeT or JASCO.
 
     The best state of an FSDP training is preferred. `out_file`, what is returned and what is raised
-    are as for :func:`export_encodec`.
+    are as for ``export_encodec``.
     """
     with _raising_as_audiocraft():
         _export(os.path.abspath(checkpoint_path), out_file, "lm")

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <vector>
 
-namespace craftbundle {
+#include "craftbundle/detail/base/export.h"
+
+namespace CRAFTBUNDLE_API craftbundle {
 
 // Begins at a page. A large block of malloc() begins 16 bytes behind one, and there reading from
 // the page cache was seen to take three times as long (AMD EPYC: a copy between addresses that
