@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/../../cmake/Headers.cmake")
 
-set(front_door craftbundle/checkpoint.h craftbundle/codec.h craftbundle/craftbundle.h craftbundle/error.h craftbundle/plugin.h)
+set(front_door craftbundle/c.h craftbundle/checkpoint.h craftbundle/codec.h craftbundle/craftbundle.h craftbundle/error.h craftbundle/plugin.h)
 set(for_audiocraft craftbundle/audiocraft.h craftbundle/audiocraft_rules.h)
 # Where codecs can be run.
 if(EXISTS "${INCLUDE_DIR}/craftbundle/torch_network.h")
