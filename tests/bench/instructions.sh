@@ -47,7 +47,7 @@ count() {
     tail -n 20 log >&2
     exit 1
   fi
-  printf '%-10s %8d\n' "$name" "$(awk '/Collected/ {print int($NF / 1e6 + 0.5)}' log)"
+  printf '%-10s %8.1f\n' "$name" "$(awk '/Collected/ {print $NF / 1e6}' log)"
 }
 {
   count start-up plugins list
@@ -58,5 +58,5 @@ count() {
 awk 'NR == FNR {wanted[$1] = $2; next}
      !($1 in wanted) {print $1 ": nothing is expected of it"; bad = 1; next}
      $2 > wanted[$1] * 1.05 || $2 < wanted[$1] * 0.95 {
-       printf "%s: %d million instructions, expected %d within 5 %%\n", $1, $2, wanted[$1]; bad = 1}
+       printf "%s: %.1f million instructions, expected %.1f within 5 %%\n", $1, $2, wanted[$1]; bad = 1}
      END {exit bad}' "$expected" counts
