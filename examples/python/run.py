@@ -8,7 +8,8 @@ import sys
 
 import craftbundle
 
-report = craftbundle.run(sys.argv[1], state_dir=(sys.argv[2:] or [None])[0], jobs=2)
+state_dir = sys.argv[2] if len(sys.argv) > 2 else None
+report = craftbundle.run(sys.argv[1], state_dir=state_dir, jobs=2)
 for stage in report.stages:
     print(f"{stage.name}: {stage.state}")
 print(f"{report.bytes} bytes written")
