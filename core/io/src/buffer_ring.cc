@@ -10,9 +10,12 @@ namespace {
 // Handing a piece to a thread and back costs as much as hashing about this many bytes.
 constexpr std::size_t kWorthAThread = 64 << 10;
 
+constexpr std::size_t kBuffers = 4;
+
 }  // namespace
 
-BufferRing::BufferRing(std::vector<Use> uses) {
+BufferRing::BufferRing(std::vector<Use> uses, Use own)
+    : own_(std::move(own)), buffers_(uses.empty() ? 1 : kBuffers) {
   for (Use& use : uses) workers_.push_back({std::move(use)});
 }
 
@@ -41,7 +44,8 @@ std::span<std::byte> BufferRing::room() {
 
 void BufferRing::push(std::size_t size) {
   Lock lock(mutex_);
-  buffers_[pushed_ % buffers_.size()].size = size;
+  Buffer& buffer = buffers_[pushed_ % buffers_.size()];
+  buffer.size = size;
   ++pushed_;
   for (Worker& worker : workers_) {
     if (worker.failure) continue;
@@ -52,6 +56,8 @@ void BufferRing::push(std::size_t size) {
   }
   more_pushed_.notify_all();
   wait_for(0, lock);
+  lock.unlock();
+  if (own_) own_(std::span(buffer.bytes).first(size));
 }
 
 void BufferRing::finish() {

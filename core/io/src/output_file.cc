@@ -170,9 +170,9 @@ void OutputFile::append(std::span<const std::byte> bytes) {
 void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
 BufferRing OutputFile::pipe() {
-  std::vector<BufferRing::Use> uses = {[this](std::span<const std::byte> bytes) { append(bytes); }};
+  std::vector<BufferRing::Use> uses;
   if (sum_) uses.emplace_back([this](std::span<const std::byte> bytes) { sum_->update(bytes); });
-  return BufferRing(std::move(uses));
+  return BufferRing(std::move(uses), [this](std::span<const std::byte> bytes) { append(bytes); });
 }
 
 void OutputFile::copy(const InputFile& source, std::uint64_t offset, std::uint64_t length) {

@@ -82,6 +82,31 @@ TEST(BufferRing, LargePiecesAreUsedBesideTheOwnerAndOneAnother) {
   ring.finish();
 }
 
+TEST(BufferRing, OwnUseIsOfTheOwnerAndBesideTheOthers) {
+  Record own;
+  Record other;
+  BufferRing ring({other.use()}, own.use());
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    const char letter = static_cast<char>('a' + i);
+    const std::size_t size = i % 3 == 0 ? 7 : kLarge;
+    push(ring, letter, size);
+    expected.append(size, letter);
+    EXPECT_EQ(own.text.size(), expected.size());  // without waiting
+  }
+  ring.finish();
+  EXPECT_TRUE(own.text == expected);
+  EXPECT_TRUE(other.text == expected);
+  EXPECT_THAT(own.threads, ElementsAre(std::this_thread::get_id()));
+}
+
+TEST(BufferRing, WhatTheOwnUseThrowsEndsTheRing) {
+  BufferRing ring({[](std::span<const std::byte>) {}}, [](std::span<const std::byte>) {
+    throw Error(ErrorKind::system, "io.enospc", "full");
+  });
+  expect_error(ErrorKind::system, "io.enospc", Eq("full"), [&] { push(ring, 'x', kLarge); });
+}
+
 TEST(BufferRing, TheOwnerWaitsForASlowUse) {
   std::size_t used = 0;
   BufferRing ring({[&](std::span<const std::byte> bytes) {

@@ -1,7 +1,6 @@
 // Bytes that one thread produces and others use, each at its own pace.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +20,8 @@ namespace CRAFTBUNDLE_API craftbundle {
 // A few buffers in a circle. The owner fills one while those before it are used; each use has a
 // thread of its own and sees every piece, in order. So the whole takes as long as the slowest of
 // filling and uses, and no longer. Small pieces are used by the owner, and so are all where no
-// thread can be started.
+// thread can be started. What only moves bytes is the owner's own use: it finds them in the cache
+// of its processor, from which another would first have to fetch them.
 //
 // Thread: one owner.
 class BufferRing {
@@ -29,8 +29,9 @@ class BufferRing {
   // May throw, which ends the ring: the owner's next call throws the same.
   using Use = std::function<void(std::span<const std::byte>)>;
 
-  // What the uses refer to must outlive the object.
-  explicit BufferRing(std::vector<Use> uses);
+  // `own` is called in push(), while the others use the same piece. What the uses refer to must
+  // outlive the object.
+  explicit BufferRing(std::vector<Use> uses, Use own = {});
   BufferRing(const BufferRing&) = delete;
   BufferRing& operator=(const BufferRing&) = delete;
   // Gives up what nobody has begun to use.
@@ -39,7 +40,7 @@ class BufferRing {
   // Room of kBufferSize bytes to fill; waits for those who use what it held. The same until
   // push(). Throws what a use has thrown.
   std::span<std::byte> room();
-  // Hands on the first `size` bytes of the last room(). Throws as room().
+  // Hands on the first `size` bytes of the last room(). Throws as room(), and what `own` throws.
   void push(std::size_t size);
   // Waits until all that was pushed is used. Throws as room().
   void finish();
@@ -68,8 +69,9 @@ class BufferRing {
   bool is_used(std::uint64_t pieces) const;
   void wait_for(std::uint64_t pieces, Lock& lock);
 
-  // Enough that a use which is behind for once holds nobody up.
-  std::array<Buffer, 4> buffers_;
+  Use own_;
+  // Enough that a use which is behind for once holds nobody up; one where nobody can be.
+  std::deque<Buffer> buffers_;
   std::mutex mutex_;
   std::condition_variable more_pushed_;
   std::condition_variable enough_used_;

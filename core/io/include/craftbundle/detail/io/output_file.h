@@ -66,9 +66,8 @@ class OutputFile {
   // Extents::own was asked for, and for a hash where reserve() found that blocks can be shared.
   bool leaves_to_kernel(const InputFile& source) const;
 
-  // What is pushed into the ring is appended beside the owner's work, and hashed beside that. Its
-  // functions throw as write(). REQUIRES: until it is finished or gone, nothing else is done with
-  // the file.
+  // What is pushed into the ring is appended, and hashed beside the owner's work. Its functions
+  // throw as write(). REQUIRES: until it is finished or gone, nothing else is done with the file.
   BufferRing pipe();
 
   // With Extents::own, every following copy() passes through this process, as the kernel shares of
