@@ -170,7 +170,7 @@ std::string manifest_text(const Verification& found) {
     const ManifestFile* file = file_of(*manifest, component.role);
     table.add({printable(component.role), printable(component.source),
                printable(component.exporter), std::to_string(component.exporter_revision),
-               file == nullptr ? "-" : printable(file->sha256)});
+               file == nullptr ? "-" : digest_text(*file)});
   }
   text += table.text();
   if (manifest->mismatch_allowed) text += "  was written with --allow-mismatch\n";

@@ -1,6 +1,8 @@
 #include "craftbundle/detail/bundle/bundle.h"
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <memory>
 #include <numeric>
 
@@ -104,20 +106,57 @@ std::vector<std::string> known_files(const Host& host, const std::vector<std::st
   return known;
 }
 
-// Fills in the digests of what the components were made from.
-void hash_files_read(const std::vector<PreparedComponent>& components, Manifest& manifest,
-                     const PublishOptions& options) {
-  for (std::size_t i = 0; i < components.size(); ++i) {
-    const std::vector<ReadFile>& read = components[i].read;
-    for (std::size_t j = 0; j < read.size(); ++j) {
-      const InputFile& file = *read[j].file;
-      manifest.components[i].files_read[j].sha256 =
-          sha256_of_file(file, *options.cancellation, [&](std::uint64_t done) {
-            options.sink->progress({"SHA-256 of " + read[j].name, done, file.size()});
-          });
+// SHA-256 of the files that components were made from, computed while the bundle is written.
+class SourceDigests {
+ public:
+  // The arguments must outlive the object.
+  SourceDigests(const std::vector<PreparedComponent>& components, const PublishOptions& options)
+      : components_(components), options_(options) {
+    if (options.check == ContentCheck::structure) return;
+    // Where no thread can be started, fill() computes them.
+    constexpr auto kWhereItCan = std::launch::async | std::launch::deferred;
+    computed_ = std::async(kWhereItCan, [this] { return compute(); });
+  }
+  SourceDigests(const SourceDigests&) = delete;
+  SourceDigests& operator=(const SourceDigests&) = delete;
+  // Waits, as the future does, but not for what nobody asks for.
+  ~SourceDigests() { given_up_.cancel(); }
+
+  // Throws what reading has thrown. At most once.
+  void fill(Manifest& manifest) {
+    if (!computed_.valid()) return;
+    is_awaited_ = true;
+    std::vector<std::string> digests = computed_.get();
+    auto next = digests.begin();
+    for (std::size_t i = 0; i < components_.size(); ++i) {
+      for (std::size_t j = 0; j < components_[i].read.size(); ++j) {
+        manifest.components[i].files_read[j].sha256 = std::move(*next++);
+      }
     }
   }
-}
+
+ private:
+  std::vector<std::string> compute() const {
+    std::vector<std::string> digests;
+    for (const PreparedComponent& component : components_) {
+      for (const ReadFile& read : component.read) {
+        const std::string task = "SHA-256 of " + read.name;
+        const auto progress = [&](std::uint64_t done) {
+          given_up_.check();
+          if (is_awaited_) options_.sink->progress({task, done, read.file->size()});
+        };
+        digests.push_back(sha256_of_file(*read.file, *options_.cancellation, progress));
+      }
+    }
+    return digests;
+  }
+
+  const std::vector<PreparedComponent>& components_;
+  const PublishOptions& options_;
+  Cancellation given_up_;
+  std::atomic<bool> is_awaited_ = false;  // until then the bundle's own files are what is told of
+  std::future<std::vector<std::string>> computed_;
+};
 
 // Publishes `planned` and a manifest as the directory `target`. Fills in the manifest's files and
 // digests.
@@ -136,14 +175,14 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
                       [&](const Path& directory) { return files_of_bundle(directory, known); });
   // Once more: only with the lock is what lies there what will be replaced.
   const bool replace = check_target();
-  hash_files_read(components, manifest, options);
+  SourceDigests source_digests(components, options);
 
   // The manifest is written last, but named first: it says which files are the bundle's.
   OutputFile& manifest_file = out.create(std::string(kManifestFile));
   std::vector<OutputFile*> files;
   for (const BundleFile& file : planned) {
     files.push_back(&out.create(file.name));
-    files.back()->hash_contents();
+    if (options.check == ContentCheck::crc) files.back()->hash_contents();
     files.back()->set_extents(options.extents);
     reserve(file, *files.back());
   }
@@ -152,8 +191,11 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
     const BundleFile& file = planned[i];
     written.push_back({file.name, file.roles, write(file, *files[i], file.name, options), file.use,
                        file.warnings});
-    manifest.files.push_back({file.name, files[i]->size(), files[i]->sha256(), file.roles});
+    const bool is_hashed = files[i]->is_hashed();
+    manifest.files.push_back({file.name, files[i]->size(),
+                              is_hashed ? files[i]->sha256() : std::string(), file.roles});
   }
+  source_digests.fill(manifest);
   manifest_file.write(to_json(manifest));
   options.cancellation->check();
   out.publish(replace);

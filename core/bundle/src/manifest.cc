@@ -34,7 +34,10 @@ Json read_json(const ManifestRead& file) {
 }
 
 Json file_json(const ManifestFile& file) {
-  return {{"name", file.name}, {"size", file.size}, {"sha256", file.sha256}, {"roles", file.roles}};
+  Json json = {{"name", file.name}, {"size", file.size}};
+  if (!file.sha256.empty()) json["sha256"] = file.sha256;
+  json["roles"] = file.roles;
+  return json;
 }
 
 Json check_json(const FitCheck& check) {
@@ -73,8 +76,13 @@ std::string file_name_from(const JsonReader& reader, const char* key) {
   return name;
 }
 
-ManifestFile file_from(const JsonReader& reader) {
-  return {file_name_from(reader, "name"), reader.size("size"), reader.text("sha256"),
+std::string digest_from(const JsonReader& reader) {
+  return reader.has("sha256") ? reader.text("sha256") : std::string();
+}
+
+ManifestFile file_from(const JsonReader& reader, ContentCheck check) {
+  return {file_name_from(reader, "name"), reader.size("size"),
+          check == ContentCheck::crc ? reader.text("sha256") : digest_from(reader),
           reader.texts("roles")};
 }
 
@@ -96,8 +104,7 @@ ManifestComponent component_from(const JsonReader& reader) {
 }
 
 ManifestRead read_from(const JsonReader& reader) {
-  return {reader.text("name"), reader.size("size"),
-          reader.has("sha256") ? reader.text("sha256") : std::string()};
+  return {reader.text("name"), reader.size("size"), digest_from(reader)};
 }
 
 ManifestComponent component_of_2(const JsonReader& reader) {
@@ -158,6 +165,10 @@ FitCheck check_from(const JsonReader& reader) {
 
 }  // namespace
 
+std::string digest_text(const ManifestFile& file) {
+  return file.sha256.empty() ? "not computed" : printable(file.sha256);
+}
+
 std::string unchecked_text() {
   return "was made with --check structure: the contents of its sources were not checked";
 }
@@ -210,6 +221,7 @@ Manifest manifest_from(const JsonReader& reader) {
                     ", this program reads up to " + std::to_string(kManifestVersion),
                 "use a newer craftbundle");
   }
+  if (reader.has("check")) manifest.check = check_depth_from(reader);
   manifest.layout = reader.text("layout");
   manifest.producer = reader.text("producer");
   if (manifest.format_version == 1) {
@@ -218,12 +230,12 @@ Manifest manifest_from(const JsonReader& reader) {
   } else {
     manifest.layout_revision = reader.small_integer("layout_revision");
     manifest.layout_options = reader.list("layout_options", named_from<OptionValue>);
-    manifest.files = reader.list("files", file_from);
+    manifest.files = reader.list(
+        "files", [&](const JsonReader& file) { return file_from(file, manifest.check); });
     manifest.components = reader.list("components", component_of_2);
   }
   manifest.fit = reader.list("fit", check_from);
   manifest.mismatch_allowed = reader.boolean("mismatch_allowed");
-  if (reader.has("check")) manifest.check = check_depth_from(reader);
   return manifest;
 }
 

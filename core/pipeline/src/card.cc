@@ -159,7 +159,7 @@ std::string files(const Manifest& manifest) {
   std::vector<std::vector<std::string>> rows;
   for (const ManifestFile& file : manifest.files) {
     rows.push_back({"`" + printable(file.name) + "`", human_bytes(file.size),
-                    "`" + printable(file.sha256) + "`"});
+                    "`" + digest_text(file) + "`"});
   }
   return "## Files\n\n" + table({"file", "size", "SHA-256"}, rows);
 }

@@ -359,7 +359,7 @@ std::string files_section(const Verification& found) {
   HtmlTable table("files", {{"file"}, {"size", true}, {"SHA-256"}});
   for (const ManifestFile& file : manifest.files) {
     table.add({"<code>" + html_text(file.name) + "</code>", human_bytes(file.size),
-               "<code>" + html_text(file.sha256) + "</code>"});
+               "<code>" + html_text(digest_text(file)) + "</code>"});
   }
   return manifest.files.empty() ? std::string() : html_section("Files", table.text());
 }

@@ -105,6 +105,18 @@ TEST(Manifest, RefusesWhatIsNoJson) {
                [] { parse_manifest("[]"); });
 }
 
+TEST(Manifest, DigestsAreLeftOutOnlyWhereNothingWasChecked) {
+  Manifest manifest = sample();
+  manifest.check = ContentCheck::structure;
+  for (ManifestFile& file : manifest.files) file.sha256.clear();
+  const std::string text = to_json(manifest);
+  EXPECT_EQ(to_json(parse_manifest(text)), text);
+  EXPECT_EQ(digest_text(parse_manifest(text).files[0]), "not computed");
+  manifest.check = ContentCheck::crc;
+  expect_error(ErrorKind::input, "manifest.missing", HasSubstr("files[0].sha256 is missing"),
+               [&] { parse_manifest(to_json(manifest)); });
+}
+
 TEST(Manifest, RefusesANewerVersionAndSaysBoth) {
   expect_error(ErrorKind::input, "manifest.version",
                ::testing::AllOf(HasSubstr("format_version is 3"), HasSubstr("up to 2")),

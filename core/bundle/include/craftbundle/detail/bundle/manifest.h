@@ -22,7 +22,7 @@ inline constexpr int kManifestVersion = 2;
 struct ManifestFile {
   std::string name;  // relative to the bundle's directory; stays in it
   std::uint64_t size = 0;
-  std::string sha256;
+  std::string sha256;  // empty: not computed, as with ContentCheck::structure
   std::vector<std::string> roles;  // of the components in it; empty: of the bundle as a whole
 };
 
@@ -31,7 +31,7 @@ struct ManifestRead {
   // Relative to the source, when it is a directory or the file lies beside it; else the last part.
   std::string name;
   std::uint64_t size = 0;
-  std::string sha256;  // empty: not computed, as for what is only looked at
+  std::string sha256;  // empty: not computed, as for what is only looked at or not checked
 };
 
 struct ManifestComponent {
@@ -67,6 +67,9 @@ struct Manifest {
   bool mismatch_allowed = false;           // --allow-mismatch was needed
   ContentCheck check = ContentCheck::crc;  // of what the bundle was made from
 };
+
+// The SHA-256 of a file, to show people; "not computed" where the manifest states none.
+std::string digest_text(const ManifestFile& file);
 
 // What is said where the contents were not checked.
 std::string unchecked_text();
