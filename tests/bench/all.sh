@@ -7,6 +7,7 @@
 # add a folder of transformers and PyTorch; root and loop devices, XFS and Btrfs.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+self=$(realpath "$0")
 craftbundle=$(realpath "$1")
 work=${2:-$(mktemp -d)}
 size=${SIZE:-small}
@@ -23,7 +24,7 @@ row() {
 
 if [ "${3:-}" = mounted ]; then
   cd "$TMPDIR" || exit
-  /usr/bin/python3 "$here/make_checkpoint.py" checkpoint.th --size "$size" --optimizer-copies 0
+  /usr/bin/python3 "$here/make_checkpoint.py" checkpoint.th --size "$size" --optimizer-copies 0 >/dev/null
   before=$(sync && df --output=used -B1 . | tail -1)
   "$craftbundle" export checkpoint.th -o result.bin >/dev/null
   after=$(sync && df --output=used -B1 . | tail -1)
@@ -39,7 +40,7 @@ mkdir -p "$work"
 cd "$work" || exit
 echo '| what | ours, s | peer, s | ratio | goal | peak MiB |'
 echo '|---|---|---|---|---|---|'
-[ -f checkpoint.th ] || /usr/bin/python3 "$here/make_checkpoint.py" checkpoint.th --size "$size" --optimizer-copies 0
+[ -f checkpoint.th ] || /usr/bin/python3 "$here/make_checkpoint.py" checkpoint.th --size "$size" --optimizer-copies 0 >/dev/null
 "$craftbundle" export checkpoint.th -o result.bin --no-sync --force >/dev/null
 
 row 'export, durable, beside `cp` + `sync`' 0.75 "$copy && sync copy.bin" "$export" sync
@@ -79,6 +80,6 @@ if [ -n "$peer" ]; then
     "$craftbundle export checkpoint.th --no-sync --layout safetensors -o out"
 fi
 for file_system in xfs btrfs; do
-  CRAFTBUNDLE_DISK_SIZE=10G "$here/../fault/on_file_system.sh" "$file_system" "$0" "$craftbundle" "$work" mounted "$file_system" ||
+  CRAFTBUNDLE_DISK_SIZE=10G "$here/../fault/on_file_system.sh" "$file_system" "$self" "$craftbundle" "$work" mounted "$file_system" | grep '^|' ||
     echo "| $file_system | not measured: needs root and loop devices | | | | |"
 done

@@ -78,9 +78,9 @@ TEST_F(CheckTest, ManifestSaysWhatWasNotChecked) {
       "was made with --check structure: the contents of its sources were not checked";
   const ProgramResult verified = craftbundle({"verify", "model"});
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
-  EXPECT_THAT(verified.output,
-              AllOf(HasSubstr(words),
-                    HasSubstr("size is that of the manifest, which states no SHA-256")));
+  EXPECT_THAT(
+      verified.output,
+      AllOf(HasSubstr(words), HasSubstr("size is that of the manifest, which states no SHA-256")));
   EXPECT_THAT(craftbundle({"inspect", "model"}).output,
               AllOf(HasSubstr(words), HasSubstr("not computed")));
 }

@@ -192,8 +192,8 @@ std::vector<WrittenFile> publish_directory(const std::vector<BundleFile>& planne
     written.push_back({file.name, file.roles, write(file, *files[i], file.name, options), file.use,
                        file.warnings});
     const bool is_hashed = files[i]->is_hashed();
-    manifest.files.push_back({file.name, files[i]->size(),
-                              is_hashed ? files[i]->sha256() : std::string(), file.roles});
+    manifest.files.push_back(
+        {file.name, files[i]->size(), is_hashed ? files[i]->sha256() : std::string(), file.roles});
   }
   source_digests.fill(manifest);
   manifest_file.write(to_json(manifest));

@@ -158,8 +158,8 @@ std::string usage(const Manifest& manifest, const Path& directory) {
 std::string files(const Manifest& manifest) {
   std::vector<std::vector<std::string>> rows;
   for (const ManifestFile& file : manifest.files) {
-    rows.push_back({"`" + printable(file.name) + "`", human_bytes(file.size),
-                    "`" + digest_text(file) + "`"});
+    rows.push_back(
+        {"`" + printable(file.name) + "`", human_bytes(file.size), "`" + digest_text(file) + "`"});
   }
   return "## Files\n\n" + table({"file", "size", "SHA-256"}, rows);
 }

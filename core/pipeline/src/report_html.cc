@@ -349,7 +349,8 @@ std::string bundle_details(const StageReport& stage) {
       if (std::ranges::count(file.roles, component.role) != 0) sources.push_back(component.source);
     }
     table.add({"<code>" + html_text(file.name) + "</code>", human_bytes(file.size),
-               html_text(join(sources, ", ")), "<code>" + html_text(digest_text(file)) + "</code>"});
+               html_text(join(sources, ", ")),
+               "<code>" + html_text(digest_text(file)) + "</code>"});
   }
   std::vector<std::string> fit;
   for (const FitCheck& check : manifest.fit) {

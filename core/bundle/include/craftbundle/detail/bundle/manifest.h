@@ -22,7 +22,7 @@ inline constexpr int kManifestVersion = 2;
 struct ManifestFile {
   std::string name;  // relative to the bundle's directory; stays in it
   std::uint64_t size = 0;
-  std::string sha256;  // empty: not computed, as with ContentCheck::structure
+  std::string sha256;              // empty: not computed, as with ContentCheck::structure
   std::vector<std::string> roles;  // of the components in it; empty: of the bundle as a whole
 };
 
