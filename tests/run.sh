@@ -16,6 +16,15 @@ if [ "${1:-}" = --full ]; then
 fi
 
 cmake/install_packages.sh "${packages[@]}"
+# Downloads, which take minutes and no processor, go on meanwhile; a group of its own, so that all of it ends when this does.
+setsid tests/peers/make.sh build/peers &
+peers_made=$!
+trap 'kill -- -"$peers_made" 2>/dev/null || true' EXIT
+
+# What is compiled twice, by the wheels (tests/python) or the next run, is compiled once. A cache that is there has limits of its own.
+if [ -z "${CCACHE_DIR:-}" ]; then export CCACHE_DIR=$PWD/build/ccache CCACHE_MAXSIZE=2G; fi
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1
 for preset in ${sanitizers[@]+"${sanitizers[@]}"}; do
   echo "== core under $preset"
   /usr/bin/cmake --preset "$preset" --log-level=WARNING
@@ -29,14 +38,12 @@ for preset in ${sanitizers[@]+"${sanitizers[@]}"}; do
   if [ -n "${CI:-}" ]; then rm -rf "build/$preset"; fi
 done
 peers=0
-tests/peers/make.sh build/peers || peers=$?
+wait "$peers_made" || peers=$?
+trap - EXIT
 [ "$peers" -eq 0 ] || [ "$peers" -eq 77 ]
 if [ "$peers" -eq 0 ]; then
   export CRAFTBUNDLE_PEER_PYTHON=${CRAFTBUNDLE_PEER_PYTHON:-$PWD/build/peers/venv/bin/python}
 fi
-# The wheels (tests/python) are compiled as the rest is: what is the same is compiled once.
-export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR=$PWD/build/ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
-export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1
 echo "== everything"
 /usr/bin/cmake --preset ci --log-level=WARNING
 /usr/bin/cmake --build --preset ci
