@@ -3,6 +3,7 @@
 # checksums. Needs Debian 12; installs the packages it needs.
 #   cmake/release.sh [--snapshot] [--check-reproducible] OUTPUT
 # A release has its section in CHANGELOG.md; --snapshot makes one of unreleased changes, whose version names the commit.
+# DEBFULLNAME and DEBEMAIL name the maintainer of the Debian packages; set them for packages that others get.
 # CRAFTBUNDLE_PEER_PYTHON names a Python with the torch that the wheel craftbundle-codecs takes (tests/peers/make.sh); unset, that
 # wheel is left out. --check-reproducible makes everything twice, from two directories, and fails unless all bytes are the same.
 set -euo pipefail
