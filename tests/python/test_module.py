@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import List, Set
 
 import pytest
 
@@ -260,10 +260,26 @@ def test_what_the_library_says_is_logged(
     assert [record for record in caplog.records if "'relative' is ignored" in record.message]
 
 
+def loaded_by(*arguments: str) -> Set[str]:
+    """The modules that Python imports for it, beside those of its own start."""
+
+    def modules(*what: str) -> Set[str]:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", *what], capture_output=True, text=True, check=True
+        )
+        lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+        return {line.rsplit("|", 1)[1].strip() for line in lines}
+
+    return modules(*arguments) - modules("-c", "pass")
+
+
 def test_import_loads_nothing_that_is_not_needed() -> None:
-    code = "import sys, craftbundle; print(*sorted(sys.modules))"
-    modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
-    assert not {"numpy", "torch", "tqdm", "logging", "html", "tempfile"} & set(modules)
+    assert loaded_by("-c", "import craftbundle") == {"__future__", "craftbundle"}
+    heavy = {"ctypes", "dataclasses", "json", "numpy", "torch", "tqdm", "logging", "tempfile"}
+    assert not heavy & loaded_by("-c", "import craftbundle.audiocraft")
+    runpy = loaded_by("-m", "this")
+    own = {"__future__", "craftbundle", "craftbundle._prefix_path"}
+    assert loaded_by("-m", "craftbundle", "--version") - runpy == own
 
 
 def test_the_module_and_these_tests_are_typed(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ Functions are named as the commands of the program, and keyword arguments as the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List
-
+TYPE_CHECKING = False  # importing typing takes as long as Python's own start
 if TYPE_CHECKING:
+    from typing import Any, List
+
     from ._calls import bundle, convert, export, inspect, plugins, run, verify
     from ._errors import Error
     from ._library import Progress, prefix

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
-
+TYPE_CHECKING = False  # as in __init__.py
 if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
     from ._results import RunReport
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Set, Tuple, Union
 
 from ._errors import Error
+from ._prefix_path import prefix_path
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -41,8 +42,7 @@ ProgressCallback = Callable[[Progress], object]
 
 def prefix() -> Path:
     """The directory with bin, lib, include, ...: CRAFTBUNDLE_PREFIX, else that of the package."""
-    given = os.environ.get("CRAFTBUNDLE_PREFIX")
-    return Path(given) if given else Path(__file__).resolve().parent / "_prefix"
+    return Path(prefix_path())
 
 
 def find(*patterns: str) -> Path:

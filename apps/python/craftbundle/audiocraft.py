@@ -19,7 +19,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Iterator, Optional, Type, Union
 
-from . import Error, export, inspect
+from ._errors import Error
 
 __all__ = [
     "FailedAccess",
@@ -80,6 +80,8 @@ def _raising_as_audiocraft() -> Iterator[None]:
 def _export(
     source: str, out_file: Union[Path, str], component: str, exporter: Optional[str] = None
 ) -> None:
+    from ._calls import export  # what it needs is not loaded for importing this module
+
     # As torch.save: through a link, and with `~` as the name that it is.
     output = os.path.realpath(out_file)
     export(source, output, component=component, exporter=exporter, force=True, progress=False)
@@ -87,6 +89,8 @@ def _export(
 
 def _require_exported(path: str) -> None:
     """A training would be exported as well: whoever gives one here takes it for something else."""
+    from ._calls import inspect
+
     checkpoint = inspect(path).json.get("checkpoint")
     if checkpoint is not None and all(key["key"] != "exported" for key in checkpoint["keys"]):
         raise Error(
