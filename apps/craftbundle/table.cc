@@ -114,9 +114,9 @@ std::string shell_word(const std::string& path) {
   constexpr std::size_t kLongestPath = 4096;
   const std::string shown = printable(path, kLongestPath);
   if (!shown.empty() && shown.find_first_not_of(kPlain) == std::string::npos) return shown;
-  std::string quoted = "'";
-  for (const char c : shown) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
+  std::string text = "'";
+  for (const char c : shown) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 }  // namespace craftbundle::app

@@ -99,7 +99,7 @@ std::string printable_lines(std::string_view text) {
   return result;
 }
 
-std::string quoted(std::string_view text, std::size_t limit) {
+std::string Quoted::operator()(std::string_view text, std::size_t limit) const {
   std::string result = "'";
   result += printable(text, limit);
   result += '\'';

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <iomanip>
 #include <string>
+#include <utility>
 
 namespace craftbundle {
 namespace {
@@ -35,6 +37,12 @@ TEST(Printable, CutsLongTextByCharacters) {
 }
 
 TEST(Quoted, AddsQuotes) { EXPECT_EQ(quoted("a\nb"), "'a\\nb'"); }
+
+TEST(Quoted, IsNotThatOfTheStandardLibrary) {
+  std::string text = "a\nb";
+  EXPECT_EQ(quoted(text), "'a\\nb'");
+  EXPECT_EQ(quoted(std::as_const(text), 1), "'a...'");
+}
 
 TEST(IsUtf8, FollowsRfc3629) {
   EXPECT_TRUE(is_utf8(""));

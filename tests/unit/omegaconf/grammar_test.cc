@@ -11,9 +11,9 @@ namespace {
 using ::testing::HasSubstr;
 
 Config with_value(const std::string& value) {
-  std::string quoted = "k: '";
-  for (const char c : value) quoted += c == '\'' ? std::string("''") : std::string(1, c);
-  return Config::from_yaml(quoted + "'");
+  std::string text = "k: '";
+  for (const char c : value) text += c == '\'' ? std::string("''") : std::string(1, c);
+  return Config::from_yaml(text + "'");
 }
 
 // Held against OmegaConf in tests/golden/omegaconf.

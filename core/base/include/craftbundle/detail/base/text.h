@@ -22,8 +22,12 @@ std::string printable(std::string_view text, std::size_t limit = kShownTextLimit
 // printable() of any length, in which line breaks and tabs stay.
 std::string printable_lines(std::string_view text);
 
-// printable() in single quotes: 'data/3'.
-std::string quoted(std::string_view text, std::size_t limit = kShownTextLimit);
+// printable() in single quotes: 'data/3'. No function, so that a std::string as its argument does
+// not bring std::quoted, which fits better, wherever a header of the library has it.
+struct Quoted {
+  std::string operator()(std::string_view text, std::size_t limit = kShownTextLimit) const;
+};
+inline constexpr Quoted quoted;
 
 // Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 bool is_utf8(std::string_view text);
