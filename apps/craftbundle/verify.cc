@@ -63,19 +63,11 @@ struct CodecReport {
   Recording decoded = {};
 };
 
-const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
-  for (const VerifiedComponent& component : found.components) {
-    if (component.prepared && host.can_run(component.prepared->exporter.name)) return component;
-  }
-  throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
-              "'craftbundle plugins list' shows what can be run");
-}
-
 CodecReport run_codec(const Arguments& arguments, const Verification& found, Session& session) {
   const VerifiedComponent& component = codec_of(found, session.host());
   CodecReport report;
   report.file = component.file;
-  report.input = arguments.audio.empty() ? "built-in test signal" : arguments.audio;
+  report.input = arguments.audio.empty() ? kTestSignal : arguments.audio;
   std::optional<AudioWriter> writer;
   CodecTrialOptions options;
   options.codec = {arguments.device, arguments.threads};

@@ -45,16 +45,38 @@ def test_with_another_torch_it_is_refused(packages: Path) -> None:
     assert f"in {packages} is 1.0.0; pip install 'torch==" in reason
 
 
-def test_with_its_torch_it_runs_codecs(packages: Path) -> None:
+@pytest.fixture(scope="module")
+def model(packages: Path) -> Path:
+    """A bundle; torch is in the directory from now on."""
     peer = os.environ["CRAFTBUNDLE_PEER_PYTHON"]
     torch = Path(subprocess.check_output(
         [peer, "-c", "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"], text=True).strip())
     for path in (torch, *torch.parent.glob("torch-*.dist-info")):
         (packages / path.name).symlink_to(path)
-    assert refused(packages) == []
-    bundle = str(packages / "model")
+    bundle = packages / "model"
     done = run(packages, "bundle", "--lm", str(GOLDEN / "musicgen_train.th"),
-               "--compression", str(GOLDEN / "encodec_train.th"), "-o", bundle)
+               "--compression", str(GOLDEN / "encodec_train.th"), "-o", str(bundle))
     assert done.returncode == 0, done.stderr
-    verified = run(packages, "verify", bundle, "--run", "--json")
+    return bundle
+
+
+def test_with_its_torch_it_runs_codecs(packages: Path, model: Path) -> None:
+    assert refused(packages) == []
+    verified = run(packages, "verify", str(model), "--run", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.parametrize("first", ["", "import torch", "import torch; torch.ones(3) @ torch.ones(3)"])
+def test_the_module_runs_codecs_beside_torch(packages: Path, model: Path, first: str) -> None:
+    code = f"""{first}
+import craftbundle
+found = craftbundle.verify({str(model)!r}, run=True, seconds=2, codebooks=1, threads=1)
+assert found, found.findings
+print(found.codec.engine, len(found.codec.codebooks))
+import torch
+assert (torch.ones(3) @ torch.ones(3)).item() == 3
+"""
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    done = subprocess.run([os.environ["CRAFTBUNDLE_PEER_PYTHON"], "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("LibTorch") and done.stdout.endswith(" 1\n"), done.stdout

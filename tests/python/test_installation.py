@@ -123,6 +123,19 @@ def test_a_plugin_of_the_user_exports(mulaw: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.bin").stat().st_size > 0
 
 
+def test_the_module_runs_the_codec_of_a_plugin(mulaw: Path, tmp_path: Path) -> None:
+    code = """import sys, craftbundle
+found = craftbundle.verify(sys.argv[1], run=True, seconds=2)
+assert isinstance(found.codec, craftbundle.CodecRun) and found.codec.json == found.json["codec"]
+assert "SI-SNR" in found.page and "<audio " in found.page and "si_snr_db" in found.codec._repr_html_()
+print(found.sound, found.codec.seconds, found.codec.input)
+assert craftbundle.verify(sys.argv[1]).codec is None
+"""
+    arguments = [sys.executable, "-c", code, str(TREE / "tests" / "install" / "mulaw.pt")]
+    said = run(arguments, tmp_path, {"CRAFTBUNDLE_PLUGIN_PATH": str(mulaw)})
+    assert said == "True 2.0 built-in test signal\n"
+
+
 @pytest.mark.parametrize("there, said", [("torch-2.9.1", "is 2.9.1"), (None, "is none"), ("torchaudio-2.13.0", "is none")])
 def test_a_plugin_for_another_torch_is_refused(mulaw: Path, tmp_path: Path, there: Optional[str], said: str) -> None:
     package = tmp_path / "site-packages" / "mulaw"

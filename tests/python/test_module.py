@@ -128,6 +128,15 @@ def test_verify_finds_damage(model: Path) -> None:
     assert found._repr_html_().startswith("<iframe srcdoc=")
 
 
+def test_verify_refuses_to_run_what_it_cannot(model: Path) -> None:
+    with pytest.raises(craftbundle.Error, match="option 'seconds' is for 'run'") as caught:
+        craftbundle.verify(model, seconds=2)
+    assert (caught.value.kind, caught.value.code) == ("usage", "option.needs")
+    with pytest.raises(craftbundle.Error, match="there is no codec in it") as caught:
+        craftbundle.verify(model / "state_dict.bin", run=True)
+    assert (caught.value.kind, caught.value.code) == ("input", "codec.none")
+
+
 SCRIPT = """
 version: 1
 vars:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._open import Tensor, Tensors, Weights, open
     from ._results import (
         BundleReport,
+        CodecRun,
         Component,
         ExportReport,
         Finding,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BundleReport",
+    "CodecRun",
     "Component",
     "Error",
     "ExportReport",

@@ -280,6 +280,11 @@ def verify(
     against: Optional[PathLike] = None,
     check: str = "crc",
     as_is: bool = False,
+    run: bool = False,
+    seconds: Optional[float] = None,
+    codebooks: Optional[int] = None,
+    device: Optional[str] = None,
+    threads: Optional[int] = None,
     progress: ProgressOption = None,
 ) -> Verification:
     """Reads a bundle or exported file and says what holds.
@@ -289,19 +294,32 @@ def verify(
         against: a file or directory to compare the tensors with.
         check: ``crc`` reads every byte; ``structure`` no tensor.
         as_is: what was exported with ``as_is``; a bundle says so itself.
+        run: encode and decode a test signal with the codec, when nothing fails before. Needs the
+            plugin that runs codecs: ``pip install craftbundle[codecs]``. The program takes a
+            file of audio, too: ``craftbundle verify my_model --run speech.wav -o decoded.wav``.
+        seconds: length of the test signal; 10 by default.
+        codebooks: use only the first so many of the codec's.
+        device: where to compute: ``cpu`` (by default), ``cuda:0``.
+        threads: to compute with; as many as PyTorch likes by default.
         progress: see the module.
 
     Returns:
         What was looked at. It is true when nothing fails; that something does is no error.
 
     Raises:
-        Error: input ``bundle.none``: it is neither; usage ``verify.against``.
+        Error: input ``bundle.none``: it is neither, ``codec.none``: no plugin can run what is in
+            it; usage ``verify.against``, ``option.needs``: options of the codec without ``run``.
     """
     request = {
         "source": text(source),
         "against": _path(against),
         "check": check,
         "as-is": as_is,
+        "run": run,
+        "seconds": seconds,
+        "codebooks": codebooks,
+        "device": device,
+        "threads": threads,
         "page": True,
     }
     with told(progress) as callback:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -272,6 +272,54 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class CodecRun:
+    """What a codec made of a test signal.
+
+    Attributes:
+        file: the file that holds it.
+        engine, device: what computed, and where.
+        input: what was coded.
+        sample_rate: in Hz.
+        channels: of the audio.
+        seconds: length of the audio.
+        frames: of codes.
+        bits_per_second: of the codes.
+        si_snr_db: scale-invariant signal-to-noise ratio of what was decoded; None for silence.
+        repeats: whether equal input gives equal codes.
+        codes_per_second: encoded.
+        encode_times_real_time, decode_times_real_time: seconds of audio in a second.
+        codebooks: of each, ``used`` of ``entries``, ``bits_per_code``, ``frames_per_code`` and
+            ``bits_per_second_so_far``, those before it included.
+    """
+
+    file: str
+    engine: str
+    device: str
+    input: str
+    sample_rate: int
+    channels: int
+    seconds: float
+    frames: int
+    bits_per_second: float
+    si_snr_db: Optional[float]
+    repeats: bool
+    codes_per_second: float
+    encode_times_real_time: float
+    decode_times_real_time: float
+    codebooks: Tuple[Document, ...]
+    json: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def _of(cls, json: Document) -> CodecRun:
+        members = {entry.name: json[entry.name] for entry in fields(cls) if entry.name in json}
+        return cls(**{**members, "codebooks": tuple(json["codebooks"]), "json": json})
+
+    def _repr_html_(self) -> str:
+        rows = [(name, self.json[name]) for name in self.json if name != "codebooks"]
+        return _table(f"codec of {self.file}", ("what", "value"), rows)
+
+
+@dataclass(frozen=True)
 class Verification:
     """Whether a bundle or exported file is what it says it is.
 
@@ -284,6 +332,7 @@ class Verification:
         fetches: names that loaders fetch from the network.
         differences: of each tensor, against the original: ``file``, ``tensor``, ``type``,
             ``elements``, ``largest`` (absolute error) and ``relative`` (root mean square).
+        codec: what the codec made of a test signal; None when it was not run, or too wrong to be.
         page: a page (XHTML) that shows all of it; notebooks do.
     """
 
@@ -294,6 +343,7 @@ class Verification:
     offline: Optional[bool]
     fetches: Tuple[str, ...]
     differences: Tuple[Document, ...]
+    codec: Optional[CodecRun]
     page: str = field(repr=False, compare=False)
     json: Document = field(repr=False, compare=False)
 
@@ -307,6 +357,7 @@ class Verification:
             json["offline"],
             tuple(json["fetches"]),
             tuple(json.get("differences", ())),
+            CodecRun._of(json["codec"]) if "codec" in json else None,
             json.pop("page"),
             json,
         )

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <boost/filesystem/operations.hpp>
+#include <limits>
 #include <thread>
 
 #include "config_json.h"
 #include "craftbundle/detail/api/choice.h"
 #include "craftbundle/detail/api/json.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/bundle/codec_trial.h"
 #include "craftbundle/detail/checkpoint/safetensors.h"
 #include "craftbundle/detail/io/output_file.h"
 #include "craftbundle/detail/pipeline/verify_page.h"
@@ -223,6 +225,42 @@ OperationEnd convert_operation(Options& options, const OperationContext& context
 
 // Checking, running, listing ----------------------------------------------------------------------
 
+// As `verify --run`: a test signal through the codec.
+std::optional<CodecTrialOptions> take_trial(Options& options, const OperationContext& context) {
+  for (const char* name : {"seconds", "codebooks", "device", "threads"}) options.need(name, "run");
+  CodecTrialOptions trial;
+  trial.seconds = options.real("seconds", 0.1, 3600, trial.seconds);
+  trial.pieces.codebooks = options.number("codebooks", 1, std::numeric_limits<int>::max(), 0);
+  trial.pieces.cancellation = &context.cancellation;
+  if (std::string device = options.text("device"); !device.empty()) trial.codec.device = device;
+  trial.codec.threads = options.number("threads", 1, std::numeric_limits<int>::max(), 0);
+  trial.sink = &context.sink;
+  if (!options.flag("run")) return std::nullopt;
+  return trial;
+}
+
+struct TriedCodec {
+  std::string file;
+  CodecTrial trial = {};
+  // For a page.
+  Recording original = {};
+  Recording decoded = {};
+};
+
+TriedCodec code_test_signal(const Verification& found, CodecTrialOptions options,
+                            const Host& host) {
+  const VerifiedComponent& component = codec_of(found, host);
+  TriedCodec tried = {component.file};
+  options.input = [&](const CodecProperties& codec) {
+    tried.original = tried.decoded = Recording(codec.sample_rate, codec.channels);
+    return std::make_unique<RecordingReader>(
+        test_signal(codec.sample_rate, codec.channels, options.seconds), tried.original);
+  };
+  options.write = [&](const Audio& audio) { tried.decoded.add(audio); };
+  tried.trial = try_codec(*component.prepared, component.file, host, options);
+  return tried;
+}
+
 OperationEnd verify_operation(Options& options, const OperationContext& context) {
   VerifyJob job;
   job.source = options.required("source");
@@ -231,11 +269,25 @@ OperationEnd verify_operation(Options& options, const OperationContext& context)
   job.as_is = options.flag("as-is");
   job.sink = &context.sink;
   job.cancellation = &context.cancellation;
+  const std::optional<CodecTrialOptions> trial = take_trial(options, context);
   const bool page = options.flag("page");
   options.finish();
-  const Verification found = verify(context.host, job);
+  Verification found = verify(context.host, job);
+  std::optional<TriedCodec> tried;
+  // Weights that are not what they should be are not computed with.
+  if (trial && found.is_sound()) {
+    tried = code_test_signal(found, *trial, context.host);
+    const std::vector<Finding>& shown = tried->trial.findings;
+    found.findings.insert(found.findings.end(), shown.begin(), shown.end());
+  }
   Json json = verification_json(job.source, found);
-  if (page) json["page"] = verify_page(job.source, found, nullptr);
+  std::optional<CodecPage> codec;
+  if (tried && tried->trial.run) {
+    json["codec"] = codec_json(tried->file, kTestSignal, tried->trial);
+    codec.emplace(CodecPage{kTestSignal, tried->trial.properties, *tried->trial.run,
+                            tried->original, tried->decoded});
+  }
+  if (page) json["page"] = verify_page(job.source, found, codec ? &*codec : nullptr);
   return ended(std::move(json));
 }
 

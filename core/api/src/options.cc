@@ -68,6 +68,14 @@ int Options::number(const char* name, int least, int most, int otherwise) {
   return value->get<int>();
 }
 
+double Options::real(const char* name, double least, double most, double otherwise) {
+  const Json* const value = find(name);
+  if (value == nullptr) return otherwise;
+  const bool fits = value->is_number() && *value >= least && *value <= most;
+  if (!fits) refuse(name, "a number from " + number_text(least) + " to " + number_text(most));
+  return value->get<double>();
+}
+
 std::vector<std::string> Options::texts(const char* name) {
   const Json* const value = find(name);
   std::vector<std::string> texts;
@@ -95,6 +103,13 @@ std::vector<Options> Options::objects(const char* name) {
     objects.emplace_back((*value)[i], place_ + name + "[" + std::to_string(i) + "].");
   }
   return objects;
+}
+
+void Options::need(const char* name, const char* other) {
+  if (find(name) == nullptr || flag(other)) return;
+  throw Error(ErrorKind::usage, "option.needs",
+              "option " + craftbundle::quoted(place_ + name) + " is for " +
+                  craftbundle::quoted(place_ + other) + ", which is not given");
 }
 
 void Options::finish() const {

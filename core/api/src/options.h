@@ -26,6 +26,7 @@ class Options {
   // One of `choices`, of which the first is meant when it is not there.
   std::string one_of(const char* name, const std::vector<std::string>& choices);
   int number(const char* name, int least, int most, int otherwise);
+  double real(const char* name, double least, double most, double otherwise);
   // A list, or a single one.
   std::vector<std::string> texts(const char* name);
   // {"name": value, ...}
@@ -33,6 +34,8 @@ class Options {
   // Objects in a list.
   std::vector<Options> objects(const char* name);
 
+  // Throws "option.needs" when `name` is there without the flag `other`.
+  void need(const char* name, const char* other);
   // Throws "option.unknown" for a member that nobody asked for.
   void finish() const;
 

@@ -86,6 +86,14 @@ std::vector<Finding> find_oddities(const CodecRun& run, const CodecProperties& p
   return odd;
 }
 
+const VerifiedComponent& codec_of(const Verification& found, const Host& host) {
+  for (const VerifiedComponent& component : found.components) {
+    if (component.prepared && host.can_run(component.prepared->exporter.name)) return component;
+  }
+  throw Error(ErrorKind::input, "codec.none", "there is no codec in it that a plugin can run",
+              "'craftbundle plugins list' shows what can be run");
+}
+
 CodecTrial try_codec(const PreparedComponent& component, const std::string& file, const Host& host,
                      const CodecTrialOptions& options) {
   CodecTrial trial;

@@ -11,6 +11,7 @@
 
 #include "craftbundle/detail/json/json.h"
 #include "support/temporary_directory.h"
+#include "unit/host/fixtures.h"
 
 extern "C" int count_events(const char* operation, const char* options, char* last, size_t size);
 
@@ -133,6 +134,34 @@ TEST_F(CTest, RefusesOptionsBeforeAnythingIsDone) {
                "option.missing", "option 'components[0].source' is missing");
   expect_error(start("bundle", {{"output", "x"}, {"components", Json::array()}}), "usage",
                "bundle.empty", "no component was given");
+}
+
+TEST_F(CTest, RunsTheCodecOfWhatIsSound) {
+  const Json plugins = {{"plugin-dir", {CRAFTBUNDLE_PLUGINS, testing::fixture("liars").string()}}};
+  host.reset(craftbundle_host_new(plugins.dump().c_str()));
+  const std::string source = (directory / "means.th").string();
+  testing::write_checkpoint(source, {{"means", std::int64_t{100}}, {"pretrained", "means"}});
+  const Json options = {
+      {"source", source}, {"run", true}, {"seconds", 2.5}, {"codebooks", 2}, {"page", true}};
+  const Json end = end_of(start("verify", options));
+  ASSERT_TRUE(end.contains("result")) << end;
+  EXPECT_EQ(end["result"]["sound"], true);
+  EXPECT_EQ(end["result"]["codec"]["input"], "built-in test signal");
+  EXPECT_EQ(end["result"]["codec"]["seconds"], 2.5);
+  EXPECT_EQ(end["result"]["codec"]["codebooks"].size(), 2u);
+  EXPECT_THAT(end["result"]["page"].get<std::string>(), HasSubstr("<audio "));
+  EXPECT_FALSE(end_of(start("verify", {{"source", source}}))["result"].contains("codec"));
+
+  expect_error(start("verify", {{"source", source}, {"seconds", 2}}), "usage", "option.needs",
+               "option 'seconds' is for 'run', which is not given");
+  expect_error(start("verify", {{"source", source}, {"run", true}, {"seconds", 0}}), "usage",
+               "option.type", "option 'seconds' is not a number from 0.1 to 3600");
+  expect_error(start("verify", {{"source", source}, {"run", true}, {"threads", 0}}), "usage",
+               "option.type", "option 'threads' is not a number from 1");
+  const std::string exported = (directory / "lm.bin").string();
+  end_of(start("export", {{"source", golden("musicgen_train.th")}, {"output", exported}}));
+  expect_error(start("verify", {{"source", exported}, {"run", true}}), "input", "codec.none",
+               "there is no codec in it that a plugin can run");
 }
 
 TEST_F(CTest, SaysWhatIsWrongWithAHost) {

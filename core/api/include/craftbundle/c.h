@@ -55,7 +55,8 @@ CRAFTBUNDLE_C_API void craftbundle_host_free(craftbundle_host* host);
  *   "export"   source, output     component, exporter, option, <weights>, <layout>, <target>
  *   "bundle"   components, output allow-mismatch, embed, xps, state, dtype, <layout>, <target>
  *   "convert"  bundle, output     allow-mismatch, embed, <layout>, <target>
- *   "verify"   source             against, check, as-is, page
+ *   "verify"   source             against, check, as-is, run, seconds, codebooks, device, threads,
+ *                                 page
  *   "run"      script             set, state-dir, only, until, rerun, force, keep-going, jobs,
  *                                 no-sync, no-clone, check, page
  *   "plugins"                     name
@@ -63,6 +64,7 @@ CRAFTBUNDLE_C_API void craftbundle_host_free(craftbundle_host* host);
  *   <weights>  xps, state, dtype, dtype-of, average, merge, fold-weight-norm, config-from, as-is
  *   <layout>   layout, layout-option, shard-size
  *   <target>   force, no-sync, no-clone, check
+ *   run: true or false; the codec codes a test signal
  *   components: a list of objects with source and role, and exporter, option
  *
  * Relative paths start in the current directory. "extract" writes tensors, by their names all or

@@ -16,6 +16,8 @@ namespace CRAFTBUNDLE_API craftbundle {
 Json export_json(const ExportReport& report, const std::string& layout);
 Json bundle_json(const BundleReport& report);
 Json verification_json(const Path& path, const Verification& found);
+// What codec_json() calls test_signal().
+inline constexpr const char* kTestSignal = "built-in test signal";
 // Its member "codec". `file` holds the codec, `input` is what was coded. REQUIRES: trial.run.
 Json codec_json(const std::string& file, const std::string& input, const CodecTrial& trial);
 

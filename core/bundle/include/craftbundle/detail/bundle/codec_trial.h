@@ -33,6 +33,9 @@ struct CodecTrial {
   std::vector<Finding> findings;
 };
 
+// The component of `found` whose codec a plugin can run. Throws Error(input, "codec.none").
+const VerifiedComponent& codec_of(const Verification& found, const Host& host);
+
 // Loads the codec, holds it against what it states, and runs it. `file`: where the component lies,
 // for findings and progress. Throws as Host::load_codec() and run_codec(), and what the codec
 // throws.
