@@ -8,16 +8,6 @@
 namespace craftbundle {
 namespace {
 
-// Whether `path` lies in `directory` or is it.
-bool is_within(const Path& path, const Path& directory) {
-  auto part = path.begin();
-  for (const Path& element : directory) {
-    if (part == path.end() || *part != element) return false;
-    ++part;
-  }
-  return true;
-}
-
 void leave_out_dependents(Workflow& workflow) {
   bool changed = true;
   while (changed) {
@@ -69,12 +59,7 @@ void connect_input(Workflow& workflow, std::size_t index, StageInput& input,
 
 // A path that another stage writes makes that stage needed, named or not.
 void connect_paths(Workflow& workflow, ScriptProblems& problems) {
-  struct Written {
-    Path path;
-    std::size_t stage;
-  };
   std::map<std::string, std::size_t> places;
-  std::vector<Written> written;
   for (std::size_t i = 0; i < workflow.stages.size(); ++i) {
     const WorkflowStage& stage = workflow.stages[i];
     if (!stage.stage) continue;
@@ -87,7 +72,6 @@ void connect_paths(Workflow& workflow, ScriptProblems& problems) {
                          " writes too",
                      "give each its own place");
       }
-      written.push_back({output.path, i});
     }
   }
   for (std::size_t i = 0; i < workflow.stages.size(); ++i) {
@@ -96,8 +80,10 @@ void connect_paths(Workflow& workflow, ScriptProblems& problems) {
       if (!input.stage.empty() && !input.whole) continue;
       connect_input(workflow, i, input, places);
       if (!input.whole) continue;
-      for (const Written& other : written) {
-        if (other.stage != i && is_within(other.path, input.path)) add_need(stage, other.stage);
+      const std::string within = input.path.string() + "/";
+      for (auto at = places.lower_bound(within);
+           at != places.end() && at->first.starts_with(within); ++at) {
+        if (at->second != i) add_need(stage, at->second);
       }
     }
   }

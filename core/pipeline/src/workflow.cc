@@ -57,6 +57,9 @@ class Builder {
     if (!problems_.empty()) return workflow;
     for (Draft& draft : drafts_) workflow.stages.push_back(std::move(draft.result));
     connect(workflow, problems_);
+    for (std::size_t i = 0; i < workflow.stages.size(); ++i) {
+      workflow.places.emplace(workflow.stages[i].name, i);
+    }
     return workflow;
   }
 
@@ -474,10 +477,8 @@ std::vector<GraphNode> Workflow::graph() const {
 }
 
 std::optional<std::size_t> Workflow::find(std::string_view name) const {
-  for (std::size_t i = 0; i < stages.size(); ++i) {
-    if (stages[i].name == name) return i;
-  }
-  return std::nullopt;
+  const auto found = places.find(name);
+  return found == places.end() ? std::nullopt : std::optional(found->second);
 }
 
 namespace {

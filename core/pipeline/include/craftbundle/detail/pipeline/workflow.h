@@ -51,7 +51,8 @@ struct WorkflowStage {
 };
 
 struct Workflow {
-  std::vector<WorkflowStage> stages;  // each after what it needs
+  std::vector<WorkflowStage> stages;                       // each after what it needs
+  std::map<std::string, std::size_t, std::less<>> places;  // of the stages, by name
 
   std::vector<GraphNode> graph() const;
   // Place of a stage; nullopt when there is none.
