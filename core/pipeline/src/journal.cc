@@ -132,6 +132,8 @@ Journal::~Journal() {
 }
 
 void Journal::create_directories() {
+  const std::lock_guard guard(creation_);
+  if (is_created_) return;
   for (const char* name : {"stages", "logs"}) {
     boost::system::error_code failure;
     fs::create_directories(directory_ / name, failure);
@@ -152,10 +154,12 @@ void Journal::create_directories() {
   // What lies here is of no use to anyone's repository.
   const Path ignore = directory_ / ".gitignore";
   boost::system::error_code ignored;
-  if (fs::exists(ignore, ignored)) return;
-  OutputFile file(directory_, Durability::no_sync);
-  file.write("*\n");
-  file.publish(ignore, true);
+  if (!fs::exists(ignore, ignored)) {
+    OutputFile file(directory_, Durability::no_sync);
+    file.write("*\n");
+    file.publish(ignore, true);
+  }
+  is_created_ = true;
 }
 
 void Journal::keep_digest_key() {
@@ -234,7 +238,9 @@ std::optional<StageRecord> Journal::read(const std::string& stage) const {
 
 void Journal::write(const StageRecord& record) {
   create_directories();
-  OutputFile file(directory_ / "stages", Durability::sync);
+  // Creating a file looks through its directory for what killed runs left, and in this one there
+  // are few others.
+  OutputFile file(directory_, Durability::sync);
   file.make_private();
   file.write(json_document(to_json(record)));
   file.publish(record_path(record.stage), true);

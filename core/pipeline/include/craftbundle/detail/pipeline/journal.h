@@ -95,8 +95,10 @@ class Journal {
 
   Path directory_;
   std::string new_digest_key_;  // until one is kept
-  mutable std::mutex mutex_;
-  std::vector<int> locks_;
+  std::mutex creation_;
+  bool is_created_ = false;  // guarded by creation_
+  std::mutex mutex_;
+  std::vector<int> locks_;  // guarded by mutex_
 };
 
 }  // namespace craftbundle
