@@ -66,6 +66,8 @@ class BundleStage final : public Stage {
     for (const PreparedComponent& component : components) {
       forecast.notes.push_back(component.component.role + " by exporter " +
                                component.exporter.name + ": " + component.probe.reason);
+      // Which models the hub's cache has to embed, no input tells.
+      if (!embeds_models()) add_opened(component, forecast);
     }
     if (const auto misfit = find_misfit(components); misfit && !allow_mismatch_) {
       throw at_home(*misfit);
@@ -142,10 +144,12 @@ class BundleStage final : public Stage {
                             "true'");
   }
 
+  bool embeds_models() const { return embed_ || embeds(layout_); }
+
   std::vector<PreparedComponent> prepare_all(const Host& host) const {
     std::vector<PreparedComponent> components;
     for (const ComponentSource& source : sources_) components.push_back(prepare(source, host));
-    if (!embed_ && !embeds(layout_)) return components;
+    if (!embeds_models()) return components;
     const ComponentSource& first = sources_.front();
     return embed(std::move(components), {first.recipe.xps, first.directory}, host);
   }

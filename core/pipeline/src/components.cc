@@ -131,6 +131,15 @@ KeyPart tool_of(const PreparedComponent& component) {
   return {tool_name(component.exporter), std::to_string(component.exporter.revision)};
 }
 
+void add_opened(const PreparedComponent& component, Forecast& forecast) {
+  if (!forecast.opened) forecast.opened.emplace();
+  for (const ReadFile& read : component.read) forecast.opened->push_back(read.file);
+  if (component.source.kind() == AcceptedSource::Kind::checkpoint) {
+    const Checkpoint& checkpoint = component.source.checkpoint();
+    forecast.opened->emplace_back(checkpoint.shared_from_this(), &checkpoint.file());
+  }
+}
+
 LayoutChoice read_layout(StageFields& fields) {
   return {fields.text("layout", std::string(kDefaultLayout)), fields.pairs("layout_options")};
 }

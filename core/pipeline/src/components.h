@@ -40,6 +40,9 @@ std::string tool_name(const Info& offer) {
 // {tool_name(), revision}
 KeyPart tool_of(const PreparedComponent& component);
 
+// Adds what preparing `component` has opened to the files of `forecast`.
+void add_opened(const PreparedComponent& component, Forecast& forecast);
+
 // The layout that a stage names with `layout` and `layout_options`, and what it decides.
 LayoutChoice read_layout(StageFields& fields);
 bool is_default(const LayoutChoice& layout);

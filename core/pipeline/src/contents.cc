@@ -26,22 +26,22 @@ constexpr std::string_view kZip = "zip:";
 // Up to this size all of a file is read, whatever is asked for: it takes no time.
 constexpr std::uint64_t kWorthReading = 16 << 20;
 
-std::string state_id(const FileState& state) {
-  std::string text;
-  for (const std::int64_t number : {static_cast<std::int64_t>(state.size), state.modified_ns,
-                                    state.changed_ns, static_cast<std::int64_t>(state.inode)}) {
-    text += std::to_string(number) + ' ';
-  }
-  return "state:" + sha256_of_text(text);
-}
-
 FileState look_at(const Path& path) {
   if (std::optional<FileState> state = file_state(path)) return *std::move(state);
   throw system_error(errno, path_text(path));
 }
 
-// A file that was just changed may change again within the resolution of its times, so that they
-// tell nothing.
+}  // namespace
+
+std::string state_text(const FileState& state) {
+  std::string text;
+  for (const std::int64_t number : {static_cast<std::int64_t>(state.size), state.modified_ns,
+                                    state.changed_ns, static_cast<std::int64_t>(state.inode)}) {
+    text += std::to_string(number) + ' ';
+  }
+  return text;
+}
+
 bool is_settled(const FileState& state) {
   constexpr std::int64_t kResolution = 50'000'000;
   timespec now{};
@@ -49,8 +49,6 @@ bool is_settled(const FileState& state) {
   const std::int64_t age = nanoseconds(now) - state.changed_ns;
   return age > kResolution || age < -kResolution;
 }
-
-}  // namespace
 
 std::optional<FileState> file_state(const Path& path) {
   struct stat status {};
@@ -61,7 +59,15 @@ std::optional<FileState> file_state(const Path& path) {
   state.modified_ns = nanoseconds(status.st_mtim);
   state.changed_ns = nanoseconds(status.st_ctim);
   state.inode = status.st_ino;
+  state.device = status.st_dev;
   return state;
+}
+
+Contents::Contents(const std::vector<FileState>& known, const Cancellation& cancellation,
+                   ContentCheck check, const std::vector<FileState>& looked_up)
+    : cancellation_(cancellation), check_(check) {
+  for (const FileState& state : known) known_.emplace(state.path, state);
+  for (const FileState& state : looked_up) looked_up_.emplace(state.path, state);
 }
 
 std::string Contents::id(const Path& path, const std::vector<Path>& without) {
@@ -120,17 +126,32 @@ bool Contents::still_is(const Path& path, const std::string& id) {
 
 std::string Contents::file_id(const Path& path) {
   FileState state = look_at(path);
-  if (std::optional<std::string> known = known_id(state)) return *std::move(known);
+  std::optional<std::string> known = known_id(state);
+  if (!known) known = id_among(looked_up_, state);
+  if (known) return *std::move(known);
   state.id = read_id(state);
   if (is_settled(state)) remember(state);
   return state.id;
 }
 
-std::optional<std::string> Contents::known_id(const FileState& state) const {
-  const std::lock_guard lock(mutex_);
-  const auto known = known_.find(state.path);
-  if (known == known_.end() || !known->second.same_file(state)) return std::nullopt;
-  return known->second.id;
+std::optional<std::string> Contents::known_id(const FileState& state) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto seen = seen_.find(state.path);
+    if (seen != seen_.end() && seen->second.same_file(state)) return seen->second.id;
+  }
+  return id_among(known_, state);
+}
+
+std::optional<std::string> Contents::id_among(const States& states, const FileState& state) {
+  const auto [begin, end] = states.equal_range(state.path);
+  const auto known =
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second.same_file(state); });
+  if (known == end) return std::nullopt;
+  FileState found = state;
+  found.id = known->second.id;
+  remember(found);
+  return found.id;
 }
 
 std::string Contents::read_id(const FileState& state) const {
@@ -140,7 +161,7 @@ std::string Contents::read_id(const FileState& state) const {
   if (digest) {
     id = std::string(kZip) + *digest;
   } else if (check_ == ContentCheck::structure && state.size > kWorthReading && is_settled(state)) {
-    id = state_id(state);
+    id = std::string(kStateId) + sha256_of_text(state_text(state));
   } else {
     id = "sha256:" + sha256_of_file(file, cancellation_, progress(file));
   }
@@ -157,7 +178,7 @@ std::function<void(std::uint64_t)> Contents::progress(const InputFile& file) con
 
 void Contents::remember(const FileState& state) {
   const std::lock_guard lock(mutex_);
-  known_[state.path] = state;
+  seen_[state.path] = state;
 }
 
 std::string Contents::tree_id(const Path& path, const std::vector<Path>& without) {
@@ -189,11 +210,18 @@ std::vector<FileState> Contents::states(const Path& path) const {
   const std::string name = path.string();
   const std::lock_guard lock(mutex_);
   std::vector<FileState> result;
-  if (const auto found = known_.find(name); found != known_.end()) result.push_back(found->second);
-  for (auto at = known_.lower_bound(name + "/");
-       at != known_.end() && at->first.starts_with(name + "/"); ++at) {
+  if (const auto found = seen_.find(name); found != seen_.end()) result.push_back(found->second);
+  for (auto at = seen_.lower_bound(name + "/");
+       at != seen_.end() && at->first.starts_with(name + "/"); ++at) {
     result.push_back(at->second);
   }
+  return result;
+}
+
+std::vector<FileState> Contents::states() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<FileState> result;
+  for (const auto& [path, state] : seen_) result.push_back(state);
   return result;
 }
 

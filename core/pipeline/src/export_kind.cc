@@ -43,6 +43,7 @@ class ExportStage final : public Stage {
     if (to_) forecast.bytes = size_of(host.lay_out(layout_, {component}));
     forecast.notes.push_back(component.component.role + " by exporter " + component.exporter.name +
                              ": " + component.probe.reason);
+    add_opened(component, forecast);
     return forecast;
   }
 

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/filesystem.hpp>
 #include <cerrno>
+#include <iterator>
 #include <random>
 
 #include "craftbundle/detail/base/error.h"
@@ -53,20 +55,6 @@ std::optional<StageRecord::State> state_of(const std::string& word) {
   return std::nullopt;
 }
 
-Json to_json(const FileState& state) {
-  return {{"path", state.path},
-          {"size", state.size},
-          {"modified_ns", state.modified_ns},
-          {"changed_ns", state.changed_ns},
-          {"inode", state.inode},
-          {"id", state.id}};
-}
-
-FileState file_from(const JsonReader& reader) {
-  return {reader.text("path"),          reader.size("size"),  reader.integer("modified_ns"),
-          reader.integer("changed_ns"), reader.size("inode"), reader.text("id")};
-}
-
 Json to_json(const StageRead& read) {
   return {
       {"name", read.name}, {"input", read.input}, {"file", read.file.string()}, {"id", read.id}};
@@ -84,7 +72,7 @@ Json to_json(const StageRecord& record) {
   json["key"] = json_list(record.key, named_json<KeyPart>);
   json["read"] = json_list(record.read, [](const StageRead& read) { return to_json(read); });
   json["outputs"] = json_list(record.outputs, named_json<KeyPart>);
-  json["files"] = json_list(record.files, [](const FileState& file) { return to_json(file); });
+  json["files"] = json_list(record.files, file_state_json);
   json["result"] = result_json(record.result);
   json["seconds"] = record.seconds;
   json["finished"] = record.finished;
@@ -102,7 +90,7 @@ StageRecord record_from(const JsonReader& reader) {
   // Records were written without it.
   if (reader.has("read")) record.read = reader.list("read", read_from);
   record.outputs = reader.list("outputs", named_from<KeyPart>);
-  record.files = reader.list("files", file_from);
+  record.files = reader.list("files", file_state_from);
   record.result = result_from(reader.object("result"));
   record.seconds = reader.real("seconds");
   record.finished = reader.text("finished");
@@ -246,17 +234,16 @@ void Journal::write(const StageRecord& record) {
   file.publish(record_path(record.stage), true);
 }
 
-std::map<std::string, FileState> Journal::known_files() const {
-  std::map<std::string, FileState> known;
+std::vector<FileState> Journal::known_files() const {
+  std::vector<FileState> known;
   boost::system::error_code failure;
   fs::directory_iterator entry(directory_ / "stages", failure);
   while (!failure && entry != fs::directory_iterator()) {
     const Path& path = entry->path();
     if (path.extension() == ".json") {
       if (const auto record = read(path.stem().string())) {
-        for (const FileState& file : record->files) {
-          if (!file.id.empty()) known[file.path] = file;
-        }
+        std::ranges::copy_if(record->files, std::back_inserter(known),
+                             [](const FileState& file) { return !file.id.empty(); });
       }
     }
     entry.increment(failure);

@@ -326,10 +326,26 @@ void recover(const PlanContext& context) {
   }
 }
 
+// Tells plugins apart, and builds of them.
+std::string print_of(const std::vector<FoundPlugin>& plugins) {
+  std::vector<KeyPart> key;
+  for (const FoundPlugin& plugin : plugins) {
+    for (const Path& path : {plugin.library, sidecar_path(plugin.library)}) {
+      const std::optional<FileState> state = file_state(path);
+      key.push_back({path.string(), state ? state_text(*state) : std::string(kMissing)});
+    }
+  }
+  return fingerprint(key);
+}
+
 class Planner {
  public:
   Planner(const PlanContext& context, const PlanOptions& options, ScriptProblems& problems)
-      : context_(context), options_(options), problems_(problems), judge_(context) {}
+      : context_(context),
+        options_(options),
+        problems_(problems),
+        judge_(context),
+        plugins_(print_of(context.host.plugins())) {}
 
   Plan plan(const YamlNode& command_line) {
     const std::vector<bool> chosen = choose(command_line);
@@ -395,6 +411,8 @@ class Planner {
     } else {
       planned.decision = Decision::up_to_date;
       planned.reasons = {"nothing it depends on has changed since " + verdict.record->finished};
+      // Should it run again one day, what was learnt of it is still of use.
+      if (is_final(stage, verdict)) context_.forecasts.find(forecast_print(stage, verdict));
       return;
     }
     check_outputs(stage, verdict.record);
@@ -474,29 +492,17 @@ class Planner {
   }
 
   void look_ahead(const WorkflowStage& stage, const Verdict& verdict, PlannedStage& planned) {
-    const auto is_final = [&](const StageInput& input) {
-      return is_there(input.path) && std::find(verdict.pending.begin(), verdict.pending.end(),
-                                               input.stage) == verdict.pending.end();
-    };
-    if (!std::all_of(stage.inputs.begin(), stage.inputs.end(), is_final)) return;
-    // Opening checkpoints is what takes time, and what is made of the same in the same way at
-    // another place is forecast once.
-    std::vector<KeyPart> key = verdict.key;
-    std::erase_if(key, [](const KeyPart& part) { return part.kind == KeyPart::Kind::place; });
-    key.push_back({"outputs", std::to_string(stage.stage->outputs().size())});
-    // What lies beside a file may be read too.
-    for (const StageInput& input : stage.inputs) key.push_back({"at", input.path.string()});
-    const std::string print = fingerprint(key);
-    if (const auto known = forecasts_.find(print); known != forecasts_.end()) {
-      planned.forecast = known->second;
+    if (!is_final(stage, verdict)) return;
+    const std::string print = forecast_print(stage, verdict);
+    if (const Forecast* known = context_.forecasts.find(print)) {
+      planned.forecast = *known;
       return;
     }
     try {
       std::optional<std::chrono::milliseconds> limit;
       if (stage.timeout > 0) limit = timeout_of(stage);
       const StageScope scope(nullptr, limit);
-      planned.forecast = stage.stage->forecast(context_.host);
-      forecasts_.emplace(print, planned.forecast);
+      planned.forecast = context_.forecasts.add(print, stage.stage->forecast(context_.host));
     } catch (const Error& error) {
       // No fault of the script.
       if (error.kind() == ErrorKind::interrupted || is_fault_of_machine(error)) throw;
@@ -509,12 +515,31 @@ class Planner {
     }
   }
 
+  // Whether all that it reads is there and stays as it is.
+  static bool is_final(const WorkflowStage& stage, const Verdict& verdict) {
+    return std::ranges::all_of(stage.inputs, [&](const StageInput& input) {
+      return is_there(input.path) && std::ranges::count(verdict.pending, input.stage) == 0;
+    });
+  }
+
+  // Of all that decides a forecast. Opening checkpoints is what takes time, and what is made of the
+  // same in the same way at another place is forecast once.
+  std::string forecast_print(const WorkflowStage& stage, const Verdict& verdict) const {
+    std::vector<KeyPart> key = verdict.key;
+    std::erase_if(key, [](const KeyPart& part) { return part.kind == KeyPart::Kind::place; });
+    key.push_back({"outputs", std::to_string(stage.stage->outputs().size())});
+    key.push_back({"plugins", plugins_});
+    // What lies beside a file may be read too.
+    for (const StageInput& input : stage.inputs) key.push_back({"at", input.path.string()});
+    return fingerprint(key);
+  }
+
   const PlanContext& context_;
   const PlanOptions& options_;
   ScriptProblems& problems_;
   Judge judge_;
-  std::map<std::string, Forecast> forecasts_;  // by fingerprint
-  std::set<std::size_t> faulty_;               // stages that have a problem of their own
+  std::string plugins_;           // which there are
+  std::set<std::size_t> faulty_;  // stages that have a problem of their own
 };
 
 // Runs stages of a workflow and keeps the journal.

@@ -32,4 +32,24 @@ StageResult result_from(const JsonReader& reader) {
   return result;
 }
 
+Json file_state_json(const FileState& state) {
+  return {{"path", state.path},
+          {"size", state.size},
+          {"modified_ns", state.modified_ns},
+          {"changed_ns", state.changed_ns},
+          {"inode", state.inode},
+          {"id", state.id}};
+}
+
+FileState file_state_from(const JsonReader& reader) {
+  FileState state;
+  state.path = reader.text("path");
+  state.size = reader.size("size");
+  state.modified_ns = reader.integer("modified_ns");
+  state.changed_ns = reader.integer("changed_ns");
+  state.inode = reader.size("inode");
+  state.id = reader.text("id");
+  return state;
+}
+
 }  // namespace craftbundle

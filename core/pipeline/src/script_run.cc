@@ -24,6 +24,16 @@ Path journal_directory(const ScriptRun::Options& options, const Script& script) 
   return script.directory / ".craftbundle" / script.file.filename();
 }
 
+std::vector<FileState> looked_up(const Learnt& learnt, ContentCheck check) {
+  std::vector<FileState> files;
+  for (const auto& [path, state] : learnt.files) {
+    // Who wants contents looks at what was only known by its times.
+    if (check == ContentCheck::crc && state.id.starts_with(kStateId)) continue;
+    files.push_back(state);
+  }
+  return files;
+}
+
 // "2026-11-23T19:10:00Z" in seconds since 1970; 0: it is none.
 double seconds_of(const std::string& time) {
   std::tm parts = {};
@@ -40,7 +50,10 @@ ScriptRun::ScriptRun(const Host& host, const StageReaders& kinds, const Options&
       given_(options.script),
       script_(read_script(options.script, options.settings, problems_)),
       journal_(journal_directory(options, script_)),
-      contents_(journal_.known_files(), *options.cancellation, options.check),
+      learnt_(read_learnt(journal_.directory(), sink_)),
+      contents_(journal_.known_files(), *options.cancellation, options.check,
+                looked_up(learnt_, options.check)),
+      forecasts_(learnt_.forecasts),
       workflow_(make_workflow(script_, kinds, read_environment, problems_)) {}
 
 void ScriptRun::require_sound() const {
@@ -67,7 +80,22 @@ Plan ScriptRun::plan(const PlanOptions& options) {
   contents_.tell(&sink_);
   Plan plan = make_plan(context(), options, command_line, problems_);
   contents_.tell(&Sink::none());
+  keep_learnt(options.only.empty() && options.until.empty() && problems_.empty());
   return plan;
+}
+
+// What a whole plan has not asked for is of no use to the script any more.
+void ScriptRun::keep_learnt(bool is_whole) {
+  Learnt learnt;
+  for (FileState& state : contents_.states()) learnt.files.emplace(state.path, std::move(state));
+  learnt.forecasts = forecasts_.learnt();
+  if (!is_whole) {
+    learnt.files.insert(learnt_.files.begin(), learnt_.files.end());
+    learnt.forecasts.insert(learnt_.forecasts.begin(), learnt_.forecasts.end());
+  }
+  if (learnt == learnt_) return;
+  write_learnt(learnt, journal_.directory(), sink_);
+  learnt_ = std::move(learnt);
 }
 
 RunReport ScriptRun::run(const Plan& plan, const RunOptions& options, RunObserver& observer) {

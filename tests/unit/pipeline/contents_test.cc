@@ -30,8 +30,8 @@ void damage(const Path& file) {
 
 class ContentsTest : public ::testing::Test {
  protected:
-  Contents contents(std::map<std::string, FileState> known = {}) {
-    return {std::move(known), Cancellation::never()};
+  Contents contents(const std::vector<FileState>& known = {}) {
+    return {known, Cancellation::never()};
   }
   TemporaryDirectory directory;
 };
@@ -121,9 +121,46 @@ TEST_F(ContentsTest, KnownFilesAreNotReadAgain) {
   write_file(file, "text");
   FileState state = *file_state(file);
   state.id = "sha256:as remembered";
-  EXPECT_EQ(contents({{file.string(), state}}).id(file), "sha256:as remembered");
+  FileState earlier = state;
+  earlier.changed_ns -= 1;
+  earlier.id = "sha256:of before";
+  EXPECT_EQ(contents({earlier, state}).id(file), "sha256:as remembered");
+  EXPECT_EQ(contents({state, earlier}).id(file), "sha256:as remembered");
+  state.device = 0;  // as the journal has it
+  EXPECT_EQ(contents({state}).id(file), "sha256:as remembered");
+  state.device = file_state(file)->device + 1;
+  EXPECT_NE(contents({state}).id(file), "sha256:as remembered");
+  state.device = 0;
   write_file(file, "other");
-  EXPECT_NE(contents({{file.string(), state}}).id(file), "sha256:as remembered");
+  EXPECT_NE(contents({state}).id(file), "sha256:as remembered");
+}
+
+// Who only looked at the directory of an archive cannot say that its bytes are what they were.
+TEST_F(ContentsTest, WhatWasLookedUpIsReadWhereEveryByteCounts) {
+  const Path copy = directory / "copy.th";
+  fs::copy_file(kCheckpoint, copy);
+  const std::string id = contents().id(copy);
+  damage(copy);
+  FileState state = *file_state(copy);
+  state.id = id;
+  Contents later({}, Cancellation::never(), ContentCheck::crc, {state});
+  EXPECT_FALSE(later.still_is(copy, id));
+  state.id = "zip:as remembered";
+  EXPECT_EQ(Contents({}, Cancellation::never(), ContentCheck::crc, {state}).id(copy),
+            "zip:as remembered");
+}
+
+TEST_F(ContentsTest, TellsWhatWasAskedFor) {
+  const Path file = directory / "file";
+  write_file(file, "text");
+  FileState state = *file_state(file);
+  state.id = "sha256:as remembered";
+  FileState other = state;
+  other.path = "/other";
+  Contents known = contents({state, other});
+  EXPECT_TRUE(known.states().empty());
+  known.id(file);
+  EXPECT_THAT(known.states(), ::testing::ElementsAre(state));
 }
 
 TEST(CheckRecords, NamesTheDamagedRecord) {

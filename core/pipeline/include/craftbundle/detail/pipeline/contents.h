@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "craftbundle/detail/base/export.h"
@@ -17,15 +18,18 @@
 
 namespace CRAFTBUNDLE_API craftbundle {
 
+// Begin of the id of a file that is known by its times.
+inline constexpr std::string_view kStateId = "state:";
+
 // Thread: all functions may be called concurrently.
 class Contents {
  public:
-  // `known` are files whose contents were looked at in earlier runs: those that are still the same
-  // file are not read again. With ContentCheck::structure a large file that would have to be read
-  // as a whole is known by its size, times and inode instead.
-  Contents(std::map<std::string, FileState> known, const Cancellation& cancellation,
-           ContentCheck check = ContentCheck::crc)
-      : known_(std::move(known)), cancellation_(cancellation), check_(check) {}
+  // `known` are files whose contents were looked at in earlier runs, some maybe in several states:
+  // those that are still the same file are not read again. With ContentCheck::structure a large
+  // file that would have to be read as a whole is known by its size, times and inode instead. Of
+  // `looked_up` the ids are known as well, but nobody need have read every byte.
+  Contents(const std::vector<FileState>& known, const Cancellation& cancellation,
+           ContentCheck check = ContentCheck::crc, const std::vector<FileState>& looked_up = {});
 
   // Who is told how far reading has come, from now on. Not thread-safe.
   void tell(Sink* sink) { sink_ = sink; }
@@ -50,19 +54,26 @@ class Contents {
   // known one.
   bool still_is(const Path& path, const std::string& id);
 
-  // What was found out about `path` and everything below it.
+  // What is known of `path` and everything below it, as far as it was asked for.
   std::vector<FileState> states(const Path& path) const;
+  // The same of all paths.
+  std::vector<FileState> states() const;
 
  private:
   std::string file_id(const Path& path);
   std::string tree_id(const Path& path, const std::vector<Path>& without);
-  std::optional<std::string> known_id(const FileState& state) const;
+  std::optional<std::string> known_id(const FileState& state);
   std::string read_id(const FileState& state) const;
   std::function<void(std::uint64_t)> progress(const InputFile& file) const;
   void remember(const FileState& state);
 
   mutable std::mutex mutex_;
-  std::map<std::string, FileState> known_;
+  using States = std::multimap<std::string, FileState>;  // by path
+  std::optional<std::string> id_among(const States& states, const FileState& state);
+
+  States known_;
+  States looked_up_;
+  std::map<std::string, FileState> seen_;  // by path; what was asked for
   const Cancellation& cancellation_;
   ContentCheck check_;
   Sink* sink_ = &Sink::none();
@@ -70,5 +81,12 @@ class Contents {
 
 // State of the file at `path` without an id; nullopt when there is none.
 std::optional<FileState> file_state(const Path& path);
+
+// Size, times and inode in one line.
+std::string state_text(const FileState& state);
+
+// Whether the times would tell of a further change: a file that was just changed may change again
+// within their resolution.
+bool is_settled(const FileState& state);
 
 }  // namespace craftbundle

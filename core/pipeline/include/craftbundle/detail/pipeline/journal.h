@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -23,11 +22,15 @@ struct FileState {
   std::int64_t changed_ns = 0;
   std::uint64_t inode = 0;
   std::string id;  // of the contents
+  // 0: not known. Records of stages do without: a disk may have another number tomorrow.
+  std::uint64_t device = 0;
 
   bool same_file(const FileState& other) const {
     return size == other.size && modified_ns == other.modified_ns &&
-           changed_ns == other.changed_ns && inode == other.inode;
+           changed_ns == other.changed_ns && inode == other.inode &&
+           (device == other.device || device == 0 || other.device == 0);
   }
+  friend bool operator==(const FileState&, const FileState&) = default;
 };
 
 struct StageRecord {
@@ -82,8 +85,8 @@ class Journal {
 
   // File for what programs of a stage print.
   Path log(const std::string& stage) const;
-  // Every file state of all records, by path.
-  std::map<std::string, FileState> known_files() const;
+  // Every file state of all records.
+  std::vector<FileState> known_files() const;
 
  private:
   Path record_path(const std::string& stage) const;

@@ -9,6 +9,7 @@
 #include "craftbundle/detail/base/export.h"
 #include "craftbundle/detail/pipeline/contents.h"
 #include "craftbundle/detail/pipeline/journal.h"
+#include "craftbundle/detail/pipeline/learnt.h"
 #include "craftbundle/detail/pipeline/runner.h"
 #include "craftbundle/detail/pipeline/workflow.h"
 
@@ -48,6 +49,7 @@ struct PlanContext {
   const Host& host;
   Journal& journal;
   Contents& contents;
+  Forecasts& forecasts;
 };
 
 // Decides about every stage and looks ahead where that is possible. What would make a stage fail

@@ -45,7 +45,8 @@ class ScriptRun {
   RunReport recorded() const;
 
  private:
-  PlanContext context() { return {workflow_, host_, journal_, contents_}; }
+  PlanContext context() { return {workflow_, host_, journal_, contents_, forecasts_}; }
+  void keep_learnt(bool is_whole);
 
   const Host& host_;
   Sink& sink_;
@@ -53,7 +54,9 @@ class ScriptRun {
   ScriptProblems problems_;
   Script script_;
   Journal journal_;
+  Learnt learnt_;  // by earlier runs
   Contents contents_;
+  Forecasts forecasts_;
   Workflow workflow_;
 };
 

@@ -71,6 +71,9 @@ struct KeyPart {
 struct Forecast {
   std::uint64_t bytes = 0;         // it will write; 0: not known
   std::vector<std::string> notes;  // what is worth knowing: "exporter NAME (100%): reason"
+  // All files that were opened for it, where these, the key, the plugins and the names of the files
+  // beside the inputs decide it, so that it can be kept; nullopt: it is asked for each time.
+  std::optional<std::vector<std::shared_ptr<const InputFile>>> opened = {};
 };
 
 // What a stage has done.
