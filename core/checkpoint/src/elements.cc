@@ -11,6 +11,7 @@
 
 #include "craftbundle/detail/base/error.h"
 #include "craftbundle/detail/base/text.h"
+#include "craftbundle/detail/io/page_buffer.h"
 #include "craftbundle/detail/tensor/arithmetic.h"
 #include "craftbundle/detail/tensor/convert.h"
 #include "walk.h"
@@ -21,19 +22,44 @@ namespace {
 // Numbers that are computed at a time: 128 KiB of them stay in the second-level cache.
 constexpr std::size_t kPiece = 16 << 10;
 
-// Memory for `count` items that is not filled with zeros first.
+// Memory for `count` items, with whatever values. A thread keeps what it gave back for its next:
+// giving pages back to the system and asking for them anew, piece by piece, took longer than
+// computing.
 template <typename T>
 class Scratch {
  public:
-  explicit Scratch(std::uint64_t count)
-      : items_(std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count))) {}
+  explicit Scratch(std::uint64_t count) {
+    if (!kept().empty()) {
+      bytes_ = std::move(kept().back());
+      kept().pop_back();
+    }
+    const auto size = static_cast<std::size_t>(count) * sizeof(T);
+    if (bytes_.size() < size) bytes_.resize(size);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    if (kept().size() < kept().capacity()) kept().push_back(std::move(bytes_));
+  }
 
   std::span<T> first(std::uint64_t count) {
-    return {items_.get(), static_cast<std::size_t>(count)};
+    return {reinterpret_cast<T*>(bytes_.data()), static_cast<std::size_t>(count)};
   }
 
  private:
-  std::unique_ptr<T[]> items_;
+  // As many as are in use at a time where computations are made of one another.
+  static constexpr std::size_t kMostKept = 8;
+
+  static std::vector<PageBuffer>& kept() {
+    thread_local std::vector<PageBuffer> buffers = [] {
+      std::vector<PageBuffer> none;
+      none.reserve(kMostKept);
+      return none;
+    }();
+    return buffers;
+  }
+
+  PageBuffer bytes_;
 };
 
 // Calls `use(done, count)` for pieces of at most kPiece elements that cover `size`.
