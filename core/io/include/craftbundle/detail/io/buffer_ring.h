@@ -46,7 +46,7 @@ class BufferRing {
   void finish();
 
   // So large that handing one on takes little beside using it, also when the processors are busy.
-  static constexpr std::size_t kBufferSize = 1 << 20;
+  static constexpr std::size_t kBufferSize = 256 << 10;
 
  private:
   struct Buffer {
