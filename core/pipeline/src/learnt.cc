@@ -92,13 +92,13 @@ std::optional<FileState> state_of(const InputFile& file) {
 
 }  // namespace
 
-Learnt read_learnt(const Path& directory, Sink& sink) {
+std::optional<Learnt> read_learnt(const Path& directory, Sink& sink) {
   const Path path = directory / kFile;
   boost::system::error_code ignored;
-  if (!boost::filesystem::exists(path, ignored)) return {};
+  if (!boost::filesystem::exists(path, ignored)) return std::nullopt;
   const auto look_again = [&](const std::string& why) {
     sink.log(LogLevel::debug, "what was learnt before is not used: " + why);
-    return Learnt();
+    return std::nullopt;
   };
   try {
     const InputFile file(path);

@@ -52,8 +52,8 @@ ScriptRun::ScriptRun(const Host& host, const StageReaders& kinds, const Options&
       journal_(journal_directory(options, script_)),
       learnt_(read_learnt(journal_.directory(), sink_)),
       contents_(journal_.known_files(), *options.cancellation, options.check,
-                looked_up(learnt_, options.check)),
-      forecasts_(learnt_.forecasts),
+                looked_up(learnt_.value_or(Learnt()), options.check)),
+      forecasts_(learnt_.value_or(Learnt()).forecasts),
       workflow_(make_workflow(script_, kinds, read_environment, problems_)) {}
 
 void ScriptRun::require_sound() const {
@@ -89,11 +89,13 @@ void ScriptRun::keep_learnt(bool is_whole) {
   Learnt learnt;
   for (FileState& state : contents_.states()) learnt.files.emplace(state.path, std::move(state));
   learnt.forecasts = forecasts_.learnt();
-  if (!is_whole) {
-    learnt.files.insert(learnt_.files.begin(), learnt_.files.end());
-    learnt.forecasts.insert(learnt_.forecasts.begin(), learnt_.forecasts.end());
+  if (!is_whole && learnt_) {
+    learnt.files.insert(learnt_->files.begin(), learnt_->files.end());
+    learnt.forecasts.insert(learnt_->forecasts.begin(), learnt_->forecasts.end());
   }
-  if (learnt == learnt_) return;
+  // Where there was none, an empty one is kept too: which files a run leaves does not hang on how
+  // new its sources are.
+  if (learnt_ == learnt) return;
   write_learnt(learnt, journal_.directory(), sink_);
   learnt_ = std::move(learnt);
 }

@@ -45,7 +45,7 @@ class LearntTest : public ::testing::Test {
     return learnt;
   }
 
-  Learnt read() { return read_learnt(directory.path(), notes); }
+  std::optional<Learnt> read() { return read_learnt(directory.path(), notes); }
 
   TemporaryDirectory directory;
   Path file = directory / "learnt";
@@ -64,7 +64,7 @@ TEST_F(LearntTest, ReadsWhatItWrote) {
 TEST_F(LearntTest, NothingIsKeptWhereNothingWasRun) {
   write_learnt(example(), directory / "none", notes);
   EXPECT_FALSE(fs::exists(directory / "none"));
-  EXPECT_EQ(read_learnt(directory / "none", notes), Learnt());
+  EXPECT_EQ(read_learnt(directory / "none", notes), std::nullopt);
   EXPECT_THAT(notes.texts, IsEmpty());
 }
 
@@ -73,7 +73,7 @@ TEST_F(LearntTest, CutShortItIsNotUsed) {
   const std::string text = read_file(file);
   for (std::size_t length = 0; length < text.size(); ++length) {
     write_file(file, text.substr(0, length));
-    EXPECT_EQ(read(), Learnt()) << length;
+    EXPECT_EQ(read(), std::nullopt) << length;
     EXPECT_THAT(notes.texts, ElementsAre(HasSubstr("is damaged"))) << length;
     notes.texts.clear();
   }
@@ -86,13 +86,13 @@ TEST_F(LearntTest, ChangedItIsNotUsed) {
     std::string changed = text;
     changed[i] = static_cast<char>(changed[i] ^ 4);
     write_file(file, changed);
-    EXPECT_EQ(read(), Learnt()) << i;
+    EXPECT_EQ(read(), std::nullopt) << i;
   }
   write_file(file, std::string(100, '\0'));
-  EXPECT_EQ(read(), Learnt());
+  EXPECT_EQ(read(), std::nullopt);
   fs::remove(file);
   fs::create_directory(file);
-  EXPECT_EQ(read(), Learnt());
+  EXPECT_EQ(read(), std::nullopt);
   write_learnt(example(), directory.path(), notes);
   EXPECT_THAT(notes.texts.back(), HasSubstr("what was learnt is not kept: "));
 }

@@ -35,9 +35,9 @@ struct Learnt {
   friend bool operator==(const Learnt&, const Learnt&) = default;
 };
 
-// What lies in `directory`. Nothing when it is damaged, or was left by another version or build of
-// this library; `sink` is told so (debug).
-Learnt read_learnt(const Path& directory, Sink& sink);
+// What lies in `directory`. Nullopt when nothing does, or it is damaged, or was left by another
+// version or build of this library; `sink` is told so (debug).
+std::optional<Learnt> read_learnt(const Path& directory, Sink& sink);
 
 // Replaces what lies in `directory` as a whole. Where there is no such directory, nothing is kept;
 // nor is it an error when that fails (debug).

@@ -1,6 +1,7 @@
 // Everything that is done with one run script: reading it, planning, running, remembering.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,7 +55,7 @@ class ScriptRun {
   ScriptProblems problems_;
   Script script_;
   Journal journal_;
-  Learnt learnt_;  // by earlier runs
+  std::optional<Learnt> learnt_;  // by earlier runs
   Contents contents_;
   Forecasts forecasts_;
   Workflow workflow_;
