@@ -18,7 +18,7 @@ copy='cp --reflink=never result.bin copy.bin'
 
 # row NAME GOAL PEER OURS [BEFORE]
 row() {
-  "$here/measure.py" --runs "$runs" --before "rm -rf copy* out*; ${5:-true}" --row "$1" --goal "$2" "peer=$3" "ours=$4" ||
+  "$here/measure.py" --runs "$runs" --before "rm -rf copy copy.bin copy2.bin out out.bin; ${5:-true}" --row "$1" --goal "$2" "peer=$3" "ours=$4" ||
     echo "| $1 | not measured | | | $2 | |"
 }
 
@@ -30,7 +30,8 @@ if [ "${3:-}" = mounted ]; then
   after=$(sync && df --output=used -B1 . | tail -1)
   row "$4: export, durable, beside \`cp\` + \`sync\`" "0.35" "$copy && sync copy.bin" "$export" sync
   row "$4: the same, \`--check structure\`" "below 50 ms" "$copy && sync copy.bin" "$export --check structure" sync
-  row "$4: the same, beside \`cp --reflink=always\` + \`sync\`" "3, or 50 ms" \
+  row "$4: the same, \`--no-clone\`" "" "$copy && sync copy.bin" "$export --no-clone" sync
+  row "$4: export \`--check structure\`, beside \`cp --reflink=always\` + \`sync\`" "3, or 50 ms" \
     'cp --reflink=always result.bin copy.bin && sync copy.bin' "$export --check structure" sync
   echo "| $4: disk used by the result | $((after - before)) of $(stat -c %s result.bin) bytes | | | 2 % | |"
   exit

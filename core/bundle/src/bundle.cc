@@ -112,7 +112,9 @@ class SourceDigests {
   // The arguments must outlive the object.
   SourceDigests(const std::vector<PreparedComponent>& components, const PublishOptions& options)
       : components_(components), options_(options) {
-    if (options.check == ContentCheck::structure) return;
+    const bool is_any = std::ranges::any_of(
+        components, [](const PreparedComponent& component) { return !component.read.empty(); });
+    if (!is_any || options.check == ContentCheck::structure) return;
     // Where no thread can be started, fill() computes them.
     constexpr auto kWhereItCan = std::launch::async | std::launch::deferred;
     computed_ = std::async(kWhereItCan, [this] { return compute(); });

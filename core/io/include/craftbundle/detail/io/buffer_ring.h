@@ -45,7 +45,8 @@ class BufferRing {
   // Waits until all that was pushed is used. Throws as room().
   void finish();
 
-  // So large that handing one on takes little beside using it, also when the processors are busy.
+  // So large that handing one on takes little beside using it, and so small that what was read is
+  // still in the second-level cache when it is written.
   static constexpr std::size_t kBufferSize = 256 << 10;
 
  private:
